@@ -1,0 +1,1 @@
+"""The handler behind `Custom::IAMAccessKey`: creates, rotates, restores and deletes IAM access keys."""

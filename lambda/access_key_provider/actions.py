@@ -1,0 +1,99 @@
+"""What the rules can ask for: one call to AWS each, carried out in order by `apply`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+NEW: Final = "(new)"
+"""Stands for the key that `CreateKey` makes, and for its version, whose ids nobody knows before."""
+
+
+@dataclass(frozen=True, slots=True)
+class TagUser:
+    """Set a tag of the user; a `key` of NEW is the new key's id."""
+
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class UntagUser:
+    """Remove a tag of the user."""
+
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class CreateKey:
+    """Create an access key; its secret stays in memory until `StoreSecret`."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSecret:
+    """Write the new key as a version of the secret, labelled with its id and not yet current."""
+
+
+@dataclass(frozen=True, slots=True)
+class ProveKey:
+    """Wait until calls signed with the new key succeed."""
+
+
+@dataclass(frozen=True, slots=True)
+class AddLabel:
+    """Put a label on the new key's version."""
+
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveLabel:
+    """Take a label of ours off a version."""
+
+    version_id: str
+    label: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckNotCancelled:
+    """Stop if a Delete has come since we looked: the tombstone is no longer the one seen then."""
+
+    tombstone: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class MoveCurrent:
+    """Make a version current, if `from_version` still is (None: no version was)."""
+
+    to_version: str
+    from_version: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class SetStatus:
+    """Make a key Active or Inactive."""
+
+    key_id: str
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeleteKey:
+    """Delete a key, which is Inactive by now."""
+
+    key_id: str
+
+
+Action = (
+    TagUser
+    | UntagUser
+    | CreateKey
+    | StoreSecret
+    | ProveKey
+    | AddLabel
+    | RemoveLabel
+    | CheckNotCancelled
+    | MoveCurrent
+    | SetStatus
+    | DeleteKey
+)

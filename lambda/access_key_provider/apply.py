@@ -1,0 +1,110 @@
+"""Carries out what the rules ask for, one action after the other, and stops at the first that fails."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from access_key_provider.actions import (
+    NEW,
+    Action,
+    AddLabel,
+    CheckNotCancelled,
+    CreateKey,
+    DeleteKey,
+    MoveCurrent,
+    ProveKey,
+    RemoveLabel,
+    SetStatus,
+    StoreSecret,
+    TagUser,
+    UntagUser,
+)
+from access_key_provider.document import secret_document
+from access_key_provider.errors import CancelledError, OutOfTimeError
+from access_key_provider.model import CURRENT
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from access_key_provider.model import NewAccessKey, Place
+    from access_key_provider.ports import Ports
+
+
+class Executor:
+    """Runs actions for one place. The new key's secret lives here, between CreateKey and the end of the run."""
+
+    def __init__(self, ports: Ports, place: Place, *, reserve: float) -> None:
+        """Stop beginning actions when less than `reserve` seconds are left."""
+        self._ports = ports
+        self._place = place
+        self._reserve = reserve
+        self._new: NewAccessKey | None = None
+        self._new_labels: frozenset[str] = frozenset()
+
+    @property
+    def new_key_id(self) -> str | None:
+        """The id of the key created in this run, if one was."""
+        return self._new.id if self._new else None
+
+    def run(self, actions: Iterable[Action]) -> None:
+        """Carry out the actions in order.
+
+        Raises:
+            OutOfTimeError: the deadline is near; what is done so far is consistent.
+            ProviderError: an action failed.
+        """
+        for action in actions:
+            if self._ports.clock.remaining() < self._reserve:
+                raise OutOfTimeError(
+                    f"the function ran out of time before {type(action).__name__}: deploy again to go on from there"
+                )
+            self._perform(action)
+
+    def _perform(self, action: Action) -> None:
+        keys, secret = self._ports.keys, self._ports.secret
+        match action:
+            case TagUser(key, value):
+                keys.tag(self._key_id(key), value)
+            case UntagUser(key):
+                keys.untag(key)
+            case CreateKey():
+                self._new = keys.create()
+            case StoreSecret():
+                self._store()
+            case ProveKey():
+                self._ports.prover.prove(self._new_key, self._place.user_name)
+            case AddLabel(label):
+                secret.add_label(self._place.version_id(self._new_key.id), label)
+            case RemoveLabel(version_id, label):
+                secret.remove_label(version_id, label)
+            case CheckNotCancelled(tombstone):
+                self._check_not_cancelled(tombstone)
+            case MoveCurrent(to_version, from_version):
+                self._move_current(to_version, from_version)
+            case SetStatus(key_id, status):
+                keys.set_status(self._key_id(key_id), status)
+            case DeleteKey(key_id):
+                keys.delete(key_id)
+
+    @property
+    def _new_key(self) -> NewAccessKey:
+        assert self._new is not None, "a plan uses a new key before it creates one"  # noqa: S101
+        return self._new
+
+    def _key_id(self, key_id: str) -> str:
+        return self._new_key.id if key_id == NEW else key_id
+
+    def _store(self) -> None:
+        key = self._new_key
+        self._new_labels = self._ports.secret.put(self._place.version_id(key.id), secret_document(key), label=key.id)
+
+    def _move_current(self, to_version: str, from_version: str | None) -> None:
+        if to_version != NEW:
+            self._ports.secret.move_current(to_version, from_version)
+        elif CURRENT not in self._new_labels:
+            # Secrets Manager makes the first version of a secret current by itself, and refuses to do it twice.
+            self._ports.secret.move_current(self._place.version_id(self._new_key.id), from_version)
+
+    def _check_not_cancelled(self, tombstone: str | None) -> None:
+        if self._ports.secret.describe().tags.get(self._place.tombstone_tag) != tombstone:
+            raise CancelledError("CloudFormation deleted the resource while this request was carried out")

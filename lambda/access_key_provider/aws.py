@@ -1,0 +1,212 @@
+"""The boto3 side of the ports: one user's keys, one secret's versions."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+
+from access_key_provider.calls import CLIENT, SENT_ONCE
+from access_key_provider.errors import (
+    CallError,
+    ConflictError,
+    SecretUnavailableError,
+    UserNotFoundError,
+)
+from access_key_provider.model import (
+    CURRENT,
+    AccessKey,
+    LastUse,
+    NewAccessKey,
+    SecretDescription,
+    SecretState,
+    SecretVersion,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_iam import IAMClient
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+
+    from access_key_provider.calls import Caller, Credentials
+
+_Result = TypeVar("_Result")
+
+_NO_SUCH_ENTITY = "NoSuchEntity"
+_LIMIT_EXCEEDED = "LimitExceeded"
+_NOT_FOUND = "ResourceNotFoundException"
+_INVALID_PARAMETER = "InvalidParameterException"
+_INVALID_REQUEST = "InvalidRequestException"
+
+
+class IamUserKeys:
+    """The access keys and tags of one user, by IAM. Every call names the user: without a name IAM takes the caller."""
+
+    def __init__(self, credentials: Credentials, user_name: str, call: Caller) -> None:
+        """Act with the credentials of the key's role."""
+        self._iam: IAMClient = boto3.client("iam", **credentials, config=CLIENT)
+        self._iam_sent_once: IAMClient = boto3.client("iam", **credentials, config=SENT_ONCE)
+        self._user_name = user_name
+        self._call = call
+
+    def list(self) -> tuple[AccessKey, ...]:
+        """List the keys. Raises UserNotFoundError."""
+        pages = self._iam.get_paginator("list_access_keys")
+        listed = self._of_user(lambda: list(pages.paginate(UserName=self._user_name)))
+        return tuple(
+            AccessKey(key["AccessKeyId"], key["Status"], key["CreateDate"])
+            for page in listed
+            for key in page["AccessKeyMetadata"]
+        )
+
+    def tags(self) -> dict[str, str]:
+        """Return the user's tags. Raises UserNotFoundError."""
+        pages = self._iam.get_paginator("list_user_tags")
+        listed = self._of_user(lambda: list(pages.paginate(UserName=self._user_name)))
+        return {tag["Key"]: tag["Value"] for page in listed for tag in page["Tags"]}
+
+    def last_use(self, key_id: str) -> LastUse:
+        """Tell when a key was last used; an error is never taken for "never"."""
+        used = self._call(self._iam.get_access_key_last_used, AccessKeyId=key_id)["AccessKeyLastUsed"]
+        return LastUse(used.get("LastUsedDate"), used.get("ServiceName", ""))
+
+    def create(self) -> NewAccessKey:
+        """Create a key, sending the request once. Raises OutcomeUnknownError if its answer is lost."""
+        try:
+            created = self._call(self._iam_sent_once.create_access_key, UserName=self._user_name)
+        except CallError as error:
+            if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED}:
+                raise ConflictError(str(error)) from error
+            raise
+        return NewAccessKey(created["AccessKey"]["AccessKeyId"], created["AccessKey"]["SecretAccessKey"])
+
+    def set_status(self, key_id: str, status: str) -> None:
+        """Make a key Active or Inactive. Raises ConflictError if it is gone."""
+        try:
+            self._call(
+                self._iam.update_access_key,
+                UserName=self._user_name,
+                AccessKeyId=key_id,
+                Status=status,  # type: ignore[arg-type] # the model has it as a plain string
+            )
+        except CallError as error:
+            if error.code == _NO_SUCH_ENTITY:
+                raise ConflictError(str(error)) from error
+            raise
+
+    def delete(self, key_id: str) -> None:
+        """Delete a key; one that is gone is fine."""
+        try:
+            self._call(self._iam.delete_access_key, UserName=self._user_name, AccessKeyId=key_id)
+        except CallError as error:
+            if error.code != _NO_SUCH_ENTITY:
+                raise
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the user."""
+        self._of_user(lambda: self._iam.tag_user(UserName=self._user_name, Tags=[{"Key": key, "Value": value}]))
+
+    def untag(self, key: str) -> None:
+        """Remove a tag of the user; one that is gone is fine."""
+        try:
+            self._call(self._iam.untag_user, UserName=self._user_name, TagKeys=[key])
+        except CallError as error:
+            if error.code != _NO_SUCH_ENTITY:
+                raise
+
+    def _of_user(self, method: Callable[[], _Result]) -> _Result:
+        try:
+            return self._call(method)
+        except CallError as error:
+            if error.code == _NO_SUCH_ENTITY:
+                raise UserNotFoundError(f"user {self._user_name} does not exist") from error
+            raise
+
+
+class SecretsManagerVersions:
+    """The versions, labels and tags of one secret, by Secrets Manager. Nothing here can read a value."""
+
+    def __init__(self, credentials: Credentials, secret_arn: str, call: Caller) -> None:
+        """Act with the credentials of the key's role."""
+        self._client: SecretsManagerClient = boto3.client("secretsmanager", **credentials, config=CLIENT)
+        self._arn = secret_arn
+        self._call = call
+
+    def describe(self) -> SecretDescription:
+        """Describe the secret; a missing one is a description too."""
+        try:
+            secret = self._call(self._client.describe_secret, SecretId=self._arn)
+        except CallError as error:
+            if error.code == _NOT_FOUND:
+                return SecretDescription(SecretState.MISSING)
+            raise
+        state = SecretState.WRITABLE
+        if secret.get("DeletedDate"):
+            state = SecretState.SCHEDULED_FOR_DELETION
+        elif secret.get("PrimaryRegion", self._client.meta.region_name) != self._client.meta.region_name:
+            state = SecretState.REPLICA
+        return SecretDescription(
+            state=state,
+            versions=tuple(
+                SecretVersion(version, frozenset(labels))
+                for version, labels in secret.get("VersionIdsToStages", {}).items()
+            ),
+            tags={tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])},
+        )
+
+    def put(self, version_id: str, value: str, label: str) -> frozenset[str]:
+        """Write a version with one label, and return the labels it has then."""
+        stored = self._writing(
+            lambda: self._client.put_secret_value(
+                SecretId=self._arn, ClientRequestToken=version_id, SecretString=value, VersionStages=[label]
+            )
+        )
+        return frozenset(stored["VersionStages"])
+
+    def add_label(self, version_id: str, label: str) -> None:
+        """Put a label on a version."""
+        self._writing(
+            lambda: self._client.update_secret_version_stage(
+                SecretId=self._arn, VersionStage=label, MoveToVersionId=version_id
+            )
+        )
+
+    def remove_label(self, version_id: str, label: str) -> None:
+        """Take a label off a version; one that is not there is fine."""
+        try:
+            self._call(
+                self._client.update_secret_version_stage,
+                SecretId=self._arn,
+                VersionStage=label,
+                RemoveFromVersionId=version_id,
+            )
+        except CallError as error:
+            if error.code not in {_NOT_FOUND, _INVALID_PARAMETER}:
+                raise
+
+    def move_current(self, to_version: str, from_version: str | None) -> None:
+        """Move AWSCURRENT if it still is where it was. Raises ConflictError if not."""
+        moved_from = {"RemoveFromVersionId": from_version} if from_version else {}
+        try:
+            self._writing(
+                lambda: self._client.update_secret_version_stage(
+                    SecretId=self._arn, VersionStage=CURRENT, MoveToVersionId=to_version, **moved_from
+                )
+            )
+        except CallError as error:
+            if error.code == _INVALID_PARAMETER:
+                raise ConflictError(str(error)) from error
+            raise
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the secret. Raises SecretUnavailableError."""
+        self._writing(lambda: self._client.tag_resource(SecretId=self._arn, Tags=[{"Key": key, "Value": value}]))
+
+    def _writing(self, method: Callable[[], _Result]) -> _Result:
+        try:
+            return self._call(method)
+        except CallError as error:
+            if error.code in {_NOT_FOUND, _INVALID_REQUEST}:
+                raise SecretUnavailableError(f"the secret can't be written to: {error}") from error
+            raise

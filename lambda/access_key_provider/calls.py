@@ -1,0 +1,141 @@
+"""Calls to AWS: sessions of a key's role, patience where AWS asks for it, errors in our own words."""
+
+from __future__ import annotations
+
+import random
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from access_key_provider.errors import AccessDeniedError, CallError, OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from access_key_provider.ports import Clock
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+# Not carried out, and worth another try.
+# https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
+_THROTTLED = frozenset(
+    {
+        "Throttling",
+        "ThrottlingException",
+        "ThrottledException",
+        "RequestLimitExceeded",
+        "TooManyRequestsException",
+        "RequestThrottled",
+        "ConcurrentModification",
+        "EntityTemporarilyUnmodifiable",
+    }
+)
+_DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+
+# A role and its policy work some seconds after CloudFormation says they exist.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+_SECONDS_FOR_A_NEW_ROLE = 45.0
+_SECONDS_FOR_THROTTLING = 60.0
+_LONGEST_PAUSE = 8.0
+
+_SESSION = timedelta(minutes=15)
+_SERVER_ERROR = 500
+_MESSAGE = 256
+
+USER_AGENT = "cdk-iam-access-key"
+CLIENT = Config(
+    connect_timeout=5,
+    read_timeout=15,
+    retries={"mode": "standard", "total_max_attempts": 4},
+    user_agent_extra=USER_AGENT,
+)
+# CreateAccessKey has no idempotency token: sent twice, it makes two keys.
+SENT_ONCE = CLIENT.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+
+
+class Caller:
+    """Makes calls for one invocation, and has one budget of patience for a role that is not usable yet."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Begin the patience now."""
+        self._clock = clock
+        self._denied_until = clock.now() + timedelta(seconds=_SECONDS_FOR_A_NEW_ROLE)
+
+    def __call__(
+        self,
+        method: Callable[_Arguments, _Result],
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        """Make a call.
+
+        Raises:
+            AccessDeniedError: it is not allowed, for longer than a new role needs.
+            OutcomeUnknownError: it may or may not have been carried out.
+            CallError: AWS refused it.
+        """
+        throttled_until = self._clock.now() + timedelta(seconds=_SECONDS_FOR_THROTTLING)
+        pause = 0.5
+        while True:
+            try:
+                return method(*arguments, **named)
+            except ClientError as error:
+                code = error.response.get("Error", {}).get("Code", "")
+                until = self._denied_until if code in _DENIED else throttled_until
+                if code not in _DENIED | _THROTTLED or not self._worth_waiting(pause, until):
+                    raise _translated(error, code) from error
+            except BotoCoreError as error:
+                # Its text may hold the parameters of the call.
+                raise OutcomeUnknownError(f"AWS could not be reached: {type(error).__name__}") from error
+            self._clock.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, not cryptography
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _worth_waiting(self, pause: float, until: datetime) -> bool:
+        return self._clock.now() + timedelta(seconds=pause) < until and self._clock.remaining() > 2 * pause
+
+
+class Credentials(TypedDict):
+    """Temporary credentials, as arguments for a client."""
+
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    aws_session_token: str
+
+
+class Sessions:
+    """Sessions of the keys' roles, reused while the function is warm."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._sessions: dict[tuple[str, str], tuple[Credentials, datetime]] = {}
+
+    def assume(self, role_arn: str, name: str, call: Caller, clock: Clock) -> Credentials:
+        """Assume a key's role, under a name that says why: CloudTrail shows it with every call."""
+        known, expires = self._sessions.get((role_arn, name), (None, clock.now()))
+        if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
+            return known
+        assumed = call(
+            boto3.client("sts", config=CLIENT).assume_role,
+            RoleArn=role_arn,
+            RoleSessionName=name,
+            DurationSeconds=int(_SESSION.total_seconds()),
+        )["Credentials"]
+        credentials = Credentials(
+            aws_access_key_id=assumed["AccessKeyId"],
+            aws_secret_access_key=assumed["SecretAccessKey"],
+            aws_session_token=assumed["SessionToken"],
+        )
+        self._sessions[role_arn, name] = credentials, clock.now() + _SESSION
+        return credentials
+
+
+def _translated(error: ClientError, code: str) -> CallError | OutcomeUnknownError:
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    if status >= _SERVER_ERROR and code not in _THROTTLED:
+        return OutcomeUnknownError(f"{error.operation_name} failed inside AWS: {code}")
+    message = f"{error.operation_name}: {code}: {error.response.get('Error', {}).get('Message', '')}"[:_MESSAGE]
+    return AccessDeniedError(message, code) if code in _DENIED else CallError(message, code)

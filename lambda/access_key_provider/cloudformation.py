@@ -1,0 +1,194 @@
+"""Requests of CloudFormation for a `Custom::IAMAccessKey`, through crhelper.
+
+crhelper runs the handler of the request's type, watches the deadline and builds the answer. What it does in ways
+that can hang a stack or tell too much is replaced here; `docs/decisions/001-crhelper.md` has the list.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import traceback
+from datetime import UTC, datetime
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+from crhelper import CfnResource
+
+from access_key_provider import answer
+from access_key_provider.aws import IamUserKeys, SecretsManagerVersions
+from access_key_provider.calls import Caller, Sessions
+from access_key_provider.errors import InvalidRequestError, ProviderError
+from access_key_provider.journal import record
+from access_key_provider.model import format_time
+from access_key_provider.ports import Ports
+from access_key_provider.proof import StsProver
+from access_key_provider.reconcile import make_absent, make_present
+from access_key_provider.request import Properties, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from access_key_provider.model import Place
+
+_SESSIONS = Sessions()
+
+
+class InvocationClock:
+    """The time of one invocation, and how much of it Lambda leaves us."""
+
+    def __init__(self, context: Any) -> None:
+        """Take the deadline from Lambda's context."""
+        self._context = context
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        return datetime.now(UTC)
+
+    def remaining(self) -> float:
+        """Return the seconds until Lambda ends the function."""
+        return float(self._context.get_remaining_time_in_millis()) / 1000
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        sleep(seconds)
+
+
+class AccessKeyResource(CfnResource):
+    """crhelper's resource, one for each request, that answers once, in time, with the right id and not too much."""
+
+    def __init__(self, event: Mapping[str, Any]) -> None:
+        """Register the handlers, without the clients and the two-minute pause that only polling needs."""
+        # crhelper makes three clients unless it is told that it runs locally; it needs none of them here.
+        os.environ["AWS_SAM_LOCAL"] = "true"
+        try:
+            super().__init__(json_logging=False, log_level="WARNING", boto_level="WARNING", sleep_on_delete=0)
+        finally:
+            del os.environ["AWS_SAM_LOCAL"]
+        self._sam_local = None
+        self._request = event
+        self._answering = threading.Lock()
+        self._answered = False
+        for kind, handle in (("create", put), ("update", put), ("delete", delete)):
+            getattr(self, kind)(self._guarded(handle))
+
+    def _guarded(self, handle: Any) -> Any:
+        """Pass on our own errors as the reason, and of all others only what kind they are."""
+
+        def guarded(event: Mapping[str, Any], context: Any) -> str:
+            request = Request.parse(event)
+            try:
+                physical_id, self.Data = handle(request, context)
+            except ProviderError as error:
+                record("failed", **_about(request), error=type(error).__name__, reason=str(error))
+                raise
+            except Exception as error:  # noqa: BLE001 - its text may hold anything, so it goes no further
+                frames = traceback.extract_tb(error.__traceback__)
+                where = "; ".join(f"{frame.name}:{frame.lineno}" for frame in frames[-6:])
+                record("failed", **_about(request), error=type(error).__name__, where=where)
+                raise ProviderError(f"unexpected {type(error).__name__} in the function; its log says where") from None
+            return str(physical_id)
+
+        return guarded
+
+    def generate_physical_id(self, event: Mapping[str, Any]) -> str:
+        """Give a failed Create the id that its Delete will come back with."""
+        return Request.parse(event).answer_id()
+
+    def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:
+        """Answer, unless that is done already: crhelper's timer and its handler may both come here."""
+        del send_response
+        with self._answering:
+            if self._answered:
+                return
+            self._answered = True
+        status, reason = status or self.Status, reason or str(self.Reason)
+        physical_id = self.PhysicalResourceId or self.generate_physical_id(self._request)
+        data = self.Data if status == answer.SUCCESS else {}
+        answer.send(self._request["ResponseURL"], answer.body(self._request, status, str(physical_id), reason, data))
+
+
+def handle(event: Mapping[str, Any], context: Any) -> None:
+    """Carry out a request and answer it."""
+    # crhelper logs events, URLs and bodies; botocore's debugging shows requests and answers.
+    for logger in ("crhelper", "boto3", "botocore", "urllib3"):
+        logging.getLogger(logger).setLevel(logging.CRITICAL if logger == "crhelper" else logging.WARNING)
+    AccessKeyResource(event)(event, context)
+
+
+def put(request: Request, context: Any) -> tuple[str, dict[str, str]]:
+    """Create, update or replace: make the key of the properties current, whatever was there before."""
+    properties = Properties.parse(request.properties, os.environ.get("AWS_REGION"))
+    desired = request.desired(properties)
+    ports = _ports(request, properties, context)
+    outcome = make_present(ports, desired)
+    record(
+        "created" if outcome.created else "in place",
+        **_about(request),
+        user=properties.user_name,
+        access_key_id=outcome.access_key_id,
+        status=outcome.status,
+    )
+    _clean_failed_replacement(request, desired.place, context)
+    return desired.place.physical_id, {
+        "AccessKeyId": outcome.access_key_id,
+        "SecretArn": properties.secret_arn,
+        "SecretVersionId": outcome.version_id,
+        "Status": outcome.status,
+    }
+
+
+def delete(request: Request, context: Any) -> tuple[str, dict[str, str]]:
+    """Delete every key of the resource. The id does not matter: CloudFormation invents one for a cancelled Create."""
+    physical_id = request.answer_id()
+    try:
+        properties = Properties.parse(request.properties)
+    except InvalidRequestError as error:
+        record(
+            "nothing to delete: no key was ever made from these properties",
+            **_about(request),
+            reason=str(error),
+        )
+        return physical_id, {}
+    _remove(request, properties, context)
+    return physical_id, {}
+
+
+def _clean_failed_replacement(request: Request, place: Place, context: Any) -> None:
+    """Clean the new place of a replacement that failed without an answer, when it is rolled back.
+
+    CloudFormation never learned the new id, so this Update back to the old place is the last request to name the new
+    one. It must succeed in any case, or the stack is stuck.
+    """
+    if request.kind != "Update" or request.physical_id != place.physical_id:
+        return
+    try:
+        old = Properties.parse(request.old_properties)
+        if request.place(old) != place:
+            _remove(request, old, context)
+    except ProviderError as error:
+        record("could not clean the place of a failed replacement", **_about(request), reason=str(error))
+
+
+def _remove(request: Request, properties: Properties, context: Any) -> None:
+    ports = _ports(request, properties, context)
+    tombstone = f"{format_time(request.requested_at or ports.clock.now())} {request.request_id}"
+    removed = make_absent(ports, request.place(properties), tombstone)
+    record("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(removed))
+
+
+def _ports(request: Request, properties: Properties, context: Any) -> Ports:
+    clock = InvocationClock(context)
+    call = Caller(clock)
+    credentials = _SESSIONS.assume(properties.role_arn, request.session_name, call, clock)
+    return Ports(
+        keys=IamUserKeys(credentials, properties.user_name, call),
+        secret=SecretsManagerVersions(credentials, properties.secret_arn, call),
+        prover=StsProver(clock),
+        clock=clock,
+    )
+
+
+def _about(request: Request) -> dict[str, str]:
+    return {"request_type": request.kind, "stack": request.stack_name, "logical_id": request.logical_id}

@@ -1,0 +1,71 @@
+"""What can go wrong, in words that a person who deploys a stack can act on.
+
+Every message ends up in the events of the stack, so it names the value, what is allowed and what to change, and
+never holds a secret access key, a request id or a response URL.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from access_key_provider.model import AccessKey
+
+
+class ProviderError(Exception):
+    """A failure whose message may be shown to the user as it stands."""
+
+
+class InvalidRequestError(ProviderError):
+    """The request has properties that no key can be made from."""
+
+
+class UserNotFoundError(ProviderError):
+    """The user does not exist."""
+
+
+class SecretUnavailableError(ProviderError):
+    """The secret does not exist, is scheduled for deletion, or is a replica."""
+
+
+class KeyLimitReachedError(ProviderError):
+    """The user has as many access keys as IAM allows, and none of them is ours to remove."""
+
+    def __init__(self, user_name: str, keys: tuple[AccessKey, ...]) -> None:
+        """Keep the keys, so that the message can be completed with their last use."""
+        super().__init__(f"user {user_name} has {len(keys)} access keys, IAM allows 2")
+        self.user_name = user_name
+        self.keys = keys
+
+
+class CancelledError(ProviderError):
+    """A later Delete has cancelled the request."""
+
+
+class UnprovenKeyError(ProviderError):
+    """The new key did not work in time."""
+
+
+class OutOfTimeError(ProviderError):
+    """The function's deadline is too near to begin another step."""
+
+
+class ConflictError(ProviderError):
+    """Something changed between looking and acting: look again."""
+
+
+class OutcomeUnknownError(ProviderError):
+    """A call may or may not have been carried out: look again."""
+
+
+class CallError(ProviderError):
+    """AWS refused a call and changed nothing. `code` is AWS's error code."""
+
+    def __init__(self, message: str, code: str) -> None:
+        """Keep the code for those who know what to make of it."""
+        super().__init__(message)
+        self.code = code
+
+
+class AccessDeniedError(CallError):
+    """The key's role may not do what is needed, also after its policy had time to take effect."""

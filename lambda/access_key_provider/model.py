@@ -1,0 +1,236 @@
+"""The values that the rules work on. All of them are frozen, and none holds a secret access key."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import Enum
+
+CURRENT = "AWSCURRENT"
+PREVIOUS = "AWSPREVIOUS"
+ACTIVE = "Active"
+INACTIVE = "Inactive"
+
+# Two access keys a user, inactive ones count; the quota can't be raised.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+KEYS_PER_USER = 2
+
+INTENT_TAG_PREFIX = "cdk-iam-access-key:intent:"
+TOMBSTONE_TAG_PREFIX = "cdk-iam-access-key:tombstone:"
+
+_OWNER_IN_TAG = re.compile(r"(?:^| )owner=(?P<owner>[0-9a-f]{16})$")
+_SERIAL_LABEL = re.compile(r"^serial-(?P<digest>[0-9a-f]{16})-(?P<generation>[1-9][0-9]{0,8})$")
+_TIME = "%Y%m%dT%H%M%SZ"
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def format_time(time: datetime) -> str:
+    """Write a time the way tags carry it: `20260102T030405Z`."""
+    return time.astimezone(UTC).strftime(_TIME)
+
+
+def parse_time(text: str) -> datetime | None:
+    """Read a time written by `format_time` or found in a presigned URL; None if it is no such time."""
+    try:
+        return datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+    except ValueError:
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class AccessKey:
+    """An access key as IAM lists it: its id, `Active` or `Inactive`, and when it was created."""
+
+    id: str
+    status: str
+    created: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class NewAccessKey:
+    """A key just created, with the secret that AWS shows this once. Lives in one invocation's memory only."""
+
+    id: str
+    secret: str = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """What IAM knows of a key's last use: None where it is not known to have been used."""
+
+    time: datetime | None
+    service: str = ""
+
+    def __str__(self) -> str:
+        """Say it in a message."""
+        return f"last used {self.time:%Y-%m-%d} by {self.service}" if self.time else "never used as far as IAM knows"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVersion:
+    """A version of the secret: its id and its staging labels."""
+
+    id: str
+    labels: frozenset[str]
+
+
+class SecretState(Enum):
+    """Whether the secret can be written to."""
+
+    WRITABLE = "writable"
+    SCHEDULED_FOR_DELETION = "scheduled for deletion"
+    MISSING = "missing"
+    REPLICA = "a replica"
+
+
+@dataclass(frozen=True, slots=True)
+class SecretDescription:
+    """What DescribeSecret tells: everything but the value."""
+
+    state: SecretState
+    versions: tuple[SecretVersion, ...] = ()
+    tags: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a resource keeps its key: one resource of one stack, one user, one secret.
+
+    Everything recorded in AWS carries `owner`, a digest of the four, so that two resources never take each other's
+    keys for their own, not even while one takes the other's place under the same user and secret.
+    """
+
+    stack_id: str
+    logical_id: str
+    user_name: str
+    secret_arn: str
+
+    @property
+    def owner(self) -> str:
+        """16 hexadecimal digits."""
+        return _digest(self.stack_id, self.logical_id, self.user_name, self.secret_arn)
+
+    @property
+    def physical_id(self) -> str:
+        """The same for the same user and secret; at most 64 + 1 + 600 characters."""
+        return f"{self.user_name}@{self.secret_arn}"
+
+    @property
+    def intent_tag(self) -> str:
+        """The key of the user's tag that announces a creation."""
+        return INTENT_TAG_PREFIX + self.owner
+
+    @property
+    def tombstone_tag(self) -> str:
+        """The key of the secret's tag that a Delete leaves."""
+        return TOMBSTONE_TAG_PREFIX + self.owner
+
+    def version_id(self, access_key_id: str) -> str:
+        """Name the version for a key: the same at every attempt, and ours at a glance (it begins with the owner)."""
+        hexadecimal = self.owner + _digest(self.owner, access_key_id)
+        return "-".join((hexadecimal[:8], hexadecimal[8:12], hexadecimal[12:16], hexadecimal[16:20], hexadecimal[20:]))
+
+    def wrote(self, version: SecretVersion) -> bool:
+        """Tell whether this place wrote the version, whatever labels it has left."""
+        return version.id.replace("-", "").startswith(self.owner)
+
+    def serial_digest(self, serial: str) -> str:
+        """Stand for a serial in a label: a serial may hold characters and lengths that labels can't."""
+        return _digest(self.owner, serial)
+
+    def key_tag_value(self, description: str) -> str:
+        """Write the tag that IAM's console shows as the key's description."""
+        return f"{description} owner={self.owner}"
+
+
+def owner_in_tag(value: str) -> str | None:
+    """Read the owner back from a tag written by `Place.key_tag_value`."""
+    match = _OWNER_IN_TAG.search(value)
+    return match["owner"] if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class SerialLabel:
+    """The label of a proven version: which serial it was made for, and how many keys came before it, plus one."""
+
+    digest: str
+    generation: int
+
+    def __str__(self) -> str:
+        """Write the label."""
+        return f"serial-{self.digest}-{self.generation}"
+
+    @classmethod
+    def parse(cls, label: str) -> SerialLabel | None:
+        """Read a label; None if it is another kind of label."""
+        match = _SERIAL_LABEL.match(label)
+        return cls(match["digest"], int(match["generation"])) if match else None
+
+
+@dataclass(frozen=True, slots=True)
+class Intent:
+    """A tag on the user, written before CreateAccessKey: the keys the user had, and when the attempts were made.
+
+    `since` is the first attempt that may have left a key, `until` the last one.
+    """
+
+    owner: str
+    since: datetime
+    until: datetime
+    baseline: frozenset[str]
+
+    def __str__(self) -> str:
+        """Write the tag's value; IAM allows neither commas nor brackets in it."""
+        return "/".join((format_time(self.since), format_time(self.until), *sorted(self.baseline)))
+
+    @classmethod
+    def parse(cls, tag_key: str, value: str) -> Intent | None:
+        """Read a tag; None if it is another kind of tag, or was edited by hand."""
+        times, owner = value.split("/"), tag_key.removeprefix(INTENT_TAG_PREFIX)
+        if owner == tag_key or len(times) < 2:  # noqa: PLR2004 - two times, then the keys
+            return None
+        since, until = parse_time(times[0]), parse_time(times[1])
+        if since is None or until is None:
+            return None
+        return cls(owner, since, until, frozenset(times[2:]))
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """All that the rules may know of the world, taken in one look."""
+
+    time: datetime
+    user_exists: bool
+    keys: tuple[AccessKey, ...]
+    user_tags: dict[str, str]
+    secret: SecretDescription
+    used: frozenset[str] = frozenset()
+
+    @property
+    def intents(self) -> tuple[Intent, ...]:
+        """The creations that are announced and not finished, of all resources that share the user."""
+        parsed = (Intent.parse(key, value) for key, value in self.user_tags.items())
+        return tuple(intent for intent in parsed if intent)
+
+    def version_with(self, label: str) -> SecretVersion | None:
+        """Find the version that carries a label: at most one does."""
+        return next((version for version in self.secret.versions if label in version.labels), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Desired:
+    """The key that a Create or Update asks for.
+
+    `requested_at` is when CloudFormation made the request, None where that is not known.
+    """
+
+    place: Place
+    serial: str
+    status: str
+    description: str
+    requested_at: datetime | None = None

@@ -1,0 +1,145 @@
+"""Which of a user's keys are ours, told from what is recorded and never from guesses about age or number."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from access_key_provider.model import ACTIVE, CURRENT, SerialLabel, owner_in_tag
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from access_key_provider.model import AccessKey, Intent, Observed, Place, SecretVersion
+
+# An attempt ends with the function (5 minutes); IAM's clock and the function's may differ a little.
+_ATTEMPT = timedelta(minutes=10)
+_CLOCK_SKEW = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnedKey:
+    """A key that a place created and recorded.
+
+    `key` is None if IAM lists it no more, `version` None if nothing was written for it, `serial` None until it is
+    proven.
+    """
+
+    id: str
+    key: AccessKey | None
+    version: SecretVersion | None
+    serial: SerialLabel | None
+    tag: str | None
+
+    @property
+    def generation(self) -> int:
+        """How many keys came before it, plus one; 0 until it is proven."""
+        return self.serial.generation if self.serial else 0
+
+    @property
+    def proven(self) -> bool:
+        """Whether it can be the current key: it exists, it worked, and its secret is stored."""
+        return self.key is not None and self.serial is not None
+
+    @property
+    def current(self) -> bool:
+        """Whether AWSCURRENT names it."""
+        return self.version is not None and CURRENT in self.version.labels
+
+    @property
+    def active(self) -> bool:
+        """Whether it exists and works."""
+        return self.key is not None and self.key.status == ACTIVE
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Our own labels on its version."""
+        return _own_labels(self.version, self.id) if self.version else ()
+
+
+def owned_keys(observed: Observed, place: Place) -> tuple[OwnedKey, ...]:
+    """List the keys recorded for a place, oldest generation first.
+
+    A label and a tag each prove ownership: the label is lost with the secret, the tag is written first.
+    """
+    listed = {key.id: key for key in observed.keys}
+    versions = {version.id: version for version in observed.secret.versions}
+    ids = {
+        label
+        for version in observed.secret.versions
+        for label in version.labels
+        if place.version_id(label) == version.id
+    }
+    ids |= {key for key, value in observed.user_tags.items() if owner_in_tag(value) == place.owner}
+    owned = []
+    for key_id in ids:
+        version = versions.get(place.version_id(key_id))
+        owned.append(
+            OwnedKey(
+                id=key_id,
+                key=listed.get(key_id),
+                version=version,
+                serial=_serial_label(version) if version else None,
+                tag=observed.user_tags.get(key_id),
+            )
+        )
+    return tuple(sorted(owned, key=lambda key: (key.generation, key.id)))
+
+
+def ownerless_labels(observed: Observed, place: Place) -> Iterator[tuple[SecretVersion, str]]:
+    """Find labels of ours on versions of this place whose key nothing names any more."""
+    known = {place.version_id(key.id) for key in owned_keys(observed, place)}
+    for version in observed.secret.versions:
+        if place.wrote(version) and version.id not in known:
+            yield from ((version, label) for label in version.labels if SerialLabel.parse(label))
+
+
+def open_intent(observed: Observed, place: Place) -> Intent | None:
+    """Find the creation that this place has announced and not finished."""
+    return next((intent for intent in observed.intents if intent.owner == place.owner), None)
+
+
+def orphan_candidates(observed: Observed, place: Place) -> tuple[AccessKey, ...]:
+    """List the keys that an interrupted creation of this place may have left, whoever may have used them.
+
+    Such a key came to be within the attempts, was not there before, bears no record, and no other resource was
+    creating one for the same user at that time.
+    """
+    intent = open_intent(observed, place)
+    if intent is None:
+        return ()
+    recorded = {key.id for key in owned_keys(observed, place)}
+    others = [other for other in observed.intents if other.owner != place.owner]
+    return tuple(
+        key
+        for key in observed.keys
+        if key.id not in intent.baseline
+        and key.id not in recorded
+        and key.id not in observed.user_tags
+        and _may_have_created(intent, key)
+        and not any(_may_have_created(other, key) for other in others)
+    )
+
+
+def orphaned_keys(observed: Observed, place: Place) -> tuple[AccessKey, ...]:
+    """List the keys whose secret was lost with the invocation that created them.
+
+    A key that was ever used is somebody's: nobody has had the secret of a lost one.
+    """
+    return tuple(key for key in orphan_candidates(observed, place) if key.id not in observed.used)
+
+
+def _may_have_created(intent: Intent, key: AccessKey) -> bool:
+    return (
+        key.id not in intent.baseline
+        and intent.since - _CLOCK_SKEW <= key.created <= intent.until + _ATTEMPT + _CLOCK_SKEW
+    )
+
+
+def _serial_label(version: SecretVersion) -> SerialLabel | None:
+    return next((parsed for parsed in map(SerialLabel.parse, sorted(version.labels)) if parsed), None)
+
+
+def _own_labels(version: SecretVersion, key_id: str) -> tuple[str, ...]:
+    return tuple(sorted(label for label in version.labels if label == key_id or SerialLabel.parse(label)))

@@ -1,0 +1,261 @@
+"""The rules: what to do, given what was observed and what is wanted.
+
+Pure functions. Nothing here calls AWS, reads a clock or keeps state, so every rule can be tried on every situation.
+A situation in which nothing may be done raises one of `errors`, before any write.
+
+The order of actions is what makes a crash at any point harmless:
+
+- an intent is recorded before a key is created, and a key is recorded before its secret is stored;
+- a key is proven before it becomes current, and the previous key works until then;
+- a key is deactivated before it is deleted, and its records go after it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from access_key_provider.actions import (
+    NEW,
+    AddLabel,
+    CheckNotCancelled,
+    CreateKey,
+    DeleteKey,
+    MoveCurrent,
+    ProveKey,
+    RemoveLabel,
+    SetStatus,
+    StoreSecret,
+    TagUser,
+    UntagUser,
+)
+from access_key_provider.errors import (
+    CancelledError,
+    KeyLimitReachedError,
+    SecretUnavailableError,
+    UserNotFoundError,
+)
+from access_key_provider.model import (
+    ACTIVE,
+    CURRENT,
+    INACTIVE,
+    KEYS_PER_USER,
+    PREVIOUS,
+    Intent,
+    SecretState,
+    SerialLabel,
+    parse_time,
+)
+from access_key_provider.ownership import (
+    OwnedKey,
+    open_intent,
+    orphaned_keys,
+    owned_keys,
+    ownerless_labels,
+)
+
+if TYPE_CHECKING:
+    from access_key_provider.actions import Action
+    from access_key_provider.model import AccessKey, Desired, Observed, Place
+
+
+def plan_present(observed: Observed, desired: Desired) -> list[Action]:
+    """Make the key of the desired serial current, with the desired status.
+
+    A key that was already made for this serial is used again: that is what a redelivered request finds, and how a
+    rollback gets the very key back that was current before. Else a new one is created and the others are retired.
+
+    Raises:
+        UserNotFoundError: the user does not exist.
+        SecretUnavailableError: the secret can't be written to.
+        CancelledError: the resource was deleted after this request was made.
+        KeyLimitReachedError: there is no room for a new key, and no key of ours to remove.
+    """
+    _require_place(observed, desired)
+    target = matching_key(observed, desired)
+    act = _settle(observed, desired, target) if target else _replace(observed, desired)
+    return [*_clean_up(observed, desired.place), *act]
+
+
+def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
+    """Find the proven key that was made for the desired serial, the newest if there are several."""
+    digest = desired.place.serial_digest(desired.serial)
+    matching = [
+        key for key in owned_keys(observed, desired.place) if key.proven and key.serial and key.serial.digest == digest
+    ]
+    return matching[-1] if matching else None
+
+
+def plan_absent(observed: Observed, place: Place) -> list[Action]:
+    """Deactivate and delete every key of the place, and give back a secret that was somebody else's before."""
+    owned = owned_keys(observed, place)
+    actions: list[Action] = [*_give_back_current(observed, place)]
+    for key in reversed(owned):
+        actions += _remove(observed, key)
+    actions += _remove_orphans(observed, place)
+    actions += _remove_ownerless_labels(observed, place)
+    return [*actions, *_close_intent(observed, place)]
+
+
+def plan_abandoned(observed: Observed, place: Place) -> list[Action]:
+    """Remove what a failed attempt left, and leave every proven key as it is."""
+    return [*_clean_up(observed, place), *_close_intent(observed, place)]
+
+
+def tombstone(observed: Observed, place: Place) -> str | None:
+    """Tell what the last Delete of the place left on the secret."""
+    return observed.secret.tags.get(place.tombstone_tag)
+
+
+def _require_place(observed: Observed, desired: Desired) -> None:
+    place = desired.place
+    if not observed.user_exists:
+        raise UserNotFoundError(
+            f"user {place.user_name} does not exist: create it first, or correct the user of the key"
+        )
+    if observed.secret.state is not SecretState.WRITABLE:
+        raise SecretUnavailableError(_why_unavailable(observed.secret.state, place.secret_arn))
+    left = tombstone(observed, place)
+    deleted_at = parse_time(left.split(" ")[0]) if left else None
+    if deleted_at and desired.requested_at and desired.requested_at <= deleted_at:
+        raise CancelledError("CloudFormation deleted the resource after it made this request: nothing was done")
+
+
+def _why_unavailable(state: SecretState, secret_arn: str) -> str:
+    advice = {
+        SecretState.MISSING: "create it first, or correct the secret of the key",
+        SecretState.SCHEDULED_FOR_DELETION: "restore it (aws secretsmanager restore-secret), or use another secret",
+        SecretState.REPLICA: "use the primary secret, in a stack of its own region",
+    }[state]
+    return f"secret {secret_arn} is {state.value}: {advice}"
+
+
+def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Action]:
+    """Make an existing key the current one, retire the older ones and remove the newer ones, which failed."""
+    place = desired.place
+    actions: list[Action] = []
+    assert target.version is not None  # noqa: S101 - a proven key has a version
+    if desired.status == ACTIVE and not target.active:
+        actions.append(SetStatus(target.id, ACTIVE))
+    if not target.current:
+        actions.append(CheckNotCancelled(tombstone(observed, place)))
+        actions.append(_make_current(observed, target.version.id))
+    if desired.status == INACTIVE and target.active:
+        actions.append(SetStatus(target.id, INACTIVE))
+    for other in owned_keys(observed, place):
+        if other.proven and other.generation > target.generation:
+            actions += _remove(observed, other)
+        elif other.proven and other.active and other.id != target.id:
+            actions.append(SetStatus(other.id, INACTIVE))
+    if target.tag != place.key_tag_value(desired.description):
+        actions.append(TagUser(target.id, place.key_tag_value(desired.description)))
+    return [*actions, *_close_intent(observed, place)]
+
+
+def _replace(observed: Observed, desired: Desired) -> list[Action]:
+    """Create a key and make it current, then deactivate the one before."""
+    place = desired.place
+    owned = owned_keys(observed, place)
+    proven = [key for key in owned if key.proven]
+    room = _make_room(observed, place)
+    staying = [key for key in proven if key not in room]
+    label = SerialLabel(place.serial_digest(desired.serial), 1 + max((key.generation for key in owned), default=0))
+    intent = _announce(observed, place)
+    seen = tombstone(observed, place)
+    actions: list[Action] = [TagUser(place.intent_tag, str(intent))]
+    for key in room:
+        actions += _remove(observed, key)
+    actions += [
+        CreateKey(),
+        TagUser(NEW, place.key_tag_value(desired.description)),
+        StoreSecret(),
+        ProveKey(),
+        AddLabel(str(label)),
+        CheckNotCancelled(seen),
+        _make_current(observed, NEW),
+    ]
+    if desired.status == INACTIVE:
+        actions.append(SetStatus(NEW, INACTIVE))
+    actions += [SetStatus(key.id, INACTIVE) for key in staying if key.active]
+    return [*actions, CheckNotCancelled(seen), UntagUser(place.intent_tag)]
+
+
+def _make_room(observed: Observed, place: Place) -> list[OwnedKey]:
+    """Choose which of our retired keys must go for the new one to fit: the oldest first, never an Active one."""
+    leftover = _leftover_ids(observed, place)
+    staying = [key for key in observed.keys if key.id not in leftover]
+    retired = [key for key in owned_keys(observed, place) if key.proven and not key.active and not key.current]
+    needed = len(staying) + 1 - KEYS_PER_USER
+    if needed > len(retired):
+        raise KeyLimitReachedError(place.user_name, tuple(staying))
+    return retired[: max(0, needed)]
+
+
+def _announce(observed: Observed, place: Place) -> Intent:
+    """Extend an intent that is still open: a key of an earlier attempt may yet come to light."""
+    before = open_intent(observed, place)
+    leftover = _leftover_ids(observed, place)
+    staying = frozenset(key.id for key in observed.keys if key.id not in leftover)
+    return Intent(place.owner, before.since if before else observed.time, observed.time, staying)
+
+
+def _leftover_ids(observed: Observed, place: Place) -> frozenset[str]:
+    unproven = {key.id for key in owned_keys(observed, place) if not key.proven}
+    return frozenset(unproven | {key.id for key in orphaned_keys(observed, place)})
+
+
+def _clean_up(observed: Observed, place: Place) -> list[Action]:
+    """Remove what an interrupted attempt left: keys not proven, keys not recorded, records without a key."""
+    actions: list[Action] = []
+    for key in owned_keys(observed, place):
+        if not key.proven:
+            actions += _remove(observed, key)
+    actions += _remove_orphans(observed, place)
+    return [*actions, *_remove_ownerless_labels(observed, place)]
+
+
+def _remove(observed: Observed, owned: OwnedKey) -> list[Action]:
+    actions = _delete(owned.key)
+    if owned.version and observed.secret.state is SecretState.WRITABLE:
+        actions += [RemoveLabel(owned.version.id, label) for label in owned.labels]
+    if owned.tag is not None:
+        actions.append(UntagUser(owned.id))
+    return actions
+
+
+def _remove_orphans(observed: Observed, place: Place) -> list[Action]:
+    return [action for key in orphaned_keys(observed, place) for action in _delete(key)]
+
+
+def _remove_ownerless_labels(observed: Observed, place: Place) -> list[Action]:
+    if observed.secret.state is not SecretState.WRITABLE:
+        return []
+    return [RemoveLabel(version.id, label) for version, label in ownerless_labels(observed, place)]
+
+
+def _delete(key: AccessKey | None) -> list[Action]:
+    if key is None:
+        return []
+    deactivate = [SetStatus(key.id, INACTIVE)] if key.status != INACTIVE else []
+    return [*deactivate, DeleteKey(key.id)]
+
+
+def _make_current(observed: Observed, version_id: str) -> MoveCurrent:
+    current = observed.version_with(CURRENT)
+    return MoveCurrent(version_id, current.id if current else None)
+
+
+def _give_back_current(observed: Observed, place: Place) -> list[Action]:
+    """Make the value current again that the secret had before it was given to us, if we were the next to write.
+
+    That is what the users of an existing secret need when the deployment that began to use it rolls back.
+    """
+    current, previous = observed.version_with(CURRENT), observed.version_with(PREVIOUS)
+    if observed.secret.state is not SecretState.WRITABLE or current is None or previous is None:
+        return []
+    if not place.wrote(current) or place.wrote(previous):
+        return []
+    return [MoveCurrent(previous.id, current.id)]
+
+
+def _close_intent(observed: Observed, place: Place) -> list[Action]:
+    return [UntagUser(place.intent_tag)] if place.intent_tag in observed.user_tags else []

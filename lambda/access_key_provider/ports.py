@@ -1,0 +1,109 @@
+"""The narrow views of AWS, and of time, that operations need. `aws` implements them, tests have doubles."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from access_key_provider.model import AccessKey, LastUse, NewAccessKey, SecretDescription
+
+
+class UserKeys(Protocol):
+    """The access keys and tags of one user."""
+
+    def list(self) -> tuple[AccessKey, ...]:
+        """List the keys. Raises UserNotFoundError."""
+        ...
+
+    def tags(self) -> dict[str, str]:
+        """Return the user's tags. Raises UserNotFoundError."""
+        ...
+
+    def last_use(self, key_id: str) -> LastUse:
+        """Tell when a key was last used; an error is never taken for "never"."""
+        ...
+
+    def create(self) -> NewAccessKey:
+        """Create a key, sending the request once. Raises OutcomeUnknownError if its answer is lost."""
+        ...
+
+    def set_status(self, key_id: str, status: str) -> None:
+        """Make a key Active or Inactive. Raises ConflictError if it is gone."""
+        ...
+
+    def delete(self, key_id: str) -> None:
+        """Delete a key; one that is gone is fine."""
+        ...
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the user."""
+        ...
+
+    def untag(self, key: str) -> None:
+        """Remove a tag of the user; one that is gone is fine."""
+        ...
+
+
+class SecretVersions(Protocol):
+    """The versions, labels and tags of one secret. There is no way to read a value."""
+
+    def describe(self) -> SecretDescription:
+        """Describe the secret; a missing one is a description too."""
+        ...
+
+    def put(self, version_id: str, value: str, label: str) -> frozenset[str]:
+        """Write a version with one label, and return the labels it has then."""
+        ...
+
+    def add_label(self, version_id: str, label: str) -> None:
+        """Put a label on a version."""
+        ...
+
+    def remove_label(self, version_id: str, label: str) -> None:
+        """Take a label off a version; one that is not there is fine."""
+        ...
+
+    def move_current(self, to_version: str, from_version: str | None) -> None:
+        """Move AWSCURRENT if it still is where it was. Raises ConflictError if not."""
+        ...
+
+    def tag(self, key: str, value: str) -> None:
+        """Set a tag of the secret."""
+        ...
+
+
+class Clock(Protocol):
+    """Time, and how much of it the invocation has left."""
+
+    def now(self) -> datetime:
+        """Return the time, in UTC."""
+        ...
+
+    def remaining(self) -> float:
+        """Return the seconds until the answer must be sent."""
+        ...
+
+    def sleep(self, seconds: float) -> None:
+        """Wait."""
+        ...
+
+
+class Prover(Protocol):
+    """Proof that a key works."""
+
+    def prove(self, key: NewAccessKey, user_name: str) -> None:
+        """Wait until calls signed with the key succeed. Raises UnprovenKeyError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """All of them, for one place."""
+
+    keys: UserKeys
+    secret: SecretVersions
+    prover: Prover
+    clock: Clock

@@ -1,0 +1,159 @@
+"""What CloudFormation sends, checked before anything is done with it.
+
+https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-requests.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, urlsplit
+
+from access_key_provider.errors import InvalidRequestError
+from access_key_provider.model import ACTIVE, INACTIVE, Desired, Place, parse_time
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+_USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
+_SECRET_ARN = re.compile(
+    r"arn:[a-z-]{1,20}:secretsmanager:(?P<region>[a-z0-9-]{1,30}):[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
+)
+_ROLE_ARN = re.compile(r"arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\x21-\x7e]{1,575}")
+_SERIAL = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
+# What IAM allows in a tag's value, less what `Place.key_tag_value` adds.
+_DESCRIPTION = re.compile(r"[\w .:/=+\-@]{1,233}")
+_STATUS = re.compile(f"{ACTIVE}|{INACTIVE}")
+_SHOWN = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Properties:
+    """The properties of a `Custom::IAMAccessKey`, valid."""
+
+    user_name: str
+    secret_arn: str
+    role_arn: str
+    serial: str
+    status: str
+    description: str | None
+
+    @classmethod
+    def parse(cls, properties: object, region: str | None = None) -> Properties:
+        """Check properties, and that the secret is in the region, if one is given.
+
+        Raises:
+            InvalidRequestError: names the property, the value given and what is allowed.
+        """
+        if not isinstance(properties, Mapping):
+            raise InvalidRequestError("ResourceProperties must be an object")
+        secret_arn = _text(properties, "SecretArn", _SECRET_ARN, "a complete ARN of a secret")
+        found = _SECRET_ARN.fullmatch(secret_arn)
+        if region and found and found["region"] != region:
+            raise InvalidRequestError(
+                f"SecretArn {secret_arn} is in {found['region']}, this stack in {region}: use a secret of this region"
+            )
+        user_name = _text(properties, "UserName", _USER_NAME, "the name of an IAM user, 1 to 64 characters")
+        if user_name == "root":
+            raise InvalidRequestError("UserName root is refused: use an IAM user, never the root user's keys")
+        return cls(
+            user_name=user_name,
+            secret_arn=secret_arn,
+            role_arn=_text(properties, "RoleArn", _ROLE_ARN, "the ARN of a role"),
+            serial=_text(properties, "Serial", _SERIAL, "1 to 128 characters, not only blanks"),
+            status=_text(properties, "Status", _STATUS, "Active or Inactive"),
+            description=_text(properties, "Description", _DESCRIPTION, "1 to 233 characters that tags allow")
+            if "Description" in properties
+            else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request as it came: what kind, of which resource, and its properties, not yet checked."""
+
+    kind: str
+    stack_id: str
+    logical_id: str
+    request_id: str
+    physical_id: str | None
+    properties: object
+    old_properties: object
+    requested_at: datetime | None
+
+    @classmethod
+    def parse(cls, event: Mapping[str, Any]) -> Request:
+        """Take an event apart; `main` has seen to it that these members are texts."""
+        physical_id = event.get("PhysicalResourceId")
+        return cls(
+            kind=event["RequestType"],
+            stack_id=event["StackId"],
+            logical_id=event["LogicalResourceId"],
+            request_id=event["RequestId"],
+            physical_id=physical_id if isinstance(physical_id, str) and physical_id else None,
+            properties=event.get("ResourceProperties"),
+            old_properties=event.get("OldResourceProperties"),
+            requested_at=_signed_at(event["ResponseURL"]),
+        )
+
+    @property
+    def stack_name(self) -> str:
+        """The name of the stack: the part of its ARN that people know."""
+        parts = self.stack_id.split("/")
+        return parts[1] if len(parts) > 1 else self.stack_id
+
+    @property
+    def session_name(self) -> str:
+        """Say in CloudTrail what is being done and for which resource."""
+        return re.sub(r"[^\w+=,.@-]", "-", f"{self.kind}-{self.logical_id}", flags=re.ASCII)[:64]
+
+    def place(self, properties: Properties) -> Place:
+        """Name the place that properties of this resource speak of."""
+        return Place(self.stack_id, self.logical_id, properties.user_name, properties.secret_arn)
+
+    def desired(self, properties: Properties) -> Desired:
+        """Say what properties of this resource ask for."""
+        return Desired(
+            place=self.place(properties),
+            serial=properties.serial,
+            status=properties.status,
+            description=properties.description or self._default_description,
+            requested_at=self.requested_at,
+        )
+
+    @property
+    def _default_description(self) -> str:
+        return re.sub(r"[^\w .:/=+\-@]", "-", f"{self.stack_name}/{self.logical_id}")[:233]
+
+    def answer_id(self) -> str:
+        """Choose the id for a failure: the resource's own, or for a Create the one it would have had."""
+        if self.physical_id:
+            return self.physical_id
+        try:
+            return self.place(Properties.parse(self.properties)).physical_id
+        except InvalidRequestError:
+            return f"{self.stack_name}/{self.logical_id}"[:512]
+
+
+def _text(properties: Mapping[str, Any], name: str, allowed: re.Pattern[str], meaning: str) -> str:
+    value = properties.get(name)
+    if isinstance(value, str) and allowed.fullmatch(value):
+        return value
+    if name not in properties:
+        given = "is missing"
+    elif isinstance(value, str):
+        given = f"is {value[:_SHOWN]!r}" + (f"... ({len(value)} characters)" if len(value) > _SHOWN else "")
+    else:
+        given = f"is of type {type(value).__name__}"
+    raise InvalidRequestError(f"{name} {given}: must be {meaning}")
+
+
+def _signed_at(response_url: str) -> datetime | None:
+    """Tell when CloudFormation made the request: the date in the signature of the URL, the only one it sends."""
+    try:
+        dates = parse_qs(urlsplit(response_url).query).get("X-Amz-Date", [])
+    except ValueError:
+        return None
+    return parse_time(dates[0]) if dates else None

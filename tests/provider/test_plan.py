@@ -1,0 +1,416 @@
+"""The rules, tried on situations built by hand: pure values in, a list of actions or a refusal out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from access_key_provider import errors
+from access_key_provider.actions import (
+    NEW,
+    AddLabel,
+    CheckNotCancelled,
+    CreateKey,
+    DeleteKey,
+    MoveCurrent,
+    ProveKey,
+    RemoveLabel,
+    SetStatus,
+    StoreSecret,
+    TagUser,
+    UntagUser,
+)
+from access_key_provider.model import (
+    AccessKey,
+    Desired,
+    Intent,
+    Observed,
+    Place,
+    SecretDescription,
+    SecretState,
+    SecretVersion,
+    SerialLabel,
+    format_time,
+)
+from access_key_provider.plan import plan_abandoned, plan_absent, plan_present
+
+NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
+PLACE = Place(
+    "arn:aws:cloudformation:eu-central-1:123456789012:stack/shop/1",
+    "Key",
+    "deploy",
+    "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/deploy-AbCdEf",
+)
+A, B, C, F = "AKIAAAAAAAAAAAAAAAAA", "AKIABBBBBBBBBBBBBBBB", "AKIACCCCCCCCCCCCCCCC", "AKIAFFFFFFFFFFFFFFFF"
+TAG = PLACE.key_tag_value("shop/Key")
+
+
+@dataclass
+class Situation:
+    """Builds an `Observed` step by step."""
+
+    keys: dict[str, AccessKey] = field(default_factory=dict)
+    versions: dict[str, set[str]] = field(default_factory=dict)
+    user_tags: dict[str, str] = field(default_factory=dict)
+    secret_tags: dict[str, str] = field(default_factory=dict)
+    state: SecretState = SecretState.WRITABLE
+    user_exists: bool = True
+    used: frozenset[str] = frozenset()
+
+    def key(self, key_id: str, status: str = "Active", created: datetime = NOW - timedelta(days=9)) -> Situation:
+        """Let IAM list a key."""
+        self.keys[key_id] = AccessKey(key_id, status, created)
+        return self
+
+    def owned(
+        self, key_id: str, serial: str = "1", generation: int = 1, status: str = "Active", *labels: str
+    ) -> Situation:
+        """Let a key be one that we made, stored and proved."""
+        self.key(key_id, status).stored(key_id, *labels)
+        self.versions[PLACE.version_id(key_id)].add(str(SerialLabel(PLACE.serial_digest(serial), generation)))
+        return self
+
+    def stored(self, key_id: str, *labels: str) -> Situation:
+        """Let a key be one that we stored."""
+        self.versions[PLACE.version_id(key_id)] = {key_id, *labels}
+        self.user_tags[key_id] = TAG
+        return self
+
+    def intent(self, *baseline: str, since: datetime = NOW, owner: str = PLACE.owner) -> Situation:
+        """Let a creation be announced and not finished."""
+        self.user_tags["cdk-iam-access-key:intent:" + owner] = str(Intent(owner, since, since, frozenset(baseline)))
+        return self
+
+    def observed(self) -> Observed:
+        """Take the look."""
+        return Observed(
+            time=NOW,
+            user_exists=self.user_exists,
+            keys=tuple(self.keys.values()),
+            user_tags=self.user_tags,
+            secret=SecretDescription(
+                self.state,
+                tuple(SecretVersion(version, frozenset(labels)) for version, labels in self.versions.items()),
+                self.secret_tags,
+            ),
+            used=self.used,
+        )
+
+
+def desired(serial: str = "1", status: str = "Active", requested_at: datetime | None = None) -> Desired:
+    """Want a key."""
+    return Desired(PLACE, serial, status, "shop/Key", requested_at)
+
+
+def label(serial: str, generation: int) -> str:
+    """Write the label that marks a version as proven."""
+    return str(SerialLabel(PLACE.serial_digest(serial), generation))
+
+
+def test_a_first_key_is_announced_recorded_stored_and_proven_before_it_becomes_current() -> None:
+    """The whole order of a creation, on which survival of a crash at any point rests."""
+    intent = Intent(PLACE.owner, NOW, NOW, frozenset())
+    assert plan_present(Situation().observed(), desired()) == [
+        TagUser(PLACE.intent_tag, str(intent)),
+        CreateKey(),
+        TagUser(NEW, TAG),
+        StoreSecret(),
+        ProveKey(),
+        AddLabel(label("1", 1)),
+        CheckNotCancelled(None),
+        MoveCurrent(NEW, None),
+        CheckNotCancelled(None),
+        UntagUser(PLACE.intent_tag),
+    ]
+
+
+def test_a_key_declared_inactive_is_proven_first() -> None:
+    """An Inactive key can't be proven, so it is deactivated last."""
+    actions = plan_present(Situation().observed(), desired(status="Inactive"))
+    assert actions.index(ProveKey()) < actions.index(SetStatus(NEW, "Inactive"))
+
+
+def test_rotation_deactivates_the_previous_key_only_after_the_new_one_is_current() -> None:
+    """The previous key works until its successor is proven and published."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
+    actions = plan_present(seen, desired("2"))
+    current = actions.index(MoveCurrent(NEW, PLACE.version_id(A)))
+    assert actions.index(ProveKey()) < current < actions.index(SetStatus(A, "Inactive"))
+    assert AddLabel(label("2", 2)) in actions
+    assert not any(isinstance(action, DeleteKey) for action in actions)
+
+
+def test_rotation_makes_room_by_deleting_the_retired_key() -> None:
+    """With both slots ours the Inactive one goes, after the intent and before the new key."""
+    seen = Situation().owned(A, "1", 1, "Inactive", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT").observed()
+    actions = plan_present(seen, desired("3"))
+    assert isinstance(actions[0], TagUser)
+    assert actions[1:5] == [
+        DeleteKey(A),
+        RemoveLabel(PLACE.version_id(A), A),
+        RemoveLabel(PLACE.version_id(A), label("1", 1)),
+        UntagUser(A),
+    ]
+    assert actions.index(CreateKey()) == 5
+    assert SetStatus(B, "Inactive") in actions
+
+
+@pytest.mark.parametrize("status", ["Active", "Inactive"])
+def test_two_foreign_keys_are_refused_untouched(status: str) -> None:
+    """At the limit nothing is done to keys that are not ours, whatever their status."""
+    seen = Situation().key(F, status).key(C, status).observed()
+    with pytest.raises(errors.KeyLimitReachedError) as refused:
+        plan_present(seen, desired())
+    assert [key.id for key in refused.value.keys] == [F, C]
+
+
+def test_a_foreign_key_beside_the_current_one_leaves_no_room_to_rotate() -> None:
+    """Neither the current key nor the foreign one may go."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").key(F, "Inactive").observed()
+    with pytest.raises(errors.KeyLimitReachedError):
+        plan_present(seen, desired("2"))
+
+
+def test_a_retired_key_made_active_by_hand_is_not_deleted_for_room() -> None:
+    """Somebody needed it: the next rotation asks instead of cutting them off."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT").observed()
+    with pytest.raises(errors.KeyLimitReachedError):
+        plan_present(seen, desired("3"))
+
+
+def test_rollback_restores_the_previous_key_and_removes_the_new_one() -> None:
+    """The very key that was current before is Active and current again before the new one is touched."""
+    seen = Situation().owned(A, "1", 1, "Inactive", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT").observed()
+    assert plan_present(seen, desired("1")) == [
+        SetStatus(A, "Active"),
+        CheckNotCancelled(None),
+        MoveCurrent(PLACE.version_id(A), PLACE.version_id(B)),
+        SetStatus(B, "Inactive"),
+        DeleteKey(B),
+        RemoveLabel(PLACE.version_id(B), B),
+        RemoveLabel(PLACE.version_id(B), label("2", 2)),
+        UntagUser(B),
+    ]
+
+
+@pytest.mark.parametrize("status", ["Active", "Inactive"])
+def test_nothing_is_left_to_do_when_the_key_is_as_declared(status: str) -> None:
+    """A redelivered request finds its own success."""
+    seen = Situation().owned(A, "1", 1, status, "AWSCURRENT").observed()
+    assert plan_present(seen, desired("1", status)) == []
+
+
+def test_status_changes_in_place() -> None:
+    """No rotation, one call."""
+    active = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
+    inactive = Situation().owned(A, "1", 1, "Inactive", "AWSCURRENT").observed()
+    assert plan_present(active, desired("1", "Inactive")) == [SetStatus(A, "Inactive")]
+    assert plan_present(inactive, desired("1", "Active")) == [SetStatus(A, "Active")]
+
+
+def test_a_new_description_only_tags() -> None:
+    """The description is the value of the user's tag."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
+    wanted = replace(desired(), description="for the vendor")
+    assert plan_present(seen, wanted) == [TagUser(A, PLACE.key_tag_value("for the vendor"))]
+
+
+def test_an_interrupted_rotation_is_finished() -> None:
+    """The new key was published, the previous one not yet deactivated."""
+    seen = (
+        Situation()
+        .owned(A, "1", 1, "Active", "AWSPREVIOUS")
+        .owned(B, "2", 2, "Active", "AWSCURRENT")
+        .intent(A)
+        .observed()
+    )
+    assert plan_present(seen, desired("2")) == [SetStatus(A, "Inactive"), UntagUser(PLACE.intent_tag)]
+
+
+def test_a_proven_key_that_was_not_published_is_published() -> None:
+    """The proof is on record, so the key is used."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").owned(B, "2", 2).intent(A).observed()
+    assert plan_present(seen, desired("2")) == [
+        CheckNotCancelled(None),
+        MoveCurrent(PLACE.version_id(B), PLACE.version_id(A)),
+        SetStatus(A, "Inactive"),
+        UntagUser(PLACE.intent_tag),
+    ]
+
+
+def test_an_unproven_key_is_replaced() -> None:
+    """Its secret can't be read back, so it can't be proven any more."""
+    seen = Situation().key(B).stored(B, "AWSCURRENT").intent().observed()
+    actions = plan_present(seen, desired("1"))
+    assert actions[:3] == [SetStatus(B, "Inactive"), DeleteKey(B), RemoveLabel(PLACE.version_id(B), B)]
+    assert MoveCurrent(NEW, PLACE.version_id(B)) in actions
+
+
+def test_a_key_whose_secret_was_lost_is_deleted_before_another_is_made() -> None:
+    """CreateAccessKey was carried out and its answer lost: the key was not there before and bears no record."""
+    seen = Situation().key(F, created=NOW - timedelta(days=400)).key(B, created=NOW).intent(F).observed()
+    actions = plan_present(seen, desired("1"))
+    assert actions[:2] == [SetStatus(B, "Inactive"), DeleteKey(B)]
+    assert not any(F in (getattr(action, "key_id", ""), getattr(action, "key", "")) for action in actions)
+
+
+@pytest.mark.parametrize(
+    "seen",
+    [
+        pytest.param(Situation().key(B, created=NOW), id="no creation was announced"),
+        pytest.param(Situation().key(B, created=NOW).intent(B), id="it was there before"),
+        pytest.param(Situation().key(B, created=NOW - timedelta(hours=2)).intent(), id="it is older than the attempt"),
+        pytest.param(Situation().key(B, created=NOW).intent(since=NOW - timedelta(hours=2)), id="it is younger"),
+        pytest.param(Situation(user_tags={B: "by hand"}).key(B, created=NOW).intent(), id="somebody tagged it"),
+        pytest.param(Situation(used=frozenset({B})).key(B, created=NOW).intent(), id="it was used"),
+        pytest.param(
+            Situation().key(B, created=NOW).intent().intent(owner="0123456789abcdef"), id="another stack makes one too"
+        ),
+        pytest.param(Situation().key(B, created=NOW).intent(owner="0123456789abcdef"), id="another stack's intent"),
+    ],
+)
+def test_a_key_that_may_be_somebody_elses_is_never_taken_for_an_orphan(seen: Situation) -> None:
+    """Each single reason for doubt is enough."""
+    touched = [*plan_absent(seen.observed(), PLACE), *plan_abandoned(seen.observed(), PLACE)]
+    assert DeleteKey(B) not in touched
+    assert SetStatus(B, "Inactive") not in touched
+
+
+def test_records_whose_key_was_deleted_by_hand_are_removed() -> None:
+    """A label without its key would claim a key that is not there."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT")
+    del seen.keys[A]
+    actions = plan_present(seen.observed(), desired("1"))
+    assert actions[:3] == [
+        RemoveLabel(PLACE.version_id(A), A),
+        RemoveLabel(PLACE.version_id(A), label("1", 1)),
+        UntagUser(A),
+    ]
+    assert CreateKey() in actions
+    assert MoveCurrent(NEW, PLACE.version_id(A)) in actions
+
+
+def test_a_value_put_by_hand_is_replaced_by_the_key_declared() -> None:
+    """AWSCURRENT must name the declared key again."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSPREVIOUS")
+    seen.versions["11111111-2222-4333-8444-555555555555"] = {"AWSCURRENT"}
+    assert plan_present(seen.observed(), desired("1")) == [
+        CheckNotCancelled(None),
+        MoveCurrent(PLACE.version_id(A), "11111111-2222-4333-8444-555555555555"),
+    ]
+
+
+def test_delete_removes_every_owned_key_and_no_other() -> None:
+    """Deactivated first, then deleted, then forgotten."""
+    seen = (
+        Situation()
+        .key(F)
+        .owned(A, "1", 1, "Inactive", "AWSPREVIOUS")
+        .owned(B, "2", 2, "Active", "AWSCURRENT")
+        .intent(F)
+        .observed()
+    )
+    actions = plan_absent(seen, PLACE)
+    deleted = [action.key_id for action in actions if isinstance(action, DeleteKey)]
+    assert deleted == [B, A]
+    assert actions.index(SetStatus(B, "Inactive")) < actions.index(DeleteKey(B))
+    assert actions[-1] == UntagUser(PLACE.intent_tag)
+
+
+def test_delete_gives_an_existing_secret_its_own_value_back() -> None:
+    """A rolled-back deployment must not leave the secret's users with a dead key."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT")
+    seen.versions["11111111-2222-4333-8444-555555555555"] = {"AWSPREVIOUS"}
+    first = plan_absent(seen.observed(), PLACE)[0]
+    assert first == MoveCurrent("11111111-2222-4333-8444-555555555555", PLACE.version_id(A))
+
+
+def test_delete_does_not_make_a_key_of_ours_current() -> None:
+    """The previous version is ours and its key goes as well."""
+    seen = Situation().owned(A, "1", 1, "Inactive", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT")
+    assert not any(isinstance(action, MoveCurrent) for action in plan_absent(seen.observed(), PLACE))
+
+
+@pytest.mark.parametrize("state", [SecretState.MISSING, SecretState.SCHEDULED_FOR_DELETION])
+def test_delete_finds_its_keys_without_the_secret(state: SecretState) -> None:
+    """The tags on the user remember them; what can't be written to is left alone."""
+    seen = Situation(state=state).key(A)
+    seen.user_tags[A] = TAG
+    assert plan_absent(seen.observed(), PLACE) == [SetStatus(A, "Inactive"), DeleteKey(A), UntagUser(A)]
+
+
+def test_delete_without_the_user_only_takes_the_labels_off() -> None:
+    """The keys went with the user."""
+    seen = Situation(user_exists=False).stored(A, "AWSCURRENT")
+    seen.user_tags.clear()
+    assert plan_absent(seen.observed(), PLACE) == [RemoveLabel(PLACE.version_id(A), A)]
+
+
+def test_another_resource_with_the_same_user_and_secret_is_somebody_else() -> None:
+    """When a construct is renamed, CloudFormation creates the new resource before it deletes the old one."""
+    other = replace(PLACE, logical_id="RenamedKey")
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
+    assert plan_absent(seen, other) == []
+    actions = plan_present(seen, replace(desired(), place=other))
+    assert MoveCurrent(NEW, PLACE.version_id(A)) in actions
+    assert not any(getattr(action, "key_id", "") == A for action in actions)
+
+
+def test_abandoning_keeps_every_proven_key() -> None:
+    """Only what the failed attempt left goes."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").key(B).stored(B).intent(A).observed()
+    assert plan_abandoned(seen, PLACE) == [
+        SetStatus(B, "Inactive"),
+        DeleteKey(B),
+        RemoveLabel(PLACE.version_id(B), B),
+        UntagUser(B),
+        UntagUser(PLACE.intent_tag),
+    ]
+
+
+def test_a_request_older_than_the_delete_is_refused() -> None:
+    """CloudFormation can send a Delete while the Create is still on its way."""
+    seen = Situation(secret_tags={PLACE.tombstone_tag: f"{format_time(NOW)} 0000"}).observed()
+    with pytest.raises(errors.CancelledError):
+        plan_present(seen, desired(requested_at=NOW))
+    assert CreateKey() in plan_present(seen, desired(requested_at=NOW + timedelta(seconds=1)))
+
+
+def test_the_tombstone_seen_is_the_one_checked_later() -> None:
+    """A tombstone of an earlier life must not stop a new one, a later one must."""
+    left = f"{format_time(NOW)} 0000"
+    seen = Situation(secret_tags={PLACE.tombstone_tag: left}).observed()
+    checks = [action for action in plan_present(seen, desired()) if isinstance(action, CheckNotCancelled)]
+    assert checks == [CheckNotCancelled(left), CheckNotCancelled(left)]
+
+
+@pytest.mark.parametrize(
+    ("seen", "error", "advice"),
+    [
+        (Situation(user_exists=False), errors.UserNotFoundError, "create it first"),
+        (Situation(state=SecretState.MISSING), errors.SecretUnavailableError, "create it first"),
+        (Situation(state=SecretState.SCHEDULED_FOR_DELETION), errors.SecretUnavailableError, "restore-secret"),
+        (Situation(state=SecretState.REPLICA), errors.SecretUnavailableError, "primary secret"),
+    ],
+)
+def test_what_can_not_work_is_refused_with_advice(
+    seen: Situation, error: type[errors.ProviderError], advice: str
+) -> None:
+    """Before any write."""
+    with pytest.raises(error, match=advice):
+        plan_present(seen.observed(), desired())
+
+
+def test_more_keys_than_the_quota_are_tolerated() -> None:
+    """The quota is known to overshoot: with three keys of ours, two Inactive, room is made for one."""
+    seen = (
+        Situation()
+        .owned(A, "1", 1, "Inactive")
+        .owned(B, "2", 2, "Inactive", "AWSPREVIOUS")
+        .owned(C, "3", 3, "Active", "AWSCURRENT")
+        .observed()
+    )
+    actions = plan_present(seen, desired("4"))
+    assert [action.key_id for action in actions if isinstance(action, DeleteKey)] == [A, B]
