@@ -1,0 +1,96 @@
+"""The code of the provider's function: the handler package and crhelper, nothing else.
+
+Everything needed is already installed, so staging runs no Docker, no pip and no network. The hash is computed
+here, over relative paths and bytes: it is the same for a checkout, an editable install and the wheel, so that the
+way the library was installed never updates anybody's function.
+"""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
+from stat import S_IFREG
+from tempfile import TemporaryDirectory
+from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+HANDLER_PACKAGE = "access_key_provider"
+CRHELPER_VERSION = "2.0.12"
+
+_LONG_AGO = (1980, 1, 1, 0, 0, 0)
+_READABLE_FILE = S_IFREG | 0o644
+
+
+@dataclass(frozen=True, slots=True)
+class HandlerAsset:
+    """The files of the function, by their POSIX path in it."""
+
+    files: dict[str, bytes]
+
+    @property
+    def hash(self) -> str:
+        """Digest the paths and the contents, whatever wrote them and in whichever order."""
+        digest = hashlib.sha256()
+        for path, content in sorted(self.files.items()):
+            # The lengths keep two different sets of files from running together into the same bytes.
+            digest.update(f"{len(path)} {path} {len(content)} ".encode())
+            digest.update(content)
+        return digest.hexdigest()
+
+    @contextmanager
+    def staged(self) -> Iterator[Path]:
+        """Write the files to a temporary archive, which Lambda gets as it is.
+
+        Its size is what a deployment uploads and a cold start loads; the comments in it are cheap that way.
+        """
+        with TemporaryDirectory(prefix="cdk-iam-access-key-") as folder:
+            archive = Path(folder) / "handler.zip"
+            with ZipFile(archive, "w") as writer:
+                for path, content in sorted(self.files.items()):
+                    entry = ZipInfo(path, _LONG_AGO)
+                    # Lambda runs them as another user, who must be able to read them.
+                    entry.external_attr = _READABLE_FILE << 16
+                    writer.writestr(entry, content, ZIP_DEFLATED)
+            yield archive
+
+
+def handler_asset() -> HandlerAsset:
+    """Collect the handler and crhelper from where they are installed.
+
+    Raises:
+        RuntimeError: The handler is missing, or crhelper is missing or not of the pinned version.
+    """
+    crhelper = Path(str(_crhelper().locate_file("crhelper")))
+    return HandlerAsset({**_modules(_handler()), **_modules(crhelper)})
+
+
+def _handler() -> Path:
+    package = Path(__file__).resolve().parent
+    shipped = package / "_lambda" / HANDLER_PACKAGE
+    checkout = package.parents[1] / "lambda" / HANDLER_PACKAGE
+    for folder in (shipped, checkout):
+        if (folder / "main.py").is_file():
+            return folder
+    raise RuntimeError(
+        f"the handler must be in {shipped} (installed) or in {checkout} (checkout), found neither; "
+        "install cdk-iam-access-key again"
+    )
+
+
+def _crhelper() -> Distribution:
+    try:
+        found = distribution("crhelper")
+    except PackageNotFoundError:
+        found = None
+    if found is None or found.version != CRHELPER_VERSION:
+        raise RuntimeError(
+            f"crhelper must be installed in version {CRHELPER_VERSION}, "
+            f"found {found.version if found else 'none'}; run pip install crhelper=={CRHELPER_VERSION}"
+        )
+    return found
+
+
+def _modules(folder: Path) -> dict[str, bytes]:
+    # An editor's lock or backup file may end in .py too, but its stem is no name that Python can import.
+    return {f"{folder.name}/{file.name}": file.read_bytes() for file in folder.glob("*.py") if file.stem.isidentifier()}

@@ -1,0 +1,167 @@
+"""Checks of what an app passes in. A token has no value to check yet, so it passes."""
+
+import unicodedata
+
+from aws_cdk import Stack, Token, Tokenization
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from cdk_iam_access_key._identity import Identity
+
+_SERIAL_CHARACTERS = 128
+# IAM allows 256 in a tag's value, of which the provider takes 23 to name the key's owner.
+_DESCRIPTION_CHARACTERS = 233
+_DESCRIPTION_SIGNS = "_.:/=+-@"
+_STATUS = {iam.AccessKeyStatus.ACTIVE: "Active", iam.AccessKeyStatus.INACTIVE: "Inactive"}
+
+
+def check_user(stack: Stack, user: iam.IUser) -> None:
+    """Refuse what is no IUser, and a user of another account than the stack's."""
+    if not (hasattr(user, "user_name") and hasattr(user, "user_arn")):
+        raise ValueError(
+            f"user must be an iam.IUser, got {_shown(user)}; "
+            "pass an iam.User, or import one with iam.User.from_user_name or iam.User.from_user_arn"
+        )
+    account = user.principal_account
+    if account is not None and _differ(account, stack.account):
+        raise ValueError(
+            f"user must be of the stack's account {stack.account}, got {user.user_arn} of {account}; "
+            "declare the key in a stack of the user's account"
+        )
+
+
+def check_no_root(user: iam.IUser, identity: Identity) -> None:
+    """Refuse the root user, by its name or its ARN."""
+    if identity.name == "root" or user.user_arn.endswith(":root"):
+        raise ValueError(
+            f"user must not be the root user, got {user.user_arn if identity.name != 'root' else 'root'}; "
+            "AWS advises against access keys of the root user: use an IAM user, or better a role, with only the "
+            "permissions it needs"
+        )
+
+
+def checked_serial(serial: object) -> str:
+    """Render a serial as the property that it becomes; the token of a number is a float."""
+    if isinstance(serial, float) and Token.is_unresolved(serial):
+        return Tokenization.stringify_number(serial)
+    if isinstance(serial, str | int) and not isinstance(serial, bool):
+        return _checked_serial(str(serial))
+    raise ValueError(
+        f"serial must be an int or a str, got {_shown(serial)}; pass a number that you count up, or a text"
+    )
+
+
+def _checked_serial(serial: str) -> str:
+    if Token.is_unresolved(serial):
+        return serial
+    if not serial.strip():
+        raise ValueError(f"serial must not be empty, got {serial!r}; pass a number that you count up, or a text")
+    if len(serial) > _SERIAL_CHARACTERS:
+        raise ValueError(
+            f"serial must have at most {_SERIAL_CHARACTERS} characters, got {len(serial)}: "
+            f"{serial[:32]}...; pass a shorter one"
+        )
+    return serial
+
+
+def checked_status(status: iam.AccessKeyStatus) -> str:
+    """Render a status the way IAM spells it."""
+    if isinstance(status, iam.AccessKeyStatus):
+        return _STATUS[status]
+    raise ValueError(
+        f"status must be an iam.AccessKeyStatus, got {_shown(status)}; "
+        "pass iam.AccessKeyStatus.ACTIVE or iam.AccessKeyStatus.INACTIVE"
+    )
+
+
+def checked_description(description: str) -> str:
+    """Return a description that fits into the value of a user's tag."""
+    if not isinstance(description, str) or not description.strip():
+        raise ValueError(
+            f"description must be a text, got {_shown(description)}; leave it out if there is nothing to say"
+        )
+    if Token.is_unresolved(description):
+        return description
+    if len(description) > _DESCRIPTION_CHARACTERS:
+        raise ValueError(
+            f"description must have at most {_DESCRIPTION_CHARACTERS} characters, got {len(description)}: "
+            f"{description[:32]}...; shorten it"
+        )
+    refused = sorted({character for character in description if not _fits_tag(character)})
+    if refused:
+        raise ValueError(
+            f"description must consist of letters, digits, spaces and {_DESCRIPTION_SIGNS}, "
+            f"got {description!r}; remove {', '.join(map(repr, refused))}"
+        )
+    return description
+
+
+def checked_secret_arn(stack: Stack, secret: secretsmanager.ISecret) -> str:
+    """Return the complete ARN of a secret that a function in `stack` can write."""
+    if not hasattr(secret, "secret_full_arn"):
+        raise ValueError(
+            f"secret must be a secretsmanager.ISecret, got {_shown(secret)}; "
+            "import one with secretsmanager.Secret.from_secret_complete_arn"
+        )
+    arn = secret.secret_full_arn
+    if arn is None:
+        raise ValueError(
+            f"secret must be known by its complete ARN, got the name or partial ARN of {secret.secret_name}; "
+            "import it with secretsmanager.Secret.from_secret_complete_arn, or from_secret_attributes with "
+            "secret_complete_arn"
+        )
+    if _differ(secret.env.account, stack.account):
+        raise ValueError(
+            f"secret must be in the stack's account {stack.account}, got one of {secret.env.account}; "
+            "declare the key in a stack of the account that has both the user and the secret"
+        )
+    if _differ(secret.env.region, stack.region):
+        raise ValueError(
+            f"secret must be in the stack's region {stack.region}, got one of {secret.env.region}; a replica "
+            f"can't be written, so declare the key in a stack of {secret.env.region}, where the primary is"
+        )
+    return arn
+
+
+def check_no_properties_of_secret(**given: object) -> None:
+    """Refuse properties of a secret to define, when there is one already."""
+    names = [name for name, value in given.items() if value is not None]
+    if names:
+        raise ValueError(
+            f"secret must come without {', '.join(given)}, got it with {', '.join(names)}; these are for the "
+            "secret that AccessKey defines, so set them on your own secret"
+        )
+
+
+def check_encryption_key(key: kms.IKey) -> None:
+    """Refuse an alias, which no policy can name in place of its key."""
+    if isinstance(key, kms.Alias) or ":alias/" in key.key_arn:
+        raise ValueError(
+            f"the encryption key of the secret must be a key, got the alias {key.node.path}; no policy can name an "
+            "alias, so pass its key, imported e.g. with kms.Key.from_key_arn"
+        )
+
+
+def check_provider_place(stack: Stack, provider: Construct) -> None:
+    """Refuse a provider of another account or region, whose function CloudFormation could not call."""
+    home = Stack.of(provider)
+    if _differ(home.account, stack.account) or _differ(home.region, stack.region):
+        raise ValueError(
+            f"provider must be in the stack's account and region, {stack.account} and {stack.region}, got "
+            f"{home.account} and {home.region}; leave it out, and the stack gets its own"
+        )
+
+
+def _differ(one: str, other: str) -> bool:
+    return one != other and not Token.is_unresolved(one) and not Token.is_unresolved(other)
+
+
+def _fits_tag(character: str) -> bool:
+    return unicodedata.category(character)[0] in "LZN" or character in _DESCRIPTION_SIGNS
+
+
+def _shown(value: object) -> str:
+    kind = type(value).__name__
+    return f"{value!r} ({kind})" if isinstance(value, str | int | float | None) else f"an object of {kind}"

@@ -1,0 +1,48 @@
+"""Reading templates."""
+
+import json
+from typing import Any
+
+from aws_cdk import Stack
+from aws_cdk.assertions import Template
+
+KEY = "Custom::IAMAccessKey"
+ROLE = "AWS::IAM::Role"
+SECRET = "AWS::SecretsManager::Secret"
+
+
+def resources(stack: Stack) -> dict[str, Any]:
+    """Return the resources of a stack by their logical ids."""
+    return Template.from_stack(stack).to_json()["Resources"]
+
+
+def of_type(stack: Stack, kind: str) -> dict[str, Any]:
+    """Return the resources of one type by their logical ids."""
+    return {name: resource for name, resource in resources(stack).items() if resource["Type"] == kind}
+
+
+def only(stack: Stack, kind: str) -> dict[str, Any]:
+    """Return the properties of the one resource of a type."""
+    (resource,) = of_type(stack, kind).values()
+    return resource["Properties"]
+
+
+def key_roles(stack: Stack) -> dict[str, Any]:
+    """Return the roles that the keys of a stack bring along."""
+    return {
+        name: role
+        for name, role in of_type(stack, ROLE).items()
+        if "cdk-iam-access-key" in json.dumps(role["Properties"].get("Path", ""))
+    }
+
+
+def key_role(stack: Stack) -> tuple[str, dict[str, Any]]:
+    """Return the logical id and the properties of the one role of a key."""
+    ((name, role),) = key_roles(stack).items()
+    return name, role["Properties"]
+
+
+def statements(role: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the statements of a role's one inline policy."""
+    (policy,) = role["Policies"]
+    return policy["PolicyDocument"]["Statement"]

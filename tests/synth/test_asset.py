@@ -1,0 +1,143 @@
+"""What is uploaded as the function's code."""
+
+import json
+import os
+import stat
+import tempfile
+from importlib.metadata import PackageNotFoundError
+from pathlib import Path
+from types import SimpleNamespace
+from zipfile import ZipFile
+
+import crhelper
+import pytest
+from aws_cdk import App, Stack
+from synth.templates import only
+
+from cdk_iam_access_key import AccessKeyProvider, _asset
+from cdk_iam_access_key._asset import HandlerAsset, handler_asset
+
+LIMIT = 80 * 1024
+
+
+def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
+    """Only modules of the two packages go along, byte for byte as they are installed."""
+    checkout = Path(__file__).parents[2] / "lambda" / "access_key_provider"
+    installed = Path(crhelper.__file__).parent
+    expected = {f"{folder.name}/{file.name}": file for folder in (checkout, installed) for file in folder.glob("*.py")}
+    files = handler_asset().files
+    assert files == {path: file.read_bytes() for path, file in expected.items()}
+    assert {"access_key_provider/main.py", "access_key_provider/__init__.py", "crhelper/resource_helper.py"} <= set(
+        files
+    )
+
+
+def test_asset_is_small() -> None:
+    """Eighty kilobytes are loaded in no time by a cold start."""
+    with handler_asset().staged() as archive:
+        assert archive.stat().st_size <= LIMIT
+
+
+def test_hash_depends_on_paths_and_contents_only() -> None:
+    """The order of the files is of no importance, each path and each byte is."""
+    one = HandlerAsset({"a/b.py": b"1", "a/c.py": b"2"})
+    assert one.hash == HandlerAsset({"a/c.py": b"2", "a/b.py": b"1"}).hash
+    others = [
+        HandlerAsset({"a/b.py": b"1", "a/c.py": b"3"}),
+        HandlerAsset({"a/b.py": b"1", "a/d.py": b"2"}),
+        HandlerAsset({"a/b.py": b"1"}),
+        HandlerAsset({"a/b.py": b"2", "a/c.py": b"1"}),
+        HandlerAsset({"a/b.py": b"1\r\n", "a/c.py": b"2"}),
+    ]
+    assert len({one.hash, *(other.hash for other in others)}) == 6
+
+
+def test_leftovers_in_the_folder_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Byte code, type stubs and an editor's files stay out, whichever directory synth runs in."""
+    before = handler_asset()
+    copy = tmp_path / "access_key_provider"
+    with before.staged() as archive, ZipFile(archive) as files:
+        files.extractall(tmp_path)
+    (copy / "__pycache__").mkdir()
+    for leftover in ("__pycache__/main.cpython-311.pyc", "main.pyi", "main.py.orig", ".#main.py", "notes.txt"):
+        (copy / leftover).write_bytes(b"leftover")
+    monkeypatch.setattr(_asset, "_handler", lambda: copy)
+    monkeypatch.chdir(tmp_path)
+    assert handler_asset() == before
+    assert handler_asset().hash == before.hash
+
+
+def test_staged_files_have_fixed_permissions_and_times_and_go_afterwards() -> None:
+    """Lambda's user can read the files whatever the umask was, and no temporary directory is left."""
+    umask = os.umask(0o077)
+    try:
+        with handler_asset().staged() as archive, ZipFile(archive) as files:
+            assert {entry.external_attr >> 16 for entry in files.infolist()} == {stat.S_IFREG | 0o644}
+            assert {entry.date_time[0] for entry in files.infolist()} == {1980}
+    finally:
+        os.umask(umask)
+    assert not archive.parent.exists()
+
+
+def synthesized(outdir: Path) -> tuple[dict[str, object], Path]:
+    """Return the function's properties and the archive of its asset, from an app of its own."""
+    app = App(outdir=str(outdir))
+    stack = Stack(app, "Stack")
+    AccessKeyProvider(stack, "Provider")
+    properties = only(stack, "AWS::Lambda::Function")
+    manifest = json.loads((outdir / "Stack.assets.json").read_text())
+    (source,) = (path for entry in manifest["files"].values() if (path := entry["source"]["path"]).endswith(".zip"))
+    return properties, outdir / source
+
+
+def test_two_synths_give_the_same_asset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The template and the files are the same from another directory, and name no place of this machine."""
+    first, staged = synthesized(tmp_path / "one")
+    monkeypatch.chdir(tmp_path)
+    second, again = synthesized(tmp_path / "two")
+    assert first == second
+    for archive in (staged, again):
+        with ZipFile(archive) as files:
+            assert {name: files.read(name) for name in files.namelist()} == handler_asset().files
+    for place in (tempfile.gettempdir(), str(Path(__file__).parents[2])):
+        assert place not in json.dumps(first)
+
+
+@pytest.mark.parametrize("version", ["2.0.11", "2.0.13"])
+def test_other_crhelper_is_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """Another version would be another asset, and is not what the handler was tested with."""
+    monkeypatch.setattr(_asset, "distribution", lambda _: SimpleNamespace(version=version))
+    with pytest.raises(RuntimeError, match=rf"version 2\.0\.12, found {version}; run pip install crhelper==2\.0\.12"):
+        handler_asset()
+
+
+def test_missing_crhelper_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What to install is said, rather than shown as an import error."""
+
+    def missing(name: str) -> None:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(_asset, "distribution", missing)
+    with pytest.raises(RuntimeError, match=r"version 2\.0\.12, found none; run pip install"):
+        handler_asset()
+
+
+def test_missing_handler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A broken installation says where it looked."""
+    package = tmp_path / "site-packages" / "cdk_iam_access_key"
+    monkeypatch.setattr(_asset, "__file__", str(package / "_asset.py"))
+    with pytest.raises(RuntimeError, match=r"the handler must be in .*_lambda.access_key_provider .* install .* again"):
+        handler_asset()
+
+
+def test_installed_handler_goes_before_a_folder_that_happens_to_lie_beside(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An installed library takes the handler that it was shipped with."""
+    package = tmp_path / "lib" / "site-packages" / "cdk_iam_access_key"
+    shipped, other = package / "_lambda" / "access_key_provider", tmp_path / "lib" / "lambda" / "access_key_provider"
+    for folder in (shipped, other):
+        folder.mkdir(parents=True)
+        (folder / "main.py").write_text(f"# {folder.parts[-2]}")
+    monkeypatch.setattr(_asset, "__file__", str(package / "_asset.py"))
+    assert handler_asset().files["access_key_provider/main.py"] == b"# _lambda"
