@@ -1,0 +1,55 @@
+# The one door: every target sets up what it needs. `make` alone lists them.
+PYTHON ?= python3
+BIN := .venv/bin
+CDK := node_modules/.bin/cdk
+JOBS ?= 2
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test check format lint types layers deploy destroy clean
+
+help: ## List the targets.
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+
+setup: .venv/.ready node_modules/.ready ## Make the virtual environment and fetch the pinned CDK command line.
+
+demo: setup ## Deploy, rotate, roll back and destroy a key on an AWS account embedded in this machine.
+	$(BIN)/python -m demo $(ARGS)
+
+test: setup ## Run all tests. ARGS=... goes to pytest.
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+check: format lint types layers test ## Everything that must pass before a commit.
+
+format: setup ## Format the code.
+	$(BIN)/ruff format --quiet .
+
+lint: setup
+	$(BIN)/ruff check .
+
+types: setup
+	$(BIN)/mypy
+
+layers: setup
+	PYTHONPATH=constructs:lambda $(BIN)/lint-imports --no-cache
+
+deploy: setup ## Deploy the example app to your own AWS account, with your credentials. ARGS="-c serial=2" rotates.
+	$(CDK) deploy $(ARGS)
+
+destroy: setup ## Destroy what `make deploy` deployed.
+	$(CDK) destroy $(ARGS)
+
+clean: ## Remove everything that the targets above made.
+	rm -rf .venv node_modules cdk.out dist .local-cloud .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+.venv/.ready: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or later is needed, $(PYTHON) is older: make PYTHON=python3.13 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check \
+		-r requirements.txt -r requirements-dev.txt -c constraints.txt
+	@touch $@
+
+node_modules/.ready: package.json package-lock.json .venv/.ready
+	$(BIN)/npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
