@@ -20,17 +20,19 @@ _USER_ACTIONS = [
     "iam:GetAccessKeyLastUsed",
     "iam:ListAccessKeys",
     "iam:ListUserTags",
-    "iam:TagUser",
-    "iam:UntagUser",
     "iam:UpdateAccessKey",
 ]
+_USER_TAG_ACTIONS = ["iam:TagUser", "iam:UntagUser"]
 # The value of a secret is never read.
 _SECRET_ACTIONS = [
     "secretsmanager:DescribeSecret",
     "secretsmanager:PutSecretValue",
-    "secretsmanager:TagResource",
     "secretsmanager:UpdateSecretVersionStage",
 ]
+_SECRET_TAG_ACTIONS = ["secretsmanager:TagResource"]
+# The provider's own records. Other tags may decide what the user or the secret has access to.
+_RECORDS = ["cdk-iam-access-key:*"]
+_USER_RECORDS = ["AKIA*", *_RECORDS]
 # What Secrets Manager asks for to write a value: a data key, and to check it.
 _KEY_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
 
@@ -203,7 +205,9 @@ class AccessKey(Construct):
     def _statements(self) -> list[iam.PolicyStatement]:
         statements = [
             iam.PolicyStatement(actions=_USER_ACTIONS, resources=[self.user.user_arn]),
+            _tagging(_USER_TAG_ACTIONS, self.user.user_arn, _USER_RECORDS),
             iam.PolicyStatement(actions=_SECRET_ACTIONS, resources=[self._secret_arn]),
+            _tagging(_SECRET_TAG_ACTIONS, self._secret_arn, _RECORDS),
         ]
         encryption_key = self.secret.encryption_key
         if encryption_key is not None:
@@ -225,3 +229,11 @@ class AccessKey(Construct):
                 )
             )
         return statements
+
+
+def _tagging(actions: list[str], arn: str, tags: list[str]) -> iam.PolicyStatement:
+    return iam.PolicyStatement(
+        actions=actions,
+        resources=[arn],
+        conditions={"ForAllValues:StringLike": {"aws:TagKeys": tags}, "Null": {"aws:TagKeys": "false"}},
+    )

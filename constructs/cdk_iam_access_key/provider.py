@@ -116,6 +116,8 @@ class AccessKeyProvider(Construct):
                 memory_size=256,
                 role=self.role,
                 log_group=self.log_group,
+                # A key is proven where its users are: new keys reach the regions one by one.
+                environment={"AWS_STS_REGIONAL_ENDPOINTS": "regional"},
                 retry_attempts=2,
                 # An event that is older than what CloudFormation waits for is about a request that it has given
                 # up: acting on it could undo what has happened since.

@@ -44,7 +44,8 @@ _LONGEST_PAUSE = 8.0
 
 _SESSION = timedelta(minutes=15)
 _SERVER_ERROR = 500
-_MESSAGE = 256
+# Two ARNs and what was denied.
+_MESSAGE = 512
 
 USER_AGENT = "cdk-iam-access-key"
 CLIENT = Config(

@@ -17,14 +17,11 @@ USER_ACTIONS = [
     "iam:GetAccessKeyLastUsed",
     "iam:ListAccessKeys",
     "iam:ListUserTags",
-    "iam:TagUser",
-    "iam:UntagUser",
     "iam:UpdateAccessKey",
 ]
 SECRET_ACTIONS = [
     "secretsmanager:DescribeSecret",
     "secretsmanager:PutSecretValue",
-    "secretsmanager:TagResource",
     "secretsmanager:UpdateSecretVersionStage",
 ]
 
@@ -136,8 +133,25 @@ def test_role_may_manage_one_user_and_one_secret(stack: Stack, user: iam.User) -
     (secret,) = of_type(stack, SECRET)
     assert statements(role) == [
         {"Action": USER_ACTIONS, "Effect": "Allow", "Resource": stack.resolve(user.user_arn)},
+        {
+            "Action": ["iam:TagUser", "iam:UntagUser"],
+            "Condition": only_tags("AKIA*", "cdk-iam-access-key:*"),
+            "Effect": "Allow",
+            "Resource": stack.resolve(user.user_arn),
+        },
         {"Action": SECRET_ACTIONS, "Effect": "Allow", "Resource": {"Ref": secret}},
+        {
+            "Action": "secretsmanager:TagResource",
+            "Condition": only_tags("cdk-iam-access-key:*"),
+            "Effect": "Allow",
+            "Resource": {"Ref": secret},
+        },
     ]
+
+
+def only_tags(*keys: str) -> dict[str, object]:
+    """Return the condition that keeps other tags out, and requests that name none."""
+    return {"ForAllValues:StringLike": {"aws:TagKeys": list(keys)}, "Null": {"aws:TagKeys": "false"}}
 
 
 def test_role_trusts_the_function_alone(stack: Stack, user: iam.User) -> None:
@@ -158,10 +172,10 @@ def test_imported_user_and_secret_are_named_exactly(stack: Stack) -> None:
         stack, "Key", user=user, secret=secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", COMPLETE_ARN)
     )
     _, role = key_role(stack)
-    assert [statement["Resource"] for statement in statements(role)] == [
+    assert {statement["Resource"] for statement in statements(role)} == {
         "arn:aws:iam::111122223333:user/robots/alice",
         COMPLETE_ARN,
-    ]
+    }
     assert only(stack, KEY)["UserName"] == "alice"
 
 
@@ -187,7 +201,7 @@ def test_encryption_key_is_used_through_secrets_manager_only(stack: Stack, user:
     name, role = key_role(stack)
     ((secret, definition),) = of_type(stack, SECRET).items()
     key_arn = stack.resolve(encryption_key.key_arn)
-    assert statements(role)[2:] == [kms_statement(stack, key_arn, {"Ref": secret})]
+    assert statements(role)[4:] == [kms_statement(stack, key_arn, {"Ref": secret})]
     assert definition["Properties"]["KmsKeyId"] == key_arn
     assert name not in json.dumps(of_type(stack, "AWS::KMS::Key"))
     Template.from_stack(stack).resource_count_is("AWS::IAM::Policy", 0)
@@ -204,7 +218,7 @@ def test_encryption_key_of_a_secret_passed_in_is_used(stack: Stack, user: iam.Us
     )
     AccessKey(stack, "Key", user=user, secret=secret)
     _, role = key_role(stack)
-    assert statements(role)[2:] == [kms_statement(stack, key_arn, COMPLETE_ARN)]
+    assert statements(role)[4:] == [kms_statement(stack, key_arn, COMPLETE_ARN)]
 
 
 def test_grant_read_lets_the_grantee_read_the_secret(stack: Stack, user: iam.User) -> None:
@@ -312,4 +326,4 @@ def test_secret_of_another_stack_is_written(app: App, stack: Stack, user: iam.Us
     _, role = key_role(stack)
     arn = only(stack, KEY)["SecretArn"]
     assert set(arn) == {"Fn::ImportValue"}
-    assert statements(role)[1]["Resource"] == arn
+    assert statements(role)[2]["Resource"] == arn

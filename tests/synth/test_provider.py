@@ -26,6 +26,7 @@ def test_function_is_set_up_on_purpose(stack: Stack, provider: AccessKeyProvider
         "Architectures": ["arm64"],
         "Description": "Creates, rotates and deletes the access keys of Custom::IAMAccessKey",
         "Handler": "access_key_provider.main.handler",
+        "Environment": {"Variables": {"AWS_STS_REGIONAL_ENDPOINTS": "regional"}},
         "LoggingConfig": {"LogGroup": {"Ref": log_group}},
         "MemorySize": 256,
         "Role": stack.resolve(provider.role.role_arn),
