@@ -1,0 +1,75 @@
+"""What the emulator serves: ministack with its gaps closed, and a few paths of our own beside it.
+
+`/_local_cloud/status|calls|settings|reset` is what `LocalCloud` uses. The answers of custom resources are
+taken here too, because ministack drops their query string and what is wrong with their body.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from ministack import app as ministack_app
+
+from local_cloud import call_log, gaps
+from local_cloud.gaps import custom_resource_answers, new_keys
+
+_ADMIN = "/_local_cloud/"
+
+gaps.close_all()
+call_log.start()
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """Serve one connection's scope (ASGI)."""
+    path: str = scope.get("path", "")
+    if scope["type"] == "http" and path.startswith(_ADMIN):
+        status, answer = await _administer(scope["method"], path.removeprefix(_ADMIN), receive)
+        await _respond(send, status, json.dumps(answer).encode())
+    elif scope["type"] == "http" and path.startswith(custom_resource_answers.PATH):
+        await _respond(send, await _take_answer(scope, path, receive), b"")
+    else:
+        await ministack_app.app(scope, receive, send)
+
+
+async def _administer(method: str, path: str, receive: Any) -> tuple[int, Any]:
+    body = await _body(receive)
+    match method, path:
+        case "GET", "status":
+            return 200, {"pid": os.getpid()}
+        case "GET", "calls":
+            return 200, call_log.calls()
+        case "DELETE", "calls":
+            call_log.clear()
+        case "PUT", "settings":
+            new_keys.set_rejections(int(json.loads(body)["new_key_rejections"]))
+        case "POST", "reset":
+            await ministack_app._handle_admin_reset("/_ministack/reset", "POST", {})
+            new_keys.set_rejections(0)
+            call_log.clear()
+        case _:
+            return 404, {}
+    return 200, {}
+
+
+async def _take_answer(scope: Any, path: str, receive: Any) -> int:
+    content_type = dict(scope["headers"]).get(b"content-type", b"").decode()
+    token = path.removeprefix(custom_resource_answers.PATH)
+    query = scope["query_string"].decode()
+    return custom_resource_answers.deliver(token, query, content_type, await _body(receive))
+
+
+async def _body(receive: Any) -> bytes:
+    body: bytes = b""
+    while True:
+        message = await receive()
+        body += message.get("body", b"")
+        if not message.get("more_body"):
+            return body
+
+
+async def _respond(send: Any, status: int, body: bytes) -> None:
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": status, "headers": headers})
+    await send({"type": "http.response.body", "body": body})

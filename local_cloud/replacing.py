@@ -1,0 +1,51 @@
+"""Replace a piece of ministack, or fail loudly when it is no longer what was replaced."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, MutableMapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from types import ModuleType
+
+Function = Callable[..., Any]
+Replacement = Callable[[Function], Function]
+
+
+class GapError(RuntimeError):
+    """This ministack has changed where a gap is closed: look at the gap again."""
+
+
+def replace_function(module: ModuleType, name: str, parameters: str, replacement: Replacement) -> None:
+    """Replace a module's function by what `replacement` makes of it.
+
+    Args:
+        module: The module that callers find the function in.
+        name: The function's name.
+        parameters: The names of its parameters, separated by blanks, as they were when the gap was looked at.
+        replacement: Gets the original, gives the function to use instead.
+
+    Raises:
+        GapError: There is no such function, or it takes other parameters.
+    """
+    original = _checked(getattr(module, name, None), f"{module.__name__}.{name}", parameters)
+    setattr(module, name, functools.update_wrapper(replacement(original), original))
+
+
+def replace_item(table: MutableMapping[str, Any], key: str, parameters: str, replacement: Replacement) -> None:
+    """Replace a function in a table of functions, as `replace_function` does in a module."""
+    original = _checked(table.get(key), key, parameters)
+    table[key] = functools.update_wrapper(replacement(original), original)
+
+
+def _checked(original: Any, name: str, parameters: str) -> Function:
+    if not callable(original):
+        raise GapError(f"ministack has no function {name} any more")
+    # A function that was replaced before still shows the parameters of ministack's.
+    found = " ".join(inspect.signature(original).parameters)
+    if found != parameters:
+        raise GapError(f"{name} of ministack takes ({found}), not ({parameters})")
+    function: Function = original
+    return function
