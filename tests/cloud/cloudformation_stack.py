@@ -1,0 +1,143 @@
+"""Stacks of tests: templates as plain data, and CloudFormation's API to deploy them."""
+
+from __future__ import annotations
+
+import json
+import time
+import uuid
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from local_cloud import LocalCloud
+
+Template = dict[str, Any]
+
+LAMBDA = {"Service": "lambda.amazonaws.com"}
+
+# Answers as its properties say, and prints each request, which ends up in its log.
+PROVIDER = """
+import json, urllib.request
+def handler(event, context):
+    print("REQUEST " + json.dumps(event))
+    body = event["ResourceProperties"].get(event["RequestType"], "")
+    answer = {"Status": "SUCCESS", "PhysicalResourceId": event.get("PhysicalResourceId", "made-by-provider"),
+              "StackId": event["StackId"], "RequestId": event["RequestId"],
+              "LogicalResourceId": event["LogicalResourceId"]}
+    if body == "silence":
+        return
+    if body.startswith("{+"):
+        body = json.dumps(answer | json.loads("{" + body[2:]))
+    headers = {"Content-type": event["ResourceProperties"].get("ContentType", "")}
+    url = event["ResponseURL"]
+    if event["ResourceProperties"].get("Url") == "bare":
+        url = url.partition("?")[0]
+    body = (body or json.dumps(answer)).encode()
+    urllib.request.urlopen(urllib.request.Request(url, data=body, method="PUT", headers=headers)).close()
+"""
+
+
+def role(principal: dict[str, str], path: str = "/", *statements: Template) -> Template:
+    """Declare an AWS::IAM::Role."""
+    policy = {"Version": "2012-10-17", "Statement": list(statements)}
+    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    return {
+        "Type": "AWS::IAM::Role",
+        "Properties": {
+            "Path": path,
+            "AssumeRolePolicyDocument": {"Version": "2012-10-17", "Statement": [trust]},
+            "Policies": [{"PolicyName": "only", "PolicyDocument": policy}] if statements else [],
+        },
+    }
+
+
+def function(code: str, role_name: str) -> Template:
+    """Declare an AWS::Lambda::Function as the construct library declares its own."""
+    return {
+        "Type": "AWS::Lambda::Function",
+        "Properties": {
+            "Runtime": "python3.14",
+            "Architectures": ["arm64"],
+            "Handler": "index.handler",
+            "Timeout": 30,
+            "Role": {"Fn::GetAtt": [role_name, "Arn"]},
+            "Code": {"ZipFile": code},
+        },
+    }
+
+
+def with_provider(**resources: Template) -> Template:
+    """Declare a custom resource provider next to some resources."""
+    return {
+        "Resources": {
+            "ProviderRole": role(LAMBDA),
+            "Provider": function(PROVIDER, "ProviderRole"),
+            **resources,
+        }
+    }
+
+
+def custom_resource(**properties: str) -> Template:
+    """Declare a custom resource of that provider."""
+    token = {"Fn::GetAtt": ["Provider", "Arn"]}
+    return {"Type": "Custom::Thing", "Properties": {"ServiceToken": token, "ServiceTimeout": 20, **properties}}
+
+
+class Stack:
+    """A stack of a test, driven through CloudFormation's API."""
+
+    def __init__(self, cloud: LocalCloud) -> None:
+        self.name = f"test-{uuid.uuid4().hex[:8]}"
+        self._cloud = cloud
+        self._api = cloud.client("cloudformation")
+
+    def create(self, template: Template, **options: Any) -> str:
+        """Create it and give the status it ends in."""
+        self._api.create_stack(
+            StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"], **options
+        )
+        return self._settled()
+
+    def update(self, template: Template) -> str:
+        """Update it and give the status it ends in."""
+        self._api.update_stack(StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
+        return self._settled()
+
+    def delete(self) -> str:
+        """Delete it and give the status it ends in."""
+        stack_id = self._description()["StackId"]
+        self._api.delete_stack(StackName=self.name)
+        return self._settled(stack_id)
+
+    def physical_id(self, logical_id: str) -> str:
+        """Give the physical id of a resource."""
+        detail = self._api.describe_stack_resource(StackName=self.name, LogicalResourceId=logical_id)
+        return str(detail["StackResourceDetail"]["PhysicalResourceId"])
+
+    def reasons(self, logical_id: str) -> list[str]:
+        """Give why a resource failed."""
+        events = self._api.describe_stack_events(StackName=self.name)["StackEvents"]
+        return [
+            event["ResourceStatusReason"]
+            for event in events
+            if event["LogicalResourceId"] == logical_id and event["ResourceStatus"].endswith("_FAILED")
+        ]
+
+    def requests(self) -> list[dict[str, Any]]:
+        """Give the requests that its provider got, oldest first."""
+        group = f"/aws/lambda/{self.physical_id('Provider')}"
+        events = self._cloud.client("logs").filter_log_events(logGroupName=group)["events"]
+        messages = [event["message"] for event in events]
+        return [json.loads(text.removeprefix("REQUEST ")) for text in messages if text.startswith("REQUEST ")]
+
+    def _description(self, stack_id: str = "") -> dict[str, Any]:
+        stack: dict[str, Any] = self._api.describe_stacks(StackName=stack_id or self.name)["Stacks"][0]
+        return stack
+
+    def _settled(self, stack_id: str = "") -> str:
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            status = str(self._description(stack_id)["StackStatus"])
+            if not status.endswith("_IN_PROGRESS"):
+                return status
+            time.sleep(0.05)
+        raise TimeoutError(f"{self.name} did not settle")

@@ -1,0 +1,51 @@
+"""The embedded AWS account that the tests of this folder deploy to.
+
+One account a test process, started when the first test asks for it. Nothing here leaves the machine: the
+account listens on the loopback address, and its clients know no other endpoint.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pytest
+from cloud.cloudformation_stack import Stack
+
+from local_cloud import CdkCli, LocalCloud
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+@pytest.fixture(scope="session")
+def cloud() -> Iterator[LocalCloud]:
+    """Run an account for the whole session; what earlier tests left is still in it."""
+    with LocalCloud() as account:
+        yield account
+
+
+@pytest.fixture
+def empty_cloud(cloud: LocalCloud) -> LocalCloud:
+    """Give the account with nothing in it and no call recorded."""
+    cloud.reset()
+    return cloud
+
+
+@pytest.fixture
+def bootstrapped_cloud(empty_cloud: LocalCloud) -> LocalCloud:
+    """Give the account with nothing in it but what `cdk bootstrap` makes, and no call recorded."""
+    CdkCli(empty_cloud).bootstrap()
+    empty_cloud.clear_calls()
+    return empty_cloud
+
+
+@pytest.fixture
+def cdk(bootstrapped_cloud: LocalCloud) -> CdkCli:
+    """Give the CDK command line, on the project's own app, against a bootstrapped account."""
+    return CdkCli(bootstrapped_cloud)
+
+
+@pytest.fixture
+def stack(empty_cloud: LocalCloud) -> Stack:
+    """Give a stack that does not exist yet, in an empty account."""
+    return Stack(empty_cloud)

@@ -1,0 +1,228 @@
+"""Stacks of the construct library, deployed by the account's CloudFormation itself.
+
+The same templates, assets and permissions as with the CDK command line, in a second or two instead of ten: the
+command line's own part is tested by the demo.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from aws_cdk import App, CfnWaitCondition, CfnWaitConditionHandle, CliCredentialsStackSynthesizer, Environment, Stack
+
+from local_cloud.invariants import Expected, violations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from constructs import IDependable
+
+    from local_cloud import LocalCloud
+
+_BUCKET = "assets"
+_SECONDS = 90
+_POLL = 0.05
+
+
+class DeploymentError(AssertionError):
+    """A deployment ended in another status than it should have."""
+
+
+@dataclass
+class Deployment:
+    """One stack of one account, deployed again and again as a test changes what it declares."""
+
+    cloud: LocalCloud
+    directory: Path
+    name: str = "Shop"
+    deployed: bool = field(default=False, init=False)
+
+    def deploy(self, declare: Callable[[Stack], None], *, fails: bool = False) -> dict[str, str]:
+        """Create or update the stack with what `declare` adds to it, and return its outputs.
+
+        Raises:
+            DeploymentError: it ended otherwise than meant; the message has the failed events and the function's log.
+        """
+        template = self._synthesized(declare)
+        client = self.cloud.client("cloudformation")
+        operation = client.update_stack if self.deployed else client.create_stack
+        before, self.deployed = self.deployed, True
+        operation(StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"])
+        good = "UPDATE_COMPLETE" if before else "CREATE_COMPLETE"
+        bad = "UPDATE_ROLLBACK_COMPLETE" if before else "ROLLBACK_COMPLETE"
+        stack = self._finished(bad if fails else good)
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def delete(self) -> None:
+        """Delete the stack."""
+        self.cloud.client("cloudformation").delete_stack(StackName=self.name)
+        self.deployed = False
+        self._finished("DELETE_COMPLETE")
+
+    def reasons(self) -> str:
+        """Join the reasons of all events that failed."""
+        events = self.cloud.client("cloudformation").describe_stack_events(StackName=self.name)["StackEvents"]
+        return "\n".join(
+            f"{event['LogicalResourceId']} {event['ResourceStatus']}: {event.get('ResourceStatusReason', '')}"
+            for event in events
+            if event["ResourceStatus"].endswith("FAILED")
+        )
+
+    def physical_id(self, part: str, kind: str = "Custom::IAMAccessKey") -> str:
+        """Find the physical id of the resource of a type whose logical id has a part."""
+        resources = self.cloud.client("cloudformation").describe_stack_resources(StackName=self.name)["StackResources"]
+        found = [resource for resource in resources if resource["ResourceType"] == kind]
+        return next(str(r["PhysicalResourceId"]) for r in found if part in r["LogicalResourceId"])
+
+    def _synthesized(self, declare: Callable[[Stack], None]) -> dict[str, Any]:
+        app = App(outdir=str(self.directory / f"cdk.out.{time.monotonic_ns()}"))
+        stack = Stack(
+            app,
+            self.name,
+            env=Environment(account=self.cloud.account, region=self.cloud.region),
+            synthesizer=CliCredentialsStackSynthesizer(file_assets_bucket_name=_BUCKET),
+        )
+        declare(stack)
+        assembly = app.synth()
+        self._publish(Path(assembly.directory))
+        template: dict[str, Any] = json.loads(
+            Path(assembly.get_stack_by_name(self.name).template_full_path).read_text("utf-8")
+        )
+        return template
+
+    def _publish(self, assembly: Path) -> None:
+        s3 = self.cloud.client("s3")
+        s3.create_bucket(Bucket=_BUCKET)
+        manifest = json.loads((assembly / f"{self.name}.assets.json").read_text("utf-8"))
+        for file in manifest["files"].values():
+            content = (assembly / file["source"]["path"]).read_bytes()
+            for destination in file["destinations"].values():
+                s3.put_object(Bucket=_BUCKET, Key=destination["objectKey"], Body=content)
+
+    def _finished(self, wanted: str) -> dict[str, Any]:
+        client = self.cloud.client("cloudformation")
+        end = time.monotonic() + _SECONDS
+        while time.monotonic() < end:
+            stacks = client.list_stacks()["StackSummaries"]
+            status = next(stack["StackStatus"] for stack in reversed(stacks) if stack["StackName"] == self.name)
+            if status == wanted:
+                break
+            if not status.endswith("IN_PROGRESS"):
+                raise DeploymentError(f"{self.name} is {status}, not {wanted}\n{self.reasons()}\n{self.log()}")
+            time.sleep(_POLL)
+        else:
+            raise DeploymentError(f"{self.name} is not {wanted} after {_SECONDS} seconds\n{self.log()}")
+        if wanted == "DELETE_COMPLETE":
+            return {}
+        found: dict[str, Any] = client.describe_stacks(StackName=self.name)["Stacks"][0]
+        return found
+
+    def log(self) -> str:
+        """Join the last lines that the functions of the account have logged."""
+        logs = self.cloud.client("logs")
+        lines: list[str] = []
+        for group in logs.describe_log_groups()["logGroups"]:
+            named = {"logGroupName": group["logGroupName"]}
+            for stream in logs.describe_log_streams(**named)["logStreams"]:
+                events = logs.get_log_events(**named, logStreamName=stream["logStreamName"])["events"]
+                lines += [event["message"] for event in events]
+        return "\n".join(lines[-30:])
+
+
+@dataclass(frozen=True)
+class Session:
+    """Credentials of somebody in the account."""
+
+    cloud: LocalCloud
+    arn: str
+    credentials: dict[str, str] = field(repr=False)
+
+    def client(self, service: str) -> Any:
+        """Give a client that signs with them."""
+        return self.cloud.client(service, **self.credentials)
+
+    def assume(self, role_arn: str) -> Session:
+        """Assume a role."""
+        assumed = self.client("sts").assume_role(RoleArn=role_arn, RoleSessionName="test")
+        credentials = assumed["Credentials"]
+        return Session(
+            self.cloud,
+            assumed["AssumedRoleUser"]["Arn"],
+            {
+                "access_key_id": credentials["AccessKeyId"],
+                "secret_access_key": credentials["SecretAccessKey"],
+                "session_token": credentials["SessionToken"],
+            },
+        )
+
+
+@dataclass
+class Account:
+    """What tests look at and do in the account, as its administrator.
+
+    Attributes:
+        cloud: The account.
+        foreign: The keys that a person made by hand for the user `deploy`, and their status.
+    """
+
+    cloud: LocalCloud
+    foreign: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def iam(self) -> Any:
+        """Give a client of IAM."""
+        return self.cloud.client("iam")
+
+    @property
+    def secrets(self) -> Any:
+        """Give a client of Secrets Manager."""
+        return self.cloud.client("secretsmanager")
+
+    def keys(self, user_name: str) -> dict[str, str]:
+        """Return a user's keys and their status."""
+        listed = self.iam.list_access_keys(UserName=user_name)["AccessKeyMetadata"]
+        return {key["AccessKeyId"]: key["Status"] for key in listed}
+
+    def works(self, secret_arn: str) -> bool:
+        """Sign a call with the key that readers of a secret get."""
+        value = json.loads(self.secrets.get_secret_value(SecretId=secret_arn)["SecretString"])
+        sts = self.cloud.client("sts", access_key_id=value["accessKeyId"], secret_access_key=value["secretAccessKey"])
+        try:
+            sts.get_caller_identity()
+        except sts.exceptions.ClientError:
+            return False
+        return True
+
+    def add_foreign_key(self) -> str:
+        """Let a person make a key of the user `deploy` by hand; it must be untouched at the end."""
+        key = str(self.iam.create_access_key(UserName="deploy")["AccessKey"]["AccessKeyId"])
+        self.foreign[key] = "Active"
+        return key
+
+    def administrator(self, user_name: str) -> Session:
+        """Make a user that IAM lets do everything."""
+        arn = self.iam.create_user(UserName=user_name)["User"]["Arn"]
+        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
+        self.iam.put_user_policy(UserName=user_name, PolicyName="everything", PolicyDocument=document)
+        key = self.iam.create_access_key(UserName=user_name)["AccessKey"]
+        return Session(
+            self.cloud,
+            arn,
+            {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]},
+        )
+
+    def check(self, user_name: str, secret_arn: str | None, **expected: Any) -> None:
+        """Check the invariants for a user and a secret."""
+        assert violations(self.iam, self.secrets, Expected(user_name, secret_arn, **expected)) == []
+
+
+def fail_after(stack: Stack, *done: IDependable) -> None:
+    """Add a resource that fails once others are done: it waits a second for a signal that nobody sends."""
+    handle = CfnWaitConditionHandle(stack, "NoSignal")
+    condition = CfnWaitCondition(stack, "FailOnPurpose", handle=handle.ref, timeout="1", count=1)
+    condition.node.add_dependency(*done)
