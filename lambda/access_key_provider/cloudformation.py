@@ -122,7 +122,7 @@ def put(request: Request, context: Any) -> tuple[str, dict[str, str]]:
     properties = Properties.parse(request.properties, os.environ.get("AWS_REGION"))
     desired = request.desired(properties)
     ports = _ports(request, properties, context)
-    outcome = make_present(ports, desired)
+    outcome = make_present(ports, desired, new_place=request.physical_id != desired.place.physical_id)
     record(
         "created" if outcome.created else "in place",
         **_about(request),

@@ -114,8 +114,7 @@ def orphan_candidates(observed: Observed, place: Place) -> tuple[AccessKey, ...]
     return tuple(
         key
         for key in observed.keys
-        if key.id not in intent.baseline
-        and key.id not in recorded
+        if key.id not in recorded
         and key.id not in observed.user_tags
         and _may_have_created(intent, key)
         and not any(_may_have_created(other, key) for other in others)

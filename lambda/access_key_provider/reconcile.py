@@ -45,8 +45,14 @@ class Outcome:
     created: bool
 
 
-def make_present(ports: Ports, desired: Desired) -> Outcome:
+def make_present(ports: Ports, desired: Desired, *, new_place: bool) -> Outcome:
     """Make the desired key current. When that fails, nothing that this call made is left.
+
+    Args:
+        ports: AWS and time.
+        desired: the key.
+        new_place: whether the resource comes to this place with this request. If it fails, and no key was current
+            there before, everything goes; at an old place the keys that were proven before stay.
 
     Raises:
         ProviderError: why it can't be done; the message says what to change.
@@ -60,7 +66,9 @@ def make_present(ports: Ports, desired: Desired) -> Outcome:
     try:
         executor, observed = _repeat(ports, desired.place, plan, _RESERVE_TO_UNDO)
     except ProviderError as error:
-        raise _undone(ports, desired.place, _explained(ports, error), new=established[:1] == [False]) from error
+        raise _undone(
+            ports, desired.place, _explained(ports, error), wipe=new_place and established[:1] == [False]
+        ) from error
     existing = matching_key(observed, desired)
     key_id = executor.new_key_id or (existing.id if existing else "")
     return Outcome(
@@ -106,17 +114,16 @@ def _repeat(
     raise AssertionError("unreachable")
 
 
-def _undone(ports: Ports, place: Place, error: ProviderError, *, new: bool) -> ProviderError:
+def _undone(ports: Ports, place: Place, error: ProviderError, *, wipe: bool) -> ProviderError:
     """Remove what the failed call made, and return the error, which says so if that fails too.
 
-    A place that had no current key when the call began gets back to that state at once: CloudFormation sends no
-    Delete for the new place of a replacement that failed.
+    A new place is wiped at once: CloudFormation sends no Delete for that of a replacement that failed.
     """
     try:
         _repeat(
             ports,
             place,
-            lambda observed: (plan_absent if new else plan_abandoned)(observed, place),
+            lambda observed: (plan_absent if wipe else plan_abandoned)(observed, place),
             _RESERVE_TO_ANSWER,
         )
     except ProviderError as failure:

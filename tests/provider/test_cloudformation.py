@@ -532,3 +532,17 @@ def test_a_redelivered_create_that_fails_does_not_take_the_key_away(
     world.handle(event)
     monkeypatch.setattr(aws.IamUserKeys, "tags", fail)
     assert world.handle(event)["Status"] == "FAILED"
+
+
+def test_an_update_that_fails_keeps_the_retired_key_even_if_the_current_one_was_deleted_by_hand(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was proven before the request is not the request's to remove."""
+    first = world.create()
+    second = world.update(world.properties("2"), world.properties("1"))
+    world.iam.delete_access_key(UserName="deploy", AccessKeyId=second["Data"]["AccessKeyId"])
+    with monkeypatch.context() as patch:
+        patch.setattr(proof.StsProver, "prove", fail)
+        assert world.update(world.properties("3"), world.properties("2"))["Status"] == "FAILED"
+    assert world.key_status() == {first["Data"]["AccessKeyId"]: "Inactive"}
+    assert world.update(world.properties("1"), world.properties("3"))["Data"] == first["Data"]
