@@ -19,10 +19,8 @@ from access_key_provider.actions import (
     AddLabel,
     CheckNotCancelled,
     CreateKey,
-    DeleteKey,
     MoveCurrent,
     ProveKey,
-    RemoveLabel,
     SetStatus,
     StoreSecret,
     TagUser,
@@ -48,14 +46,20 @@ from access_key_provider.model import (
 from access_key_provider.ownership import (
     OwnedKey,
     open_intent,
-    orphaned_keys,
     owned_keys,
-    ownerless_labels,
+)
+from access_key_provider.removal import (
+    clean_up,
+    close_intent,
+    leftover_ids,
+    remove,
+    remove_orphans,
+    remove_ownerless_labels,
 )
 
 if TYPE_CHECKING:
     from access_key_provider.actions import Action
-    from access_key_provider.model import AccessKey, Desired, Observed, Place
+    from access_key_provider.model import Desired, Observed, Place
 
 
 def plan_present(observed: Observed, desired: Desired) -> list[Action]:
@@ -73,7 +77,7 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
     _require_place(observed, desired)
     target = matching_key(observed, desired)
     act = _settle(observed, desired, target) if target else _replace(observed, desired)
-    return [*_clean_up(observed, desired.place), *act]
+    return [*clean_up(observed, desired.place), *act]
 
 
 def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
@@ -90,15 +94,15 @@ def plan_absent(observed: Observed, place: Place) -> list[Action]:
     owned = owned_keys(observed, place)
     actions: list[Action] = [*_give_back_current(observed, place)]
     for key in reversed(owned):
-        actions += _remove(observed, key)
-    actions += _remove_orphans(observed, place)
-    actions += _remove_ownerless_labels(observed, place)
-    return [*actions, *_close_intent(observed, place)]
+        actions += remove(observed, key)
+    actions += remove_orphans(observed, place)
+    actions += remove_ownerless_labels(observed, place)
+    return [*actions, *close_intent(observed, place)]
 
 
 def plan_abandoned(observed: Observed, place: Place) -> list[Action]:
     """Remove what a failed attempt left, and leave every proven key as it is."""
-    return [*_clean_up(observed, place), *_close_intent(observed, place)]
+    return [*clean_up(observed, place), *close_intent(observed, place)]
 
 
 def tombstone(observed: Observed, place: Place) -> str | None:
@@ -143,12 +147,12 @@ def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Acti
         actions.append(SetStatus(target.id, INACTIVE))
     for other in owned_keys(observed, place):
         if other.proven and other.generation > target.generation:
-            actions += _remove(observed, other)
+            actions += remove(observed, other)
         elif other.proven and other.active and other.id != target.id:
             actions.append(SetStatus(other.id, INACTIVE))
     if target.tag != place.key_tag_value(desired.description):
         actions.append(TagUser(target.id, place.key_tag_value(desired.description)))
-    return [*actions, *_close_intent(observed, place)]
+    return [*actions, *close_intent(observed, place)]
 
 
 def _replace(observed: Observed, desired: Desired) -> list[Action]:
@@ -163,7 +167,7 @@ def _replace(observed: Observed, desired: Desired) -> list[Action]:
     seen = tombstone(observed, place)
     actions: list[Action] = [TagUser(place.intent_tag, str(intent))]
     for key in room:
-        actions += _remove(observed, key)
+        actions += remove(observed, key)
     actions += [
         CreateKey(),
         TagUser(NEW, place.key_tag_value(desired.description)),
@@ -181,7 +185,7 @@ def _replace(observed: Observed, desired: Desired) -> list[Action]:
 
 def _make_room(observed: Observed, place: Place) -> list[OwnedKey]:
     """Choose which of our retired keys must go for the new one to fit: the oldest first, never an Active one."""
-    leftover = _leftover_ids(observed, place)
+    leftover = leftover_ids(observed, place)
     staying = [key for key in observed.keys if key.id not in leftover]
     retired = [key for key in owned_keys(observed, place) if key.proven and not key.active and not key.current]
     needed = len(staying) + 1 - KEYS_PER_USER
@@ -193,50 +197,9 @@ def _make_room(observed: Observed, place: Place) -> list[OwnedKey]:
 def _announce(observed: Observed, place: Place) -> Intent:
     """Extend an intent that is still open: a key of an earlier attempt may yet come to light."""
     before = open_intent(observed, place)
-    leftover = _leftover_ids(observed, place)
+    leftover = leftover_ids(observed, place)
     staying = frozenset(key.id for key in observed.keys if key.id not in leftover)
     return Intent(place.owner, before.since if before else observed.time, observed.time, staying)
-
-
-def _leftover_ids(observed: Observed, place: Place) -> frozenset[str]:
-    unproven = {key.id for key in owned_keys(observed, place) if not key.proven}
-    return frozenset(unproven | {key.id for key in orphaned_keys(observed, place)})
-
-
-def _clean_up(observed: Observed, place: Place) -> list[Action]:
-    """Remove what an interrupted attempt left: keys not proven, keys not recorded, records without a key."""
-    actions: list[Action] = []
-    for key in owned_keys(observed, place):
-        if not key.proven:
-            actions += _remove(observed, key)
-    actions += _remove_orphans(observed, place)
-    return [*actions, *_remove_ownerless_labels(observed, place)]
-
-
-def _remove(observed: Observed, owned: OwnedKey) -> list[Action]:
-    actions = _delete(owned.key)
-    if owned.version and observed.secret.state is SecretState.WRITABLE:
-        actions += [RemoveLabel(owned.version.id, label) for label in owned.labels]
-    if owned.tag is not None:
-        actions.append(UntagUser(owned.id))
-    return actions
-
-
-def _remove_orphans(observed: Observed, place: Place) -> list[Action]:
-    return [action for key in orphaned_keys(observed, place) for action in _delete(key)]
-
-
-def _remove_ownerless_labels(observed: Observed, place: Place) -> list[Action]:
-    if observed.secret.state is not SecretState.WRITABLE:
-        return []
-    return [RemoveLabel(version.id, label) for version, label in ownerless_labels(observed, place)]
-
-
-def _delete(key: AccessKey | None) -> list[Action]:
-    if key is None:
-        return []
-    deactivate = [SetStatus(key.id, INACTIVE)] if key.status != INACTIVE else []
-    return [*deactivate, DeleteKey(key.id)]
 
 
 def _make_current(observed: Observed, version_id: str) -> MoveCurrent:
@@ -255,7 +218,3 @@ def _give_back_current(observed: Observed, place: Place) -> list[Action]:
     if not place.wrote(current) or place.wrote(previous):
         return []
     return [MoveCurrent(previous.id, current.id)]
-
-
-def _close_intent(observed: Observed, place: Place) -> list[Action]:
-    return [UntagUser(place.intent_tag)] if place.intent_tag in observed.user_tags else []
