@@ -29,7 +29,7 @@ _SECRET_ACTIONS = [
     "secretsmanager:PutSecretValue",
     "secretsmanager:UpdateSecretVersionStage",
 ]
-_SECRET_TAG_ACTIONS = ["secretsmanager:TagResource"]
+_SECRET_TAG_ACTIONS = ["secretsmanager:TagResource", "secretsmanager:UntagResource"]
 # The provider's own records. Other tags may decide what the user or the secret has access to.
 _RECORDS = ["cdk-iam-access-key:*"]
 _USER_RECORDS = ["AKIA*", *_RECORDS]

@@ -41,8 +41,9 @@ class ProveKey:
 
 @dataclass(frozen=True, slots=True)
 class AddLabel:
-    """Put a label on the new key's version."""
+    """Put a label on a version; NEW is the new key's."""
 
+    version_id: str
     label: str
 
 
@@ -55,10 +56,30 @@ class RemoveLabel:
 
 
 @dataclass(frozen=True, slots=True)
-class CheckNotCancelled:
-    """Stop if a Delete has come since we looked: the tombstone is no longer the one seen then."""
+class TagSecret:
+    """Set a tag of the secret."""
 
-    tombstone: str | None
+    key: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class UntagSecret:
+    """Remove tags of the secret."""
+
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckStillWanted:
+    """Stop if another request has come since we looked: the secret's tags are no longer these (None: not there)."""
+
+    tags: tuple[tuple[str, str | None], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LookAgain:
+    """Observe and plan once more: what was done may have brought something to light."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +113,10 @@ Action = (
     | ProveKey
     | AddLabel
     | RemoveLabel
-    | CheckNotCancelled
+    | TagSecret
+    | UntagSecret
+    | CheckStillWanted
+    | LookAgain
     | MoveCurrent
     | SetStatus
     | DeleteKey

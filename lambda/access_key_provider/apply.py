@@ -8,19 +8,22 @@ from access_key_provider.actions import (
     NEW,
     Action,
     AddLabel,
-    CheckNotCancelled,
+    CheckStillWanted,
     CreateKey,
     DeleteKey,
+    LookAgain,
     MoveCurrent,
     ProveKey,
     RemoveLabel,
     SetStatus,
     StoreSecret,
+    TagSecret,
     TagUser,
+    UntagSecret,
     UntagUser,
 )
 from access_key_provider.document import secret_document
-from access_key_provider.errors import CancelledError, OutOfTimeError
+from access_key_provider.errors import OutOfTimeError, SupersededError
 from access_key_provider.model import CURRENT
 
 if TYPE_CHECKING:
@@ -39,6 +42,7 @@ class Executor:
         self._place = place
         self._reserve = reserve
         self._new: NewAccessKey | None = None
+        self.look_again = False
         self._new_labels: frozenset[str] = frozenset()
 
     @property
@@ -61,30 +65,50 @@ class Executor:
             self._perform(action)
 
     def _perform(self, action: Action) -> None:
-        keys, secret = self._ports.keys, self._ports.secret
+        match action:
+            case CreateKey():
+                self._new = self._ports.keys.create()
+            case ProveKey():
+                self._ports.prover.prove(self._new_key, self._place.user_name)
+            case LookAgain():
+                self.look_again = True
+            case TagUser() | UntagUser() | SetStatus() | DeleteKey():
+                self._perform_on_user(action)
+            case _:
+                self._perform_on_secret(action)
+
+    def _perform_on_user(self, action: TagUser | UntagUser | SetStatus | DeleteKey) -> None:
+        keys = self._ports.keys
         match action:
             case TagUser(key, value):
                 keys.tag(self._key_id(key), value)
             case UntagUser(key):
                 keys.untag(key)
-            case CreateKey():
-                self._new = keys.create()
-            case StoreSecret():
-                self._store()
-            case ProveKey():
-                self._ports.prover.prove(self._new_key, self._place.user_name)
-            case AddLabel(label):
-                secret.add_label(self._place.version_id(self._new_key.id), label)
-            case RemoveLabel(version_id, label):
-                secret.remove_label(version_id, label)
-            case CheckNotCancelled(tombstone):
-                self._check_not_cancelled(tombstone)
-            case MoveCurrent(to_version, from_version):
-                self._move_current(to_version, from_version)
             case SetStatus(key_id, status):
                 keys.set_status(self._key_id(key_id), status)
             case DeleteKey(key_id):
                 keys.delete(key_id)
+
+    def _perform_on_secret(
+        self,
+        action: StoreSecret | AddLabel | RemoveLabel | MoveCurrent | TagSecret | UntagSecret | CheckStillWanted,
+    ) -> None:
+        secret = self._ports.secret
+        match action:
+            case StoreSecret():
+                self._store()
+            case AddLabel(version_id, label):
+                secret.add_label(self._version_id(version_id), label)
+            case RemoveLabel(version_id, label):
+                secret.remove_label(version_id, label)
+            case MoveCurrent(to_version, from_version):
+                self._move_current(to_version, from_version)
+            case TagSecret(key, value):
+                secret.tag(key, value)
+            case UntagSecret(keys):
+                secret.untag(keys)
+            case CheckStillWanted(tags):
+                self._check_still_wanted(dict(tags))
 
     @property
     def _new_key(self) -> NewAccessKey:
@@ -94,17 +118,19 @@ class Executor:
     def _key_id(self, key_id: str) -> str:
         return self._new_key.id if key_id == NEW else key_id
 
+    def _version_id(self, version_id: str) -> str:
+        return self._place.version_id(self._new_key.id) if version_id == NEW else version_id
+
     def _store(self) -> None:
         key = self._new_key
         self._new_labels = self._ports.secret.put(self._place.version_id(key.id), secret_document(key), label=key.id)
 
     def _move_current(self, to_version: str, from_version: str | None) -> None:
-        if to_version != NEW:
-            self._ports.secret.move_current(to_version, from_version)
-        elif CURRENT not in self._new_labels:
-            # Secrets Manager makes the first version of a secret current by itself, and refuses to do it twice.
-            self._ports.secret.move_current(self._place.version_id(self._new_key.id), from_version)
+        # Secrets Manager makes the first version of a secret current by itself, and refuses to do it twice.
+        if to_version != NEW or CURRENT not in self._new_labels:
+            self._ports.secret.move_current(self._version_id(to_version), from_version)
 
-    def _check_not_cancelled(self, tombstone: str | None) -> None:
-        if self._ports.secret.describe().tags.get(self._place.tombstone_tag) != tombstone:
-            raise CancelledError("CloudFormation deleted the resource while this request was carried out")
+    def _check_still_wanted(self, expected: dict[str, str | None]) -> None:
+        tags = self._ports.secret.describe().tags
+        if any(tags.get(key) != value for key, value in expected.items()):
+            raise SupersededError("CloudFormation made another request while this one was carried out: it is undone")

@@ -203,6 +203,10 @@ class SecretsManagerVersions:
         """Set a tag of the secret. Raises SecretUnavailableError."""
         self._writing(lambda: self._client.tag_resource(SecretId=self._arn, Tags=[{"Key": key, "Value": value}]))
 
+    def untag(self, keys: tuple[str, ...]) -> None:
+        """Remove tags of the secret; those that are gone are fine."""
+        self._writing(lambda: self._client.untag_resource(SecretId=self._arn, TagKeys=list(keys)))
+
     def _writing(self, method: Callable[[], _Result]) -> _Result:
         try:
             return self._call(method)

@@ -21,7 +21,6 @@ from access_key_provider.aws import IamUserKeys, SecretsManagerVersions
 from access_key_provider.calls import Caller, Sessions
 from access_key_provider.errors import InvalidRequestError, ProviderError
 from access_key_provider.journal import record
-from access_key_provider.model import format_time
 from access_key_provider.ports import Ports
 from access_key_provider.proof import StsProver
 from access_key_provider.reconcile import make_absent, make_present
@@ -120,8 +119,8 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
 def put(request: Request, context: Any) -> tuple[str, dict[str, str]]:
     """Create, update or replace: make the key of the properties current, whatever was there before."""
     properties = Properties.parse(request.properties, os.environ.get("AWS_REGION"))
-    desired = request.desired(properties)
     ports = _ports(request, properties, context)
+    desired = request.desired(properties, ports.clock.now())
     outcome = make_present(ports, desired, new_place=request.physical_id != desired.place.physical_id)
     record(
         "created" if outcome.created else "in place",
@@ -173,9 +172,18 @@ def _clean_failed_replacement(request: Request, place: Place, context: Any) -> N
 
 def _remove(request: Request, properties: Properties, context: Any) -> None:
     ports = _ports(request, properties, context)
-    tombstone = f"{format_time(request.requested_at or ports.clock.now())} {request.request_id}"
-    removed = make_absent(ports, request.place(properties), tombstone)
-    record("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(removed))
+    removed = make_absent(
+        ports,
+        request.place(properties),
+        request.mark(ports.clock.now()),
+        dated=request.requested_at is not None,
+    )
+    record(
+        "deleted" if removed is not None else "not deleted: the resource was created again since",
+        **_about(request),
+        user=properties.user_name,
+        access_key_ids=" ".join(removed or ()),
+    )
 
 
 def _ports(request: Request, properties: Properties, context: Any) -> Ports:

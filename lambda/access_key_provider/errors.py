@@ -38,8 +38,8 @@ class KeyLimitReachedError(ProviderError):
         self.keys = keys
 
 
-class CancelledError(ProviderError):
-    """A later Delete has cancelled the request."""
+class SupersededError(ProviderError):
+    """CloudFormation has deleted the resource, or asked for something else, after it made the request."""
 
 
 class UnprovenKeyError(ProviderError):

@@ -18,6 +18,7 @@ INACTIVE = "Inactive"
 KEYS_PER_USER = 2
 
 INTENT_TAG_PREFIX = "cdk-iam-access-key:intent:"
+REQUEST_TAG_PREFIX = "cdk-iam-access-key:request:"
 TOMBSTONE_TAG_PREFIX = "cdk-iam-access-key:tombstone:"
 
 _OWNER_IN_TAG = re.compile(r"(?:^| )owner=(?P<owner>[0-9a-f]{16})$")
@@ -126,6 +127,11 @@ class Place:
         return INTENT_TAG_PREFIX + self.owner
 
     @property
+    def request_tag(self) -> str:
+        """The key of the secret's tag that a Create or Update leaves."""
+        return REQUEST_TAG_PREFIX + self.owner
+
+    @property
     def tombstone_tag(self) -> str:
         """The key of the secret's tag that a Delete leaves."""
         return TOMBSTONE_TAG_PREFIX + self.owner
@@ -201,6 +207,25 @@ class Intent:
 
 
 @dataclass(frozen=True, slots=True)
+class Mark:
+    """A tag on the secret that a request leaves: when CloudFormation made it, and which it was."""
+
+    time: datetime
+    request_id: str
+
+    def __str__(self) -> str:
+        """Write the tag's value."""
+        return f"{format_time(self.time)} {self.request_id}"
+
+    @classmethod
+    def parse(cls, value: str | None) -> Mark | None:
+        """Read a tag's value; None if there is none, or it was edited by hand."""
+        time, _, request_id = (value or "").partition(" ")
+        parsed = parse_time(time)
+        return cls(parsed, request_id) if parsed else None
+
+
+@dataclass(frozen=True, slots=True)
 class Observed:
     """All that the rules may know of the world, taken in one look."""
 
@@ -226,11 +251,20 @@ class Observed:
 class Desired:
     """The key that a Create or Update asks for.
 
-    `requested_at` is when CloudFormation made the request, None where that is not known.
+    Attributes:
+        place: where.
+        serial: which key.
+        status: `Active` or `Inactive`.
+        description: for the tag that the IAM console shows.
+        deployed_serial: which key CloudFormation took for deployed when it made the request.
+        request: which request this is, and when it was made.
+        dated: whether CloudFormation said when; if not, the time is when the request came.
     """
 
     place: Place
     serial: str
     status: str
     description: str
-    requested_at: datetime | None = None
+    deployed_serial: str
+    request: Mark
+    dated: bool

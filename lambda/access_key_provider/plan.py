@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import (
     NEW,
     AddLabel,
-    CheckNotCancelled,
     CreateKey,
+    LookAgain,
     MoveCurrent,
     ProveKey,
     SetStatus,
@@ -27,7 +27,6 @@ from access_key_provider.actions import (
     UntagUser,
 )
 from access_key_provider.errors import (
-    CancelledError,
     KeyLimitReachedError,
     SecretUnavailableError,
     UserNotFoundError,
@@ -41,13 +40,13 @@ from access_key_provider.model import (
     Intent,
     SecretState,
     SerialLabel,
-    parse_time,
 )
 from access_key_provider.ownership import (
     OwnedKey,
     open_intent,
     owned_keys,
 )
+from access_key_provider.precedence import check_still_wanted, leave_mark, require_latest
 from access_key_provider.removal import (
     clean_up,
     close_intent,
@@ -71,13 +70,17 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
     Raises:
         UserNotFoundError: the user does not exist.
         SecretUnavailableError: the secret can't be written to.
-        CancelledError: the resource was deleted after this request was made.
+        SupersededError: CloudFormation made a later request.
         KeyLimitReachedError: there is no room for a new key, and no key of ours to remove.
     """
-    _require_place(observed, desired)
+    _require_place(observed, desired.place)
+    require_latest(observed, desired)
+    repairs = _repair(observed, desired)
+    if repairs:
+        return [*repairs, LookAgain()]
     target = matching_key(observed, desired)
     act = _settle(observed, desired, target) if target else _replace(observed, desired)
-    return [*clean_up(observed, desired.place), *act]
+    return [*leave_mark(observed, desired), *clean_up(observed, desired.place), *act]
 
 
 def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
@@ -89,39 +92,47 @@ def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
     return matching[-1] if matching else None
 
 
-def plan_absent(observed: Observed, place: Place) -> list[Action]:
-    """Deactivate and delete every key of the place, and give back a secret that was somebody else's before."""
+def plan_absent(observed: Observed, place: Place, *, key_may_appear: bool = False) -> list[Action]:
+    """Deactivate and delete every key of the place, and give back a secret that was somebody else's before.
+
+    If a key may have been created that IAM does not list yet, the intent stays open for the next request to find it.
+    """
     owned = owned_keys(observed, place)
     actions: list[Action] = [*_give_back_current(observed, place)]
     for key in reversed(owned):
         actions += remove(observed, key)
     actions += remove_orphans(observed, place)
     actions += remove_ownerless_labels(observed, place)
-    return [*actions, *close_intent(observed, place)]
+    return [*actions, *([] if key_may_appear else close_intent(observed, place))]
 
 
-def plan_abandoned(observed: Observed, place: Place) -> list[Action]:
-    """Remove what a failed attempt left, and leave every proven key as it is."""
-    return [*clean_up(observed, place), *close_intent(observed, place)]
+def plan_abandoned(observed: Observed, place: Place, *, key_may_appear: bool = False) -> list[Action]:
+    """Remove what a failed attempt left, and leave every proven key as it is; the intent as in `plan_absent`."""
+    return [*clean_up(observed, place), *([] if key_may_appear else close_intent(observed, place))]
 
 
-def tombstone(observed: Observed, place: Place) -> str | None:
-    """Tell what the last Delete of the place left on the secret."""
-    return observed.secret.tags.get(place.tombstone_tag)
+def plan_withdrawn(observed: Observed, place: Place, key_id: str) -> list[Action]:
+    """Take a new key back that a superseded rotation has just made current, and make the one before current again.
+
+    The later request may have removed the key and its records already; the version can still be the current one.
+    """
+    actions: list[Action] = []
+    current, previous = observed.version_with(CURRENT), observed.version_with(PREVIOUS)
+    if current and previous and current.id == place.version_id(key_id):
+        actions.append(MoveCurrent(previous.id, current.id))
+    for key in owned_keys(observed, place):
+        if key.id == key_id:
+            actions += remove(observed, key)
+    return [*actions, *plan_abandoned(observed, place)]
 
 
-def _require_place(observed: Observed, desired: Desired) -> None:
-    place = desired.place
+def _require_place(observed: Observed, place: Place) -> None:
     if not observed.user_exists:
         raise UserNotFoundError(
             f"user {place.user_name} does not exist: create it first, or correct the user of the key"
         )
     if observed.secret.state is not SecretState.WRITABLE:
         raise SecretUnavailableError(_why_unavailable(observed.secret.state, place.secret_arn))
-    left = tombstone(observed, place)
-    deleted_at = parse_time(left.split(" ")[0]) if left else None
-    if deleted_at and desired.requested_at and desired.requested_at <= deleted_at:
-        raise CancelledError("CloudFormation deleted the resource after it made this request: nothing was done")
 
 
 def _why_unavailable(state: SecretState, secret_arn: str) -> str:
@@ -133,6 +144,26 @@ def _why_unavailable(state: SecretState, secret_arn: str) -> str:
     return f"secret {secret_arn} is {state.value}: {advice}"
 
 
+def _repair(observed: Observed, desired: Desired) -> list[Action]:
+    """Put records back that somebody removed by hand, as long as others tell what they said.
+
+    Without an intent, no attempt is unfinished: a current key without its label of proof has lost the label.
+    """
+    place = desired.place
+    owned = owned_keys(observed, place)
+    actions: list[Action] = []
+    for key in owned:
+        if key.version is None or key.key is None or not (key.proven or key.current) or open_intent(observed, place):
+            continue
+        if key.serial is None:
+            generation = 1 + max(other.generation for other in owned)
+            label = SerialLabel(place.serial_digest(desired.deployed_serial), generation)
+            actions.append(AddLabel(key.version.id, str(label)))
+        if key.id not in key.version.labels:
+            actions.append(AddLabel(key.version.id, key.id))
+    return actions
+
+
 def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Action]:
     """Make an existing key the current one, retire the older ones and remove the newer ones, which failed."""
     place = desired.place
@@ -141,17 +172,19 @@ def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Acti
     if desired.status == ACTIVE and not target.active:
         actions.append(SetStatus(target.id, ACTIVE))
     if not target.current:
-        actions.append(CheckNotCancelled(tombstone(observed, place)))
+        actions.append(check_still_wanted(observed, desired))
         actions.append(_make_current(observed, target.version.id))
     if desired.status == INACTIVE and target.active:
         actions.append(SetStatus(target.id, INACTIVE))
+    tag = place.key_tag_value(desired.description)
     for other in owned_keys(observed, place):
         if other.proven and other.generation > target.generation:
             actions += remove(observed, other)
-        elif other.proven and other.active and other.id != target.id:
+            continue
+        if other.proven and other.active and other.id != target.id:
             actions.append(SetStatus(other.id, INACTIVE))
-    if target.tag != place.key_tag_value(desired.description):
-        actions.append(TagUser(target.id, place.key_tag_value(desired.description)))
+        if other.proven and (other.tag is None or (other.id == target.id and other.tag != tag)):
+            actions.append(TagUser(other.id, tag))
     return [*actions, *close_intent(observed, place)]
 
 
@@ -159,13 +192,11 @@ def _replace(observed: Observed, desired: Desired) -> list[Action]:
     """Create a key and make it current, then deactivate the one before."""
     place = desired.place
     owned = owned_keys(observed, place)
-    proven = [key for key in owned if key.proven]
     room = _make_room(observed, place)
-    staying = [key for key in proven if key not in room]
+    staying = [key for key in owned if key.proven and key not in room]
     label = SerialLabel(place.serial_digest(desired.serial), 1 + max((key.generation for key in owned), default=0))
-    intent = _announce(observed, place)
-    seen = tombstone(observed, place)
-    actions: list[Action] = [TagUser(place.intent_tag, str(intent))]
+    still_wanted = check_still_wanted(observed, desired)
+    actions: list[Action] = [TagUser(place.intent_tag, str(_announce(observed, place)))]
     for key in room:
         actions += remove(observed, key)
     actions += [
@@ -173,14 +204,17 @@ def _replace(observed: Observed, desired: Desired) -> list[Action]:
         TagUser(NEW, place.key_tag_value(desired.description)),
         StoreSecret(),
         ProveKey(),
-        AddLabel(str(label)),
-        CheckNotCancelled(seen),
+        AddLabel(NEW, str(label)),
+        still_wanted,
         _make_current(observed, NEW),
+        # Once more, because a request may have come between the check and the move; nothing is deactivated yet.
+        still_wanted,
     ]
     if desired.status == INACTIVE:
         actions.append(SetStatus(NEW, INACTIVE))
     actions += [SetStatus(key.id, INACTIVE) for key in staying if key.active]
-    return [*actions, CheckNotCancelled(seen), UntagUser(place.intent_tag)]
+    # A key of an earlier attempt may come to light only now: the intent stays open till that look.
+    return [*actions, LookAgain() if open_intent(observed, place) else UntagUser(place.intent_tag)]
 
 
 def _make_room(observed: Observed, place: Place) -> list[OwnedKey]:

@@ -74,6 +74,10 @@ class SecretVersions(Protocol):
         """Set a tag of the secret."""
         ...
 
+    def untag(self, keys: tuple[str, ...]) -> None:
+        """Remove tags of the secret; those that are gone are fine."""
+        ...
+
 
 class Clock(Protocol):
     """Time, and how much of it the invocation has left."""

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from access_key_provider.actions import LookAgain
 from access_key_provider.apply import Executor
 from access_key_provider.errors import (
     ConflictError,
@@ -13,26 +14,26 @@ from access_key_provider.errors import (
     OutcomeUnknownError,
     ProviderError,
     SecretUnavailableError,
+    SupersededError,
 )
-from access_key_provider.observe import observe
+from access_key_provider.observe import SETTLING_TIME, observe
 from access_key_provider.ownership import owned_keys
-from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present
+from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
+from access_key_provider.precedence import is_superseded, tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from access_key_provider.actions import Action
-    from access_key_provider.model import AccessKey, Desired, Observed, Place
+    from access_key_provider.model import AccessKey, Desired, Mark, Observed, Place
     from access_key_provider.ports import Ports
 
 # Seconds kept back while acting, for undoing and answering, and while undoing, for answering.
 _RESERVE_TO_UNDO = 45.0
 _RESERVE_TO_ANSWER = 15.0
 
-# How often to look again when something changed in between or an answer was lost, and how long to wait before:
-# IAM may list a key some seconds after it made it.
+# How often to look again when something changed in between or an answer was lost.
 _ATTEMPTS = 3
-_SETTLING_TIME = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,78 +58,119 @@ def make_present(ports: Ports, desired: Desired, *, new_place: bool) -> Outcome:
     Raises:
         ProviderError: why it can't be done; the message says what to change.
     """
-    established: list[bool] = []
-
-    def plan(observed: Observed) -> list[Action]:
-        established.append(any(key.proven and key.current for key in owned_keys(observed, desired.place)))
-        return plan_present(observed, desired)
-
-    try:
-        executor, observed = _repeat(ports, desired.place, plan, _RESERVE_TO_UNDO)
-    except ProviderError as error:
-        raise _undone(
-            ports, desired.place, _explained(ports, error), wipe=new_place and established[:1] == [False]
-        ) from error
-    existing = matching_key(observed, desired)
-    key_id = executor.new_key_id or (existing.id if existing else "")
-    return Outcome(
-        access_key_id=key_id,
-        version_id=desired.place.version_id(key_id),
-        status=desired.status,
-        created=executor.new_key_id is not None,
-    )
+    return _Creation(ports, desired, new_place=new_place).run()
 
 
-def make_absent(ports: Ports, place: Place, tombstone: str) -> tuple[str, ...]:
-    """Delete every key of the place and return their ids.
+def make_absent(ports: Ports, place: Place, request: Mark, *, dated: bool) -> tuple[str, ...] | None:
+    """Delete every key of the place and return their ids; None if the resource was created again since.
 
     The tombstone is left before the first look: a creation that is still running finds it, whichever comes first.
     """
+    if dated and is_superseded(observe(ports, place), place, request):
+        return None
     # A creation for a secret that can't be written to has failed or will.
     with suppress(SecretUnavailableError):
-        ports.secret.tag(place.tombstone_tag, tombstone)
+        ports.secret.tag(place.tombstone_tag, str(request))
     removed: list[str] = []
 
     def plan(observed: Observed) -> list[Action]:
         removed.extend(key.id for key in owned_keys(observed, place) if key.key and key.id not in removed)
         return plan_absent(observed, place)
 
-    _repeat(ports, place, plan, _RESERVE_TO_ANSWER)
+    _carry_out(ports, place, plan)
     return tuple(removed)
 
 
-def _repeat(
-    ports: Ports, place: Place, plan: Callable[[Observed], list[Action]], reserve: float
-) -> tuple[Executor, Observed]:
-    for attempt in range(1, _ATTEMPTS + 1):
+class _Creation:
+    """One call of `make_present`: what it found at first, what it made, and how it takes that back."""
+
+    def __init__(self, ports: Ports, desired: Desired, *, new_place: bool) -> None:
+        self._ports = ports
+        self._desired = desired
+        self._place = desired.place
+        self._new_place = new_place
+        self._first: Observed | None = None
+        self._made: str | None = None
+        self._published = False
+
+    def run(self) -> Outcome:
+        """Do it, or undo it."""
         try:
-            observed = observe(ports, place)
-            executor = Executor(ports, place, reserve=reserve)
-            executor.run(plan(observed))
+            observed = _repeat(self._ports, self._pass, _RESERVE_TO_UNDO)
+        except ProviderError as error:
+            raise self._undone(_explained(self._ports, error)) from error
+        found = matching_key(observed, self._desired)
+        key_id = self._made if self._made and self._published else found.id if found else ""
+        return Outcome(key_id, self._place.version_id(key_id), self._desired.status, created=key_id == self._made)
+
+    def _pass(self) -> tuple[Observed, bool]:
+        observed = observe(self._ports, self._place)
+        executor = Executor(self._ports, self._place, reserve=_RESERVE_TO_UNDO)
+        try:
+            executor.run(self._plan(observed))
+        finally:
+            self._made = executor.new_key_id or self._made
+        self._published = self._published or executor.new_key_id is not None
+        return observed, executor.look_again
+
+    def _plan(self, observed: Observed) -> list[Action]:
+        self._first = self._first or observed
+        if tombstone(observed, self._place) != tombstone(self._first, self._place):
+            raise SupersededError("CloudFormation deleted the resource while this request was carried out")
+        if self._published and not any(
+            key.id == self._made and key.proven and key.current for key in owned_keys(observed, self._place)
+        ):
+            # What was just done does not show yet: nothing that is seen now may be acted on.
+            return [LookAgain()]
+        return plan_present(observed, self._desired)
+
+    def _undone(self, error: ProviderError) -> ProviderError:
+        """Remove what was made, and return the error, which says so if that fails too."""
+        if isinstance(error, OutcomeUnknownError):
+            self._ports.clock.sleep(SETTLING_TIME)
+        try:
+            _carry_out(self._ports, self._place, self._plan_to_undo(error))
+        except ProviderError as failure:
+            return ProviderError(f"{error}; cleaning up failed as well: {failure}")
+        return error
+
+    def _plan_to_undo(self, error: ProviderError) -> Callable[[Observed], list[Action]]:
+        place, made, first = self._place, self._made, self._first
+        established = first is None or any(key.proven and key.current for key in owned_keys(first, place))
+        unknown = isinstance(error, OutcomeUnknownError)
+        if self._new_place and not established:
+            # CloudFormation sends no Delete for the new place of a replacement that failed.
+            return lambda observed: plan_absent(observed, place, key_may_appear=unknown)
+        if isinstance(error, SupersededError) and made:
+            return lambda observed: plan_withdrawn(observed, place, made)
+        return lambda observed: plan_abandoned(observed, place, key_may_appear=unknown)
+
+
+def _carry_out(ports: Ports, place: Place, plan: Callable[[Observed], list[Action]]) -> None:
+    def one_pass() -> tuple[Observed, bool]:
+        observed = observe(ports, place)
+        executor = Executor(ports, place, reserve=_RESERVE_TO_ANSWER)
+        executor.run(plan(observed))
+        return observed, executor.look_again
+
+    _repeat(ports, one_pass, _RESERVE_TO_ANSWER)
+
+
+def _repeat(ports: Ports, one_pass: Callable[[], tuple[Observed, bool]], reserve: float) -> Observed:
+    """Look, plan and act, until nothing calls for another look."""
+    failures = looks = 0
+    while True:
+        try:
+            observed, look_again = one_pass()
         except (ConflictError, OutcomeUnknownError):
-            if attempt == _ATTEMPTS or ports.clock.remaining() < reserve + _SETTLING_TIME:
+            failures += 1
+            if failures == _ATTEMPTS or ports.clock.remaining() < reserve + SETTLING_TIME:
                 raise
-            ports.clock.sleep(_SETTLING_TIME)
         else:
-            return executor, observed
-    raise AssertionError("unreachable")
-
-
-def _undone(ports: Ports, place: Place, error: ProviderError, *, wipe: bool) -> ProviderError:
-    """Remove what the failed call made, and return the error, which says so if that fails too.
-
-    A new place is wiped at once: CloudFormation sends no Delete for that of a replacement that failed.
-    """
-    try:
-        _repeat(
-            ports,
-            place,
-            lambda observed: (plan_absent if wipe else plan_abandoned)(observed, place),
-            _RESERVE_TO_ANSWER,
-        )
-    except ProviderError as failure:
-        return ProviderError(f"{error}; cleaning up failed as well: {failure}")
-    return error
+            looks += 1
+            if not look_again or looks == _ATTEMPTS:
+                return observed
+        ports.clock.sleep(SETTLING_TIME)
 
 
 def _explained(ports: Ports, error: ProviderError) -> ProviderError:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from access_key_provider.errors import InvalidRequestError
-from access_key_provider.model import ACTIVE, INACTIVE, Desired, Place, parse_time
+from access_key_provider.model import ACTIVE, INACTIVE, Desired, Mark, Place, parse_time
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -113,15 +113,28 @@ class Request:
         """Name the place that properties of this resource speak of."""
         return Place(self.stack_id, self.logical_id, properties.user_name, properties.secret_arn)
 
-    def desired(self, properties: Properties) -> Desired:
+    def mark(self, received_at: datetime) -> Mark:
+        """Name the request, for the mark that it leaves."""
+        return Mark(self.requested_at or received_at, self.request_id)
+
+    def desired(self, properties: Properties, received_at: datetime) -> Desired:
         """Say what properties of this resource ask for."""
         return Desired(
             place=self.place(properties),
             serial=properties.serial,
             status=properties.status,
             description=properties.description or self._default_description,
-            requested_at=self.requested_at,
+            deployed_serial=self._deployed_serial or properties.serial,
+            request=self.mark(received_at),
+            dated=self.requested_at is not None,
         )
+
+    @property
+    def _deployed_serial(self) -> str | None:
+        try:
+            return Properties.parse(self.old_properties).serial
+        except InvalidRequestError:
+            return None
 
     @property
     def _default_description(self) -> str:

@@ -11,30 +11,33 @@ from access_key_provider import errors
 from access_key_provider.actions import (
     NEW,
     AddLabel,
-    CheckNotCancelled,
+    CheckStillWanted,
     CreateKey,
     DeleteKey,
+    LookAgain,
     MoveCurrent,
     ProveKey,
     RemoveLabel,
     SetStatus,
     StoreSecret,
+    TagSecret,
     TagUser,
+    UntagSecret,
     UntagUser,
 )
 from access_key_provider.model import (
     AccessKey,
     Desired,
     Intent,
+    Mark,
     Observed,
     Place,
     SecretDescription,
     SecretState,
     SecretVersion,
     SerialLabel,
-    format_time,
 )
-from access_key_provider.plan import plan_abandoned, plan_absent, plan_present
+from access_key_provider.plan import plan_abandoned, plan_absent, plan_present, plan_withdrawn
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 PLACE = Place(
@@ -54,7 +57,7 @@ class Situation:
     keys: dict[str, AccessKey] = field(default_factory=dict)
     versions: dict[str, set[str]] = field(default_factory=dict)
     user_tags: dict[str, str] = field(default_factory=dict)
-    secret_tags: dict[str, str] = field(default_factory=dict)
+    secret_tags: dict[str, str] = field(default_factory=lambda: {PLACE.request_tag: str(MARK)})
     state: SecretState = SecretState.WRITABLE
     user_exists: bool = True
     used: frozenset[str] = frozenset()
@@ -99,9 +102,16 @@ class Situation:
         )
 
 
-def desired(serial: str = "1", status: str = "Active", requested_at: datetime | None = None) -> Desired:
-    """Want a key."""
-    return Desired(PLACE, serial, status, "shop/Key", requested_at)
+MARK = Mark(NOW, "request")
+STILL_WANTED = CheckStillWanted(((PLACE.request_tag, str(MARK)), (PLACE.tombstone_tag, None)))
+LEAVE_MARK = TagSecret(PLACE.request_tag, str(MARK))
+
+
+def desired(
+    serial: str = "1", status: str = "Active", deployed: str | None = None, request: Mark = MARK, *, dated: bool = True
+) -> Desired:
+    """Want a key; its request has left its mark already unless the situation says otherwise."""
+    return Desired(PLACE, serial, status, "shop/Key", deployed or serial, request, dated)
 
 
 def label(serial: str, generation: int) -> str:
@@ -118,10 +128,10 @@ def test_a_first_key_is_announced_recorded_stored_and_proven_before_it_becomes_c
         TagUser(NEW, TAG),
         StoreSecret(),
         ProveKey(),
-        AddLabel(label("1", 1)),
-        CheckNotCancelled(None),
+        AddLabel(NEW, label("1", 1)),
+        STILL_WANTED,
         MoveCurrent(NEW, None),
-        CheckNotCancelled(None),
+        STILL_WANTED,
         UntagUser(PLACE.intent_tag),
     ]
 
@@ -138,7 +148,7 @@ def test_rotation_deactivates_the_previous_key_only_after_the_new_one_is_current
     actions = plan_present(seen, desired("2"))
     current = actions.index(MoveCurrent(NEW, PLACE.version_id(A)))
     assert actions.index(ProveKey()) < current < actions.index(SetStatus(A, "Inactive"))
-    assert AddLabel(label("2", 2)) in actions
+    assert AddLabel(NEW, label("2", 2)) in actions
     assert not any(isinstance(action, DeleteKey) for action in actions)
 
 
@@ -185,7 +195,7 @@ def test_rollback_restores_the_previous_key_and_removes_the_new_one() -> None:
     seen = Situation().owned(A, "1", 1, "Inactive", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT").observed()
     assert plan_present(seen, desired("1")) == [
         SetStatus(A, "Active"),
-        CheckNotCancelled(None),
+        STILL_WANTED,
         MoveCurrent(PLACE.version_id(A), PLACE.version_id(B)),
         SetStatus(B, "Inactive"),
         DeleteKey(B),
@@ -233,7 +243,7 @@ def test_a_proven_key_that_was_not_published_is_published() -> None:
     """The proof is on record, so the key is used."""
     seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").owned(B, "2", 2).intent(A).observed()
     assert plan_present(seen, desired("2")) == [
-        CheckNotCancelled(None),
+        STILL_WANTED,
         MoveCurrent(PLACE.version_id(B), PLACE.version_id(A)),
         SetStatus(A, "Inactive"),
         UntagUser(PLACE.intent_tag),
@@ -297,7 +307,7 @@ def test_a_value_put_by_hand_is_replaced_by_the_key_declared() -> None:
     seen = Situation().owned(A, "1", 1, "Active", "AWSPREVIOUS")
     seen.versions["11111111-2222-4333-8444-555555555555"] = {"AWSCURRENT"}
     assert plan_present(seen.observed(), desired("1")) == [
-        CheckNotCancelled(None),
+        STILL_WANTED,
         MoveCurrent(PLACE.version_id(A), "11111111-2222-4333-8444-555555555555"),
     ]
 
@@ -372,18 +382,102 @@ def test_abandoning_keeps_every_proven_key() -> None:
 
 def test_a_request_older_than_the_delete_is_refused() -> None:
     """CloudFormation can send a Delete while the Create is still on its way."""
-    seen = Situation(secret_tags={PLACE.tombstone_tag: f"{format_time(NOW)} 0000"}).observed()
-    with pytest.raises(errors.CancelledError):
-        plan_present(seen, desired(requested_at=NOW))
-    assert CreateKey() in plan_present(seen, desired(requested_at=NOW + timedelta(seconds=1)))
+    seen = Situation(secret_tags={PLACE.tombstone_tag: str(Mark(NOW, "delete"))}).observed()
+    with pytest.raises(errors.SupersededError):
+        plan_present(seen, desired())
+    later = desired(request=Mark(NOW + timedelta(seconds=1), "later"))
+    assert CreateKey() in plan_present(seen, later)
+    assert CreateKey() in plan_present(seen, desired(dated=False))
+
+
+def test_a_request_older_than_another_that_is_done_is_refused() -> None:
+    """Lambda may deliver a rotation after its rollback: carried out, it would rotate what nobody wants rotated."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
+    late = Mark(NOW - timedelta(seconds=1), "late")
+    with pytest.raises(errors.SupersededError):
+        plan_present(seen, desired("2", request=late))
+    assert CreateKey() in plan_present(seen, desired("2", request=Mark(NOW, "same second")))
+    assert CreateKey() in plan_present(seen, desired("2", request=late, dated=False))
+
+
+def test_every_request_leaves_its_mark_once() -> None:
+    """Also one that has nothing else to do, because an older one may still be on its way."""
+    seen = Situation(secret_tags={}).owned(A, "1", 1, "Active", "AWSCURRENT").observed()
+    assert plan_present(seen, desired()) == [LEAVE_MARK]
+    undated = desired(request=Mark(NOW + timedelta(hours=1), MARK.request_id), dated=False)
+    assert plan_present(Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed(), undated) == []
 
 
 def test_the_tombstone_seen_is_the_one_checked_later() -> None:
     """A tombstone of an earlier life must not stop a new one, a later one must."""
-    left = f"{format_time(NOW)} 0000"
-    seen = Situation(secret_tags={PLACE.tombstone_tag: left}).observed()
-    checks = [action for action in plan_present(seen, desired()) if isinstance(action, CheckNotCancelled)]
-    assert checks == [CheckNotCancelled(left), CheckNotCancelled(left)]
+    left = str(Mark(NOW - timedelta(days=1), "delete"))
+    seen = Situation(secret_tags={PLACE.request_tag: str(MARK), PLACE.tombstone_tag: left}).observed()
+    checks = [action for action in plan_present(seen, desired()) if isinstance(action, CheckStillWanted)]
+    expected = CheckStillWanted(((PLACE.request_tag, str(MARK)), (PLACE.tombstone_tag, left)))
+    assert checks == [expected, expected]
+
+
+def test_marks_of_resources_deleted_long_ago_are_removed() -> None:
+    """A secret has room for fifty tags; those of resources that live, or died a moment ago, stay."""
+    old, new = str(Mark(NOW - timedelta(days=2), "x")), str(Mark(NOW - timedelta(hours=1), "x"))
+    request, deleted = "cdk-iam-access-key:request:", "cdk-iam-access-key:tombstone:"
+    tags = {
+        request + "a" * 16: old,
+        deleted + "a" * 16: old,
+        request + "b" * 16: new,
+        deleted + "b" * 16: old,
+        deleted + "c" * 16: new,
+        deleted + "d" * 16: "by hand",
+        request + "e" * 16: old,
+        "team": old,
+        PLACE.request_tag: str(MARK),
+        PLACE.tombstone_tag: old,
+    }
+    seen = Situation(secret_tags=tags).owned(A, "1", 1, "Active", "AWSCURRENT").observed()
+    assert plan_present(seen, desired()) == [UntagSecret((deleted + "a" * 16, request + "a" * 16))]
+
+
+def test_an_earlier_attempt_calls_for_another_look_before_the_intent_is_closed() -> None:
+    """A key of that attempt may come to light late."""
+    actions = plan_present(Situation().intent().observed(), desired())
+    assert actions[-1] == LookAgain()
+    assert UntagUser(PLACE.intent_tag) not in actions
+
+
+@pytest.mark.parametrize("removed", ["serial", "key", "both"])
+def test_labels_removed_by_hand_are_put_back_before_anything_else(removed: str) -> None:
+    """A current key without an unfinished attempt was proven, whatever its labels say now."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT")
+    labels = seen.versions[PLACE.version_id(A)]
+    labels -= {label("1", 1)} if removed != "key" else set()
+    labels -= {A} if removed != "serial" else set()
+    put_back = [AddLabel(PLACE.version_id(A), label("1", 1))] if removed != "key" else []
+    put_back += [AddLabel(PLACE.version_id(A), A)] if removed != "serial" else []
+    assert plan_present(seen.observed(), desired("2", deployed="1")) == [*put_back, LookAgain()]
+
+
+def test_a_tag_removed_by_hand_is_put_back() -> None:
+    """The label still says that the key is ours."""
+    seen = Situation().owned(A, "1", 1, "Inactive", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT")
+    seen.user_tags.clear()
+    assert plan_present(seen.observed(), desired("2")) == [TagUser(A, TAG), TagUser(B, TAG)]
+
+
+def test_a_superseded_rotation_takes_its_key_back() -> None:
+    """The key before is current again, and was never deactivated."""
+    seen = Situation().owned(A, "1", 1, "Active", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT").intent(A)
+    assert plan_withdrawn(seen.observed(), PLACE, B)[:3] == [
+        MoveCurrent(PLACE.version_id(A), PLACE.version_id(B)),
+        SetStatus(B, "Inactive"),
+        DeleteKey(B),
+    ]
+
+
+def test_an_intent_stays_open_while_a_key_may_appear() -> None:
+    """The next request finds it."""
+    seen = Situation().intent().observed()
+    assert plan_abandoned(seen, PLACE, key_may_appear=True) == []
+    assert plan_abandoned(seen, PLACE) == [UntagUser(PLACE.intent_tag)]
 
 
 @pytest.mark.parametrize(

@@ -141,7 +141,7 @@ def test_role_may_manage_one_user_and_one_secret(stack: Stack, user: iam.User) -
         },
         {"Action": SECRET_ACTIONS, "Effect": "Allow", "Resource": {"Ref": secret}},
         {
-            "Action": "secretsmanager:TagResource",
+            "Action": ["secretsmanager:TagResource", "secretsmanager:UntagResource"],
             "Condition": only_tags("cdk-iam-access-key:*"),
             "Effect": "Allow",
             "Resource": {"Ref": secret},
