@@ -2,7 +2,7 @@
 
 cdk deploy                                      the user gets a key
 cdk deploy -c serial=2                          rotate
-cdk deploy -c serial=2 -c status=Inactive       switch the key off
+cdk deploy -c serial=2 -c status=Inactive       deactivate the key
 cdk deploy -c serial=3 -c fail=true             rotate, then fail on purpose: CloudFormation rolls back
 cdk destroy                                     the key is deleted, then the user
 """
