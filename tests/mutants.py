@@ -1,0 +1,223 @@
+"""Plants bugs in a copy of the provider, one at a time, and shows which test finds each.
+
+    python tests/mutants.py [NAME ...]
+
+Ends with `N of N killed`, and with exit code 1 if a bug lives or can't be planted any more. The copy is made in a
+temporary directory; the checkout is not touched.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PACKAGE = Path("lambda", "access_key_provider")
+COPIED = ("constructs", "lambda", "local_cloud", "tests", "pyproject.toml", "README.md")
+JOBS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Mutant:
+    """A bug: in a module, `before` becomes `after`."""
+
+    name: str
+    module: str
+    before: str
+    after: str
+
+
+MUTANTS = (
+    Mutant(
+        "delete the foreign key for room",
+        "plan.py",
+        "for key in owned_keys(observed, place) if key.proven and not key.active and not key.current]",
+        "for key in owned_keys(observed, place) if key.proven]",
+    ),
+    Mutant("ignore the limit", "plan.py", "if needed > len(retired):", "if False:"),
+    Mutant("skip the intent", "plan.py", "[TagUser(place.intent_tag, str(_announce(observed, place)))]", "[]"),
+    Mutant(
+        "leave the intent open", "removal.py", "if place.intent_tag in observed.user_tags else []", "if False else []"
+    ),
+    Mutant(
+        "promote before proof",
+        "plan.py",
+        "        ProveKey(),\n        AddLabel(NEW, str(label)),\n        still_wanted,\n        _make_current(observed, NEW),\n",
+        "        AddLabel(NEW, str(label)),\n        still_wanted,\n        _make_current(observed, NEW),\n        ProveKey(),\n",
+    ),
+    Mutant(
+        "take an unproven key for proven",
+        "ownership.py",
+        "return self.key is not None and self.serial is not None",
+        "return self.key is not None and self.version is not None",
+    ),
+    Mutant("one success is proof", "proof.py", "_SUCCESSES = 3", "_SUCCESSES = 1"),
+    Mutant("forget the tombstone", "reconcile.py", "ports.secret.tag(place.tombstone_tag, str(request))", "pass"),
+    Mutant(
+        "never look for the tombstone",
+        "apply.py",
+        "if any(tags.get(key) != value",
+        "if False and any(tags.get(key) != value",
+    ),
+    Mutant(
+        "carry out a late Create", "precedence.py", "if deleted and desired.request.time <= deleted.time:", "if False:"
+    ),
+    Mutant(
+        "carry out a late rotation",
+        "precedence.py",
+        "return done is not None and request.time < done.time",
+        "return False and done is not None",
+    ),
+    Mutant("carry out a late Delete", "reconcile.py", "if dated and is_superseded(", "if False and is_superseded("),
+    Mutant(
+        "keep the key of an overtaken rotation",
+        "reconcile.py",
+        "if isinstance(error, SupersededError) and made:",
+        "if False:",
+    ),
+    Mutant("delete an Active key", "removal.py", "if key.status != INACTIVE else []", "if False else []"),
+    Mutant(
+        "leave the previous key Active",
+        "plan.py",
+        "actions += [SetStatus(key.id, INACTIVE) for key in staying if key.active]",
+        "actions += []",
+    ),
+    Mutant(
+        "keep the newer key on a rollback",
+        "plan.py",
+        "if other.proven and other.generation > target.generation:",
+        "if False:",
+    ),
+    Mutant("make a new key on a rollback", "plan.py", "return matching[-1] if matching else None", "return None"),
+    Mutant(
+        "keep the value of an existing secret replaced",
+        "plan.py",
+        "    return [MoveCurrent(previous.id, current.id)]\n",
+        "    return []\n",
+    ),
+    Mutant(
+        "forget who owns",
+        "model.py",
+        "_digest(self.stack_id, self.logical_id, self.user_name, self.secret_arn)",
+        "_digest(self.stack_id, self.user_name, self.secret_arn)",
+    ),
+    Mutant("take a used key for an orphan", "ownership.py", "if key.id not in observed.used)", "if True)"),
+    Mutant(
+        "take an old key for an orphan", "ownership.py", "and intent.since - _CLOCK_SKEW <= key.created", "and True"
+    ),
+    Mutant(
+        "take a key that was there for an orphan",
+        "ownership.py",
+        "        key.id not in intent.baseline\n        and",
+        "        True\n        and",
+    ),
+    Mutant(
+        "take another stack's key for an orphan",
+        "ownership.py",
+        "and not any(_may_have_created(other, key) for other in others)",
+        "and True",
+    ),
+    Mutant("believe the first listing", "observe.py", "_LOOKS = 3", "_LOOKS = 1"),
+    Mutant(
+        "close the intent before the last look",
+        "plan.py",
+        "LookAgain() if open_intent(observed, place) else UntagUser",
+        "UntagUser(place.intent_tag) if True else UntagUser",
+    ),
+    Mutant("rotate when a label was removed by hand", "plan.py", "    if repairs:\n", "    if False:\n"),
+    Mutant("wipe an old place", "reconcile.py", "if self._new_place and not established:", "if True:"),
+    Mutant("do not undo a new place", "reconcile.py", "if self._new_place and not established:", "if False:"),
+    Mutant(
+        "leave the place of a failed replacement",
+        "cloudformation.py",
+        "    _clean_failed_replacement(request, desired.place, context)\n",
+        "",
+    ),
+    Mutant(
+        "give up at a lost answer",
+        "reconcile.py",
+        "except (ConflictError, OutcomeUnknownError):",
+        "except ConflictError:",
+    ),
+    Mutant(
+        "send CreateAccessKey again",
+        "calls.py",
+        'SENT_ONCE = CLIENT.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))',
+        "SENT_ONCE = CLIENT",
+    ),
+    Mutant(
+        "no patience with a new role", "calls.py", "_SECONDS_FOR_A_NEW_ROLE = 45.0", "_SECONDS_FOR_A_NEW_ROLE = 0.0"
+    ),
+    Mutant("answer twice", "cloudformation.py", "            if self._answered:\n                return\n", ""),
+    Mutant(
+        "answer with an exception's text",
+        "cloudformation.py",
+        'f"unexpected {type(error).__name__} in the function; its log says where"',
+        'f"unexpected {error}"',
+    ),
+    Mutant("take a refusal for success", "answer.py", "if status == 200:", "if status in (200, 403):"),
+    Mutant("answer at any length", "answer.py", 'while len(encoded) > MAX_BODY and answer["Reason"]:', "while False:"),
+    Mutant("answer an event that is no request", "main.py", "if not _is_request(event):", "if False:"),
+    Mutant("accept the root user", "request.py", 'if user_name == "root":', "if False:"),
+    Mutant(
+        "accept any user name",
+        "request.py",
+        '_USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")',
+        '_USER_NAME = re.compile(r"(?s).*")',
+    ),
+)
+
+
+def killed_by(mutant: Mutant) -> str | None:
+    """Plant a bug in a copy, and name the first test that fails; None if none does."""
+    with tempfile.TemporaryDirectory(prefix="mutant-") as folder:
+        copy = Path(folder)
+        for name in COPIED:
+            source = ROOT / name
+            if source.is_dir():
+                shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(source, copy / name)
+        module = copy / PACKAGE / mutant.module
+        module.write_text(module.read_text("utf-8").replace(mutant.before, mutant.after, 1), "utf-8")
+        command = [sys.executable, "-m", "pytest", "tests/provider", "-q", "-x", "-p", "no:cacheprovider"]
+        done = subprocess.run(
+            command,
+            cwd=copy,
+            env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    if done.returncode == 0:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" ")[1].removeprefix("tests/provider/") if failed else "nothing could be run"
+
+
+def main(names: list[str]) -> int:
+    """Try the mutants with these names, or all, and return the exit code."""
+    chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
+    stale = [
+        mutant.name for mutant in chosen if mutant.before not in (ROOT / PACKAGE / mutant.module).read_text("utf-8")
+    ]
+    if stale:
+        print("no longer in the code:", *stale, sep="\n  ")
+        return 1
+    killed = 0
+    with ThreadPoolExecutor(JOBS) as pool:
+        for mutant, test in zip(chosen, pool.map(killed_by, chosen), strict=True):
+            killed += test is not None
+            print(f"{'killed' if test else 'ALIVE '}  {mutant.name:48} {test or ''}", flush=True)
+    print(f"{killed} of {len(chosen)} killed")
+    return 0 if killed == len(chosen) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
