@@ -72,14 +72,17 @@ class UntagSecret:
 
 @dataclass(frozen=True, slots=True)
 class CheckStillWanted:
-    """Stop if another request has come since we looked: the secret's tags are no longer these (None: not there)."""
+    """Stop if another request has come since we looked: our mark is gone, or there are others than those we saw."""
 
-    tags: tuple[tuple[str, str | None], ...]
+    mark: str
+    seen: frozenset[tuple[str, str]]
 
 
 @dataclass(frozen=True, slots=True)
 class LookAgain:
-    """Observe and plan once more: what was done may have brought something to light."""
+    """Observe and plan once more, after a wait in seconds: what was done may have brought something to light."""
+
+    wait: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from access_key_provider.actions import (
@@ -23,8 +24,9 @@ from access_key_provider.actions import (
     UntagUser,
 )
 from access_key_provider.document import secret_document
-from access_key_provider.errors import OutOfTimeError, SupersededError
+from access_key_provider.errors import OutcomeUnknownError, OutOfTimeError, ProviderError, SupersededError
 from access_key_provider.model import CURRENT
+from access_key_provider.precedence import marks_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -42,7 +44,7 @@ class Executor:
         self._place = place
         self._reserve = reserve
         self._new: NewAccessKey | None = None
-        self.look_again = False
+        self.look_again_in: float | None = None
         self._new_labels: frozenset[str] = frozenset()
 
     @property
@@ -67,11 +69,11 @@ class Executor:
     def _perform(self, action: Action) -> None:
         match action:
             case CreateKey():
-                self._new = self._ports.keys.create()
+                self._create()
             case ProveKey():
                 self._ports.prover.prove(self._new_key, self._place.user_name)
-            case LookAgain():
-                self.look_again = True
+            case LookAgain(wait):
+                self.look_again_in = wait
             case TagUser() | UntagUser() | SetStatus() | DeleteKey():
                 self._perform_on_user(action)
             case _:
@@ -106,9 +108,11 @@ class Executor:
             case TagSecret(key, value):
                 secret.tag(key, value)
             case UntagSecret(keys):
-                secret.untag(keys)
-            case CheckStillWanted(tags):
-                self._check_still_wanted(dict(tags))
+                # Marks that are left over do no harm.
+                with suppress(ProviderError):
+                    secret.untag(keys)
+            case CheckStillWanted(mark, seen):
+                self._check_still_wanted(mark, seen)
 
     @property
     def _new_key(self) -> NewAccessKey:
@@ -117,6 +121,16 @@ class Executor:
 
     def _key_id(self, key_id: str) -> str:
         return self._new_key.id if key_id == NEW else key_id
+
+    def _create(self) -> None:
+        try:
+            self._new = self._ports.keys.create()
+        except OutcomeUnknownError:
+            raise
+        except ProviderError:
+            # Nothing was made, so a key that comes to light now is somebody else's: an intent would claim it.
+            self._ports.keys.untag(self._place.intent_tag)
+            raise
 
     def _version_id(self, version_id: str) -> str:
         return self._place.version_id(self._new_key.id) if version_id == NEW else version_id
@@ -130,7 +144,7 @@ class Executor:
         if to_version != NEW or CURRENT not in self._new_labels:
             self._ports.secret.move_current(self._version_id(to_version), from_version)
 
-    def _check_still_wanted(self, expected: dict[str, str | None]) -> None:
-        tags = self._ports.secret.describe().tags
-        if any(tags.get(key) != value for key, value in expected.items()):
+    def _check_still_wanted(self, mark: str, seen: frozenset[tuple[str, str]]) -> None:
+        marks = marks_of(self._ports.secret.describe().tags, self._place)
+        if mark not in marks or not marks.items() <= seen:
             raise SupersededError("CloudFormation made another request while this one was carried out: it is undone")

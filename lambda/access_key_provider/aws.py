@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import boto3
+from botocore.exceptions import BotoCoreError, ClientError
 
 from access_key_provider.calls import CLIENT, SENT_ONCE
 from access_key_provider.errors import (
@@ -67,53 +68,50 @@ class IamUserKeys:
         return {tag["Key"]: tag["Value"] for page in listed for tag in page["Tags"]}
 
     def last_use(self, key_id: str) -> LastUse:
-        """Tell when a key was last used; an error is never taken for "never"."""
-        used = self._call(self._iam.get_access_key_last_used, AccessKeyId=key_id)["AccessKeyLastUsed"]
+        """Tell when a key was last used; an error is never taken for "never". Raises ConflictError if it is gone."""
+        try:
+            # Without the patience of other calls: of a key that is gone the user is not known, so that no policy on
+            # the user allows the call.
+            used = self._iam.get_access_key_last_used(AccessKeyId=key_id)["AccessKeyLastUsed"]
+        except (ClientError, BotoCoreError) as error:
+            raise ConflictError(f"the last use of {key_id} is not known: {type(error).__name__}") from error
         return LastUse(used.get("LastUsedDate"), used.get("ServiceName", ""))
 
     def create(self) -> NewAccessKey:
         """Create a key, sending the request once. Raises OutcomeUnknownError if its answer is lost."""
-        try:
-            created = self._call(self._iam_sent_once.create_access_key, UserName=self._user_name)
-        except CallError as error:
-            if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED}:
-                raise ConflictError(str(error)) from error
-            raise
+        created = self._conflicting(lambda: self._iam_sent_once.create_access_key(UserName=self._user_name))
         return NewAccessKey(created["AccessKey"]["AccessKeyId"], created["AccessKey"]["SecretAccessKey"])
 
     def set_status(self, key_id: str, status: str) -> None:
         """Make a key Active or Inactive. Raises ConflictError if it is gone."""
-        try:
-            self._call(
-                self._iam.update_access_key,
+        self._conflicting(
+            lambda: self._iam.update_access_key(
                 UserName=self._user_name,
                 AccessKeyId=key_id,
                 Status=status,  # type: ignore[arg-type] # the model has it as a plain string
             )
-        except CallError as error:
-            if error.code == _NO_SUCH_ENTITY:
-                raise ConflictError(str(error)) from error
-            raise
+        )
 
     def delete(self, key_id: str) -> None:
-        """Delete a key; one that is gone is fine."""
-        try:
-            self._call(self._iam.delete_access_key, UserName=self._user_name, AccessKeyId=key_id)
-        except CallError as error:
-            if error.code != _NO_SUCH_ENTITY:
-                raise
+        """Delete a key. Raises ConflictError if it is gone, or so new that IAM does not know it everywhere yet."""
+        self._conflicting(lambda: self._iam.delete_access_key(UserName=self._user_name, AccessKeyId=key_id))
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag of the user."""
         self._of_user(lambda: self._iam.tag_user(UserName=self._user_name, Tags=[{"Key": key, "Value": value}]))
 
     def untag(self, key: str) -> None:
-        """Remove a tag of the user; one that is gone is fine."""
+        """Remove a tag of the user; one that is gone is fine. Raises ConflictError if the user is gone."""
+        self._conflicting(lambda: self._iam.untag_user(UserName=self._user_name, TagKeys=[key]))
+
+    def _conflicting(self, method: Callable[[], _Result]) -> _Result:
+        """Take what can only be so because something changed since the look for a reason to look again."""
         try:
-            self._call(self._iam.untag_user, UserName=self._user_name, TagKeys=[key])
+            return self._call(method)
         except CallError as error:
-            if error.code != _NO_SUCH_ENTITY:
-                raise
+            if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED}:
+                raise ConflictError(str(error)) from error
+            raise
 
     def _of_user(self, method: Callable[[], _Result]) -> _Result:
         try:
@@ -173,31 +171,21 @@ class SecretsManagerVersions:
         )
 
     def remove_label(self, version_id: str, label: str) -> None:
-        """Take a label off a version; one that is not there is fine."""
-        try:
-            self._call(
-                self._client.update_secret_version_stage,
-                SecretId=self._arn,
-                VersionStage=label,
-                RemoveFromVersionId=version_id,
+        """Take a label off a version. Raises ConflictError if it is not there."""
+        self._moving(
+            lambda: self._client.update_secret_version_stage(
+                SecretId=self._arn, VersionStage=label, RemoveFromVersionId=version_id
             )
-        except CallError as error:
-            if error.code not in {_NOT_FOUND, _INVALID_PARAMETER}:
-                raise
+        )
 
     def move_current(self, to_version: str, from_version: str | None) -> None:
         """Move AWSCURRENT if it still is where it was. Raises ConflictError if not."""
         moved_from = {"RemoveFromVersionId": from_version} if from_version else {}
-        try:
-            self._writing(
-                lambda: self._client.update_secret_version_stage(
-                    SecretId=self._arn, VersionStage=CURRENT, MoveToVersionId=to_version, **moved_from
-                )
+        self._moving(
+            lambda: self._client.update_secret_version_stage(
+                SecretId=self._arn, VersionStage=CURRENT, MoveToVersionId=to_version, **moved_from
             )
-        except CallError as error:
-            if error.code == _INVALID_PARAMETER:
-                raise ConflictError(str(error)) from error
-            raise
+        )
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag of the secret. Raises SecretUnavailableError."""
@@ -206,6 +194,14 @@ class SecretsManagerVersions:
     def untag(self, keys: tuple[str, ...]) -> None:
         """Remove tags of the secret; those that are gone are fine."""
         self._writing(lambda: self._client.untag_resource(SecretId=self._arn, TagKeys=list(keys)))
+
+    def _moving(self, method: Callable[[], _Result]) -> _Result:
+        try:
+            return self._call(method)
+        except CallError as error:
+            if error.code in {_NOT_FOUND, _INVALID_PARAMETER}:
+                raise ConflictError(str(error)) from error
+            raise
 
     def _writing(self, method: Callable[[], _Result]) -> _Result:
         try:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar
 
 import boto3
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from access_key_provider.errors import AccessDeniedError, CallError, OutcomeUnknownError
 
@@ -89,8 +89,10 @@ class Caller:
                 until = self._denied_until if code in _DENIED else throttled_until
                 if code not in _DENIED | _THROTTLED or not self._worth_waiting(pause, until):
                     raise _translated(error, code) from error
+            except ParamValidationError as error:
+                # Its text may hold the parameters of the call; it was never sent.
+                raise CallError("a call has parameters that AWS does not take", type(error).__name__) from None
             except BotoCoreError as error:
-                # Its text may hold the parameters of the call.
                 raise OutcomeUnknownError(f"AWS could not be reached: {type(error).__name__}") from error
             self._clock.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, not cryptography
             pause = min(pause * 2, _LONGEST_PAUSE)

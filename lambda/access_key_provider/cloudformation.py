@@ -64,7 +64,7 @@ class AccessKeyResource(CfnResource):
         try:
             super().__init__(json_logging=False, log_level="WARNING", boto_level="WARNING", sleep_on_delete=0)
         finally:
-            del os.environ["AWS_SAM_LOCAL"]
+            os.environ.pop("AWS_SAM_LOCAL", None)
         self._sam_local = None
         self._request = event
         self._answering = threading.Lock()

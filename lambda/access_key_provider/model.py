@@ -17,6 +17,10 @@ INACTIVE = "Inactive"
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 KEYS_PER_USER = 2
 
+# What was made a moment ago may not show yet: how many seconds to wait before looking again.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+SETTLING_TIME = 5.0
+
 INTENT_TAG_PREFIX = "cdk-iam-access-key:intent:"
 REQUEST_TAG_PREFIX = "cdk-iam-access-key:request:"
 TOMBSTONE_TAG_PREFIX = "cdk-iam-access-key:tombstone:"
@@ -126,10 +130,9 @@ class Place:
         """The key of the user's tag that announces a creation."""
         return INTENT_TAG_PREFIX + self.owner
 
-    @property
-    def request_tag(self) -> str:
-        """The key of the secret's tag that a Create or Update leaves."""
-        return REQUEST_TAG_PREFIX + self.owner
+    def request_tag(self, request_id: str) -> str:
+        """Name the secret's tag that a Create or Update leaves: each its own, so that none writes over another's."""
+        return f"{REQUEST_TAG_PREFIX}{self.owner}:{_digest(request_id)[:8]}"
 
     @property
     def tombstone_tag(self) -> str:

@@ -6,33 +6,38 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from access_key_provider.errors import UserNotFoundError
-from access_key_provider.model import Observed
+from access_key_provider.model import SETTLING_TIME, Observed, SecretState
 from access_key_provider.ownership import orphan_candidates, owned_keys
 
 if TYPE_CHECKING:
     from access_key_provider.model import Place
     from access_key_provider.ports import Ports
 
-# A key is listed, and a label is shown, some seconds after it was made.
-# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
-SETTLING_TIME = 5.0
 _LOOKS = 3
 
 
 def observe(ports: Ports, place: Place) -> Observed:
     """Look at the user's keys and tags and at the secret; at a key's last use only where a decision needs it.
 
-    A key that is on record and not listed may have been made a moment ago: it is taken for deleted only if it is
-    not listed some seconds later either.
+    A user, a secret or a key on record that is not found is taken for deleted only if it is not found some seconds
+    later either.
     """
     observed = _look(ports)
     for _ in range(_LOOKS - 1):
-        if not observed.user_exists or all(key.key for key in owned_keys(observed, place)):
+        if _shows_everything(observed, place):
             break
         ports.clock.sleep(SETTLING_TIME)
         observed = _look(ports)
     used = frozenset(key.id for key in orphan_candidates(observed, place) if ports.keys.last_use(key.id).time)
     return replace(observed, used=used)
+
+
+def _shows_everything(observed: Observed, place: Place) -> bool:
+    return (
+        observed.user_exists
+        and observed.secret.state is not SecretState.MISSING
+        and all(key.key for key in owned_keys(observed, place))
+    )
 
 
 def _look(ports: Ports) -> Observed:

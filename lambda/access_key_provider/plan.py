@@ -37,6 +37,7 @@ from access_key_provider.model import (
     INACTIVE,
     KEYS_PER_USER,
     PREVIOUS,
+    SETTLING_TIME,
     Intent,
     SecretState,
     SerialLabel,
@@ -46,7 +47,7 @@ from access_key_provider.ownership import (
     open_intent,
     owned_keys,
 )
-from access_key_provider.precedence import check_still_wanted, leave_mark, require_latest
+from access_key_provider.precedence import check_still_wanted, forget_marks, leave_mark, require_latest
 from access_key_provider.removal import (
     clean_up,
     close_intent,
@@ -80,7 +81,11 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
         return [*repairs, LookAgain()]
     target = matching_key(observed, desired)
     act = _settle(observed, desired, target) if target else _replace(observed, desired)
-    return [*leave_mark(observed, desired), *clean_up(observed, desired.place), *act]
+    mark = leave_mark(observed, desired)
+    if mark:
+        # What was seen before the mark may have been changed since by an earlier request, which stops when it finds it.
+        return [*mark, LookAgain()]
+    return [*forget_marks(observed, desired), *clean_up(observed, desired.place), *act]
 
 
 def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
@@ -111,18 +116,22 @@ def plan_abandoned(observed: Observed, place: Place, *, key_may_appear: bool = F
     return [*clean_up(observed, place), *([] if key_may_appear else close_intent(observed, place))]
 
 
-def plan_withdrawn(observed: Observed, place: Place, key_id: str) -> list[Action]:
-    """Take a new key back that a superseded rotation has just made current, and make the one before current again.
+def plan_withdrawn(observed: Observed, place: Place, made: str | None, before: Observed) -> list[Action]:
+    """Take back what a superseded request has done: the key it made, the status of the others, what is current.
 
-    The later request may have removed the key and its records already; the version can still be the current one.
+    The later request is the rollback, or has done its part already; it may have removed the key and its records.
     """
     actions: list[Action] = []
-    current, previous = observed.version_with(CURRENT), observed.version_with(PREVIOUS)
-    if current and previous and current.id == place.version_id(key_id):
-        actions.append(MoveCurrent(previous.id, current.id))
-    for key in owned_keys(observed, place):
-        if key.id == key_id:
-            actions += remove(observed, key)
+    current, was_current = observed.version_with(CURRENT), before.version_with(CURRENT)
+    still_there = {version.id for version in observed.secret.versions}
+    if current and was_current and current.id != was_current.id and was_current.id in still_there:
+        actions.append(MoveCurrent(was_current.id, current.id))
+    status_before = {key.id: key.status for key in before.keys}
+    for owned in owned_keys(observed, place):
+        if owned.id == made:
+            actions += remove(observed, owned)
+        elif owned.proven and owned.key and owned.key.status != status_before.get(owned.id, owned.key.status):
+            actions.append(SetStatus(owned.id, status_before[owned.id]))
     return [*actions, *plan_abandoned(observed, place)]
 
 
@@ -167,24 +176,23 @@ def _repair(observed: Observed, desired: Desired) -> list[Action]:
 def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Action]:
     """Make an existing key the current one, retire the older ones and remove the newer ones, which failed."""
     place = desired.place
-    actions: list[Action] = []
     assert target.version is not None  # noqa: S101 - a proven key has a version
+    others = [key for key in owned_keys(observed, place) if key.proven and key.id != target.id]
+    actions: list[Action] = []
     if desired.status == ACTIVE and not target.active:
         actions.append(SetStatus(target.id, ACTIVE))
     if not target.current:
-        actions.append(check_still_wanted(observed, desired))
-        actions.append(_make_current(observed, target.version.id))
+        actions += [check_still_wanted(observed, desired), _make_current(observed, target.version.id)]
     if desired.status == INACTIVE and target.active:
         actions.append(SetStatus(target.id, INACTIVE))
-    tag = place.key_tag_value(desired.description)
-    for other in owned_keys(observed, place):
-        if other.proven and other.generation > target.generation:
-            actions += remove(observed, other)
-            continue
-        if other.proven and other.active and other.id != target.id:
-            actions.append(SetStatus(other.id, INACTIVE))
-        if other.proven and (other.tag is None or (other.id == target.id and other.tag != tag)):
-            actions.append(TagUser(other.id, tag))
+    actions += [SetStatus(key.id, INACTIVE) for key in others if key.active and key.generation <= target.generation]
+    if actions:
+        actions.append(check_still_wanted(observed, desired))
+    for key in others:
+        if key.generation > target.generation:
+            actions += remove(observed, key)
+    if target.tag != place.key_tag_value(desired.description):
+        actions.append(TagUser(target.id, place.key_tag_value(desired.description)))
     return [*actions, *close_intent(observed, place)]
 
 
@@ -205,16 +213,15 @@ def _replace(observed: Observed, desired: Desired) -> list[Action]:
         StoreSecret(),
         ProveKey(),
         AddLabel(NEW, str(label)),
+        *([SetStatus(NEW, INACTIVE)] if desired.status == INACTIVE else []),
         still_wanted,
         _make_current(observed, NEW),
-        # Once more, because a request may have come between the check and the move; nothing is deactivated yet.
+        *(SetStatus(key.id, INACTIVE) for key in staying if key.active),
+        # Once more, because a request may have come in between; it is all taken back then.
         still_wanted,
     ]
-    if desired.status == INACTIVE:
-        actions.append(SetStatus(NEW, INACTIVE))
-    actions += [SetStatus(key.id, INACTIVE) for key in staying if key.active]
     # A key of an earlier attempt may come to light only now: the intent stays open till that look.
-    return [*actions, LookAgain() if open_intent(observed, place) else UntagUser(place.intent_tag)]
+    return [*actions, LookAgain(SETTLING_TIME) if open_intent(observed, place) else UntagUser(place.intent_tag)]
 
 
 def _make_room(observed: Observed, place: Place) -> list[OwnedKey]:

@@ -35,7 +35,7 @@ class UserKeys(Protocol):
         ...
 
     def delete(self, key_id: str) -> None:
-        """Delete a key; one that is gone is fine."""
+        """Delete a key. Raises ConflictError if it is gone."""
         ...
 
     def tag(self, key: str, value: str) -> None:
@@ -43,7 +43,7 @@ class UserKeys(Protocol):
         ...
 
     def untag(self, key: str) -> None:
-        """Remove a tag of the user; one that is gone is fine."""
+        """Remove a tag of the user; one that is gone is fine. Raises ConflictError if the user is gone."""
         ...
 
 
@@ -63,7 +63,7 @@ class SecretVersions(Protocol):
         ...
 
     def remove_label(self, version_id: str, label: str) -> None:
-        """Take a label off a version; one that is not there is fine."""
+        """Take a label off a version. Raises ConflictError if it is not there."""
         ...
 
     def move_current(self, to_version: str, from_version: str | None) -> None:

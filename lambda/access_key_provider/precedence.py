@@ -1,8 +1,8 @@
 """Which request counts: the one that CloudFormation made last, whichever comes first.
 
-Lambda may deliver a request twice, late, or while another one runs. So every request leaves a mark on the secret: a
-Delete its tombstone before it looks, a Create or Update its own before it writes. Whoever finds a later mark stops.
-The two are separate tags, so that a Create that began to look before the Delete came can't write over its tombstone.
+Lambda may deliver a request twice, late, or while another one runs. So every request leaves a mark on the secret before
+it takes the look that it acts on: a Delete a tombstone, a Create or Update a tag of its own, so that none writes over
+another's. Whoever finds a later mark stops, and takes back what it has done.
 """
 
 from __future__ import annotations
@@ -15,11 +15,15 @@ from access_key_provider.errors import SupersededError
 from access_key_provider.model import REQUEST_TAG_PREFIX, TOMBSTONE_TAG_PREFIX, Mark
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
     from access_key_provider.actions import Action
     from access_key_provider.model import Desired, Observed, Place
 
 # No request is delivered later: Lambda keeps an event for six hours at most.
 _NO_LONGER_DELIVERED = timedelta(days=1)
+_CLOCK_SKEW = timedelta(minutes=5)
 
 
 def require_latest(observed: Observed, desired: Desired) -> None:
@@ -32,17 +36,19 @@ def require_latest(observed: Observed, desired: Desired) -> None:
     """
     if not desired.dated:
         return
-    deleted = Mark.parse(tombstone(observed, desired.place))
+    deleted = _past(Mark.parse(tombstone(observed, desired.place)), observed.time)
     if deleted and desired.request.time <= deleted.time:
         raise SupersededError("CloudFormation deleted the resource after it made this request: nothing was done")
-    if is_superseded(observed, desired.place, desired.request):
-        raise SupersededError("CloudFormation made a later request, which is done: nothing was done for this one")
+    if is_superseded(observed.secret.tags, desired.place, desired.request, observed.time):
+        raise SupersededError("CloudFormation made a later request: nothing was done for this one")
 
 
-def is_superseded(observed: Observed, place: Place, request: Mark) -> bool:
-    """Tell whether a Create or Update that was made later has been carried out."""
-    done = Mark.parse(observed.secret.tags.get(place.request_tag))
-    return done is not None and request.time < done.time and request.request_id != done.request_id
+def is_superseded(tags: Mapping[str, str], place: Place, request: Mark, now: datetime) -> bool:
+    """Tell from the secret's tags whether CloudFormation has made a later Create or Update."""
+    return any(
+        mark.time > request.time and mark.request_id != request.request_id
+        for mark in _requests(tags, place, now).values()
+    )
 
 
 def tombstone(observed: Observed, place: Place) -> str | None:
@@ -50,40 +56,53 @@ def tombstone(observed: Observed, place: Place) -> str | None:
     return observed.secret.tags.get(place.tombstone_tag)
 
 
+def marks_of(tags: Mapping[str, str], place: Place) -> dict[str, str]:
+    """Choose the marks of a place among the tags of its secret."""
+    prefix = REQUEST_TAG_PREFIX + place.owner
+    return {key: value for key, value in tags.items() if key == place.tombstone_tag or key.startswith(prefix)}
+
+
 def leave_mark(observed: Observed, desired: Desired) -> list[Action]:
-    """Leave the request's mark, unless an earlier delivery has, and remove those that nobody needs any more."""
-    actions: list[Action] = []
-    mark = _mark(observed, desired)
-    if observed.secret.tags.get(desired.place.request_tag) != mark:
-        actions.append(TagSecret(desired.place.request_tag, mark))
-    forgotten = _forgotten(observed, desired.place)
-    return [*actions, UntagSecret(forgotten)] if forgotten else actions
+    """Leave the request's mark, unless an earlier delivery has."""
+    tag = desired.place.request_tag(desired.request.request_id)
+    return [] if tag in observed.secret.tags else [TagSecret(tag, str(desired.request))]
 
 
 def check_still_wanted(observed: Observed, desired: Desired) -> CheckStillWanted:
     """Check later that no other request has come since."""
-    place = desired.place
-    return CheckStillWanted(
-        ((place.request_tag, _mark(observed, desired)), (place.tombstone_tag, tombstone(observed, place)))
-    )
+    seen = marks_of(observed.secret.tags, desired.place)
+    return CheckStillWanted(desired.place.request_tag(desired.request.request_id), frozenset(seen.items()))
 
 
-def _mark(observed: Observed, desired: Desired) -> str:
-    left = observed.secret.tags.get(desired.place.request_tag)
-    known = Mark.parse(left)
-    return left if left and known and known.request_id == desired.request.request_id else str(desired.request)
+def forget_marks(observed: Observed, desired: Desired) -> list[Action]:
+    """Remove the marks that this request supersedes, and those of resources that were deleted long ago.
 
-
-def _forgotten(observed: Observed, place: Place) -> tuple[str, ...]:
-    """Find the marks of other resources that were deleted long ago: a secret has room for fifty tags."""
-    keys: list[str] = []
+    A secret has room for fifty tags.
+    """
+    own = desired.place.request_tag(desired.request.request_id)
+    keys = [tag for tag in _requests(observed.secret.tags, desired.place, observed.time) if tag != own]
     for key, value in sorted(observed.secret.tags.items()):
-        owner = key.removeprefix(TOMBSTONE_TAG_PREFIX)
-        deleted = Mark.parse(value)
-        if owner in (key, place.owner) or deleted is None:
+        owner, deleted = key.removeprefix(TOMBSTONE_TAG_PREFIX), Mark.parse(value)
+        if owner in (key, desired.place.owner) or deleted is None:
             continue
-        request_tag = REQUEST_TAG_PREFIX + owner
-        done = Mark.parse(observed.secret.tags.get(request_tag))
-        if deleted.time < observed.time - _NO_LONGER_DELIVERED and (done is None or done.time <= deleted.time):
-            keys += [key, *([request_tag] if done else [])]
-    return tuple(keys)
+        requests = {
+            tag: Mark.parse(mark)
+            for tag, mark in observed.secret.tags.items()
+            if tag.startswith(REQUEST_TAG_PREFIX + owner)
+        }
+        alive = any(mark is None or mark.time > deleted.time for mark in requests.values())
+        if deleted.time < observed.time - _NO_LONGER_DELIVERED and not alive:
+            keys += [key, *requests]
+    return [UntagSecret(tuple(keys))] if keys else []
+
+
+def _requests(tags: Mapping[str, str], place: Place, now: datetime) -> dict[str, Mark]:
+    marks = {
+        tag: _past(Mark.parse(value), now) for tag, value in marks_of(tags, place).items() if tag != place.tombstone_tag
+    }
+    return {tag: mark for tag, mark in marks.items() if mark}
+
+
+def _past(mark: Mark | None, now: datetime) -> Mark | None:
+    """Ignore a mark of the future, which nobody but a forger leaves: it would outdate every request to come."""
+    return mark if mark and mark.time <= now + _CLOCK_SKEW else None

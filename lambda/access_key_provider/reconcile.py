@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,10 +12,10 @@ from access_key_provider.errors import (
     KeyLimitReachedError,
     OutcomeUnknownError,
     ProviderError,
-    SecretUnavailableError,
     SupersededError,
 )
-from access_key_provider.observe import SETTLING_TIME, observe
+from access_key_provider.model import SETTLING_TIME, SecretState
+from access_key_provider.observe import observe
 from access_key_provider.ownership import owned_keys
 from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
 from access_key_provider.precedence import is_superseded, tombstone
@@ -32,8 +31,9 @@ if TYPE_CHECKING:
 _RESERVE_TO_UNDO = 45.0
 _RESERVE_TO_ANSWER = 15.0
 
-# How often to look again when something changed in between or an answer was lost.
+# How often to begin again when something changed in between or an answer was lost, and how often to look at all.
 _ATTEMPTS = 3
+_LOOKS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,10 +66,11 @@ def make_absent(ports: Ports, place: Place, request: Mark, *, dated: bool) -> tu
 
     The tombstone is left before the first look: a creation that is still running finds it, whichever comes first.
     """
-    if dated and is_superseded(observe(ports, place), place, request):
+    secret = ports.secret.describe()
+    if dated and is_superseded(secret.tags, place, request, ports.clock.now()):
         return None
     # A creation for a secret that can't be written to has failed or will.
-    with suppress(SecretUnavailableError):
+    if secret.state is SecretState.WRITABLE:
         ports.secret.tag(place.tombstone_tag, str(request))
     removed: list[str] = []
 
@@ -91,6 +92,7 @@ class _Creation:
         self._new_place = new_place
         self._first: Observed | None = None
         self._made: str | None = None
+        self._acted = False
         self._published = False
 
     def run(self) -> Outcome:
@@ -103,15 +105,17 @@ class _Creation:
         key_id = self._made if self._made and self._published else found.id if found else ""
         return Outcome(key_id, self._place.version_id(key_id), self._desired.status, created=key_id == self._made)
 
-    def _pass(self) -> tuple[Observed, bool]:
+    def _pass(self) -> tuple[Observed, float | None]:
         observed = observe(self._ports, self._place)
         executor = Executor(self._ports, self._place, reserve=_RESERVE_TO_UNDO)
+        plan = self._plan(observed)
+        self._acted = True
         try:
-            executor.run(self._plan(observed))
+            executor.run(plan)
         finally:
             self._made = executor.new_key_id or self._made
         self._published = self._published or executor.new_key_id is not None
-        return observed, executor.look_again
+        return observed, executor.look_again_in
 
     def _plan(self, observed: Observed) -> list[Action]:
         self._first = self._first or observed
@@ -121,11 +125,13 @@ class _Creation:
             key.id == self._made and key.proven and key.current for key in owned_keys(observed, self._place)
         ):
             # What was just done does not show yet: nothing that is seen now may be acted on.
-            return [LookAgain()]
+            return [LookAgain(SETTLING_TIME)]
         return plan_present(observed, self._desired)
 
     def _undone(self, error: ProviderError) -> ProviderError:
-        """Remove what was made, and return the error, which says so if that fails too."""
+        """Remove what was made, if anything, and return the error, which says so if that fails too."""
+        if not self._acted:
+            return error
         if isinstance(error, OutcomeUnknownError):
             self._ports.clock.sleep(SETTLING_TIME)
         try:
@@ -141,36 +147,36 @@ class _Creation:
         if self._new_place and not established:
             # CloudFormation sends no Delete for the new place of a replacement that failed.
             return lambda observed: plan_absent(observed, place, key_may_appear=unknown)
-        if isinstance(error, SupersededError) and made:
-            return lambda observed: plan_withdrawn(observed, place, made)
+        if isinstance(error, SupersededError) and first:
+            return lambda observed: plan_withdrawn(observed, place, made, first)
         return lambda observed: plan_abandoned(observed, place, key_may_appear=unknown)
 
 
 def _carry_out(ports: Ports, place: Place, plan: Callable[[Observed], list[Action]]) -> None:
-    def one_pass() -> tuple[Observed, bool]:
+    def one_pass() -> tuple[Observed, float | None]:
         observed = observe(ports, place)
         executor = Executor(ports, place, reserve=_RESERVE_TO_ANSWER)
         executor.run(plan(observed))
-        return observed, executor.look_again
+        return observed, executor.look_again_in
 
     _repeat(ports, one_pass, _RESERVE_TO_ANSWER)
 
 
-def _repeat(ports: Ports, one_pass: Callable[[], tuple[Observed, bool]], reserve: float) -> Observed:
+def _repeat(ports: Ports, one_pass: Callable[[], tuple[Observed, float | None]], reserve: float) -> Observed:
     """Look, plan and act, until nothing calls for another look."""
-    failures = looks = 0
-    while True:
+    failures = 0
+    for _ in range(_LOOKS):
         try:
-            observed, look_again = one_pass()
+            observed, wait = one_pass()
         except (ConflictError, OutcomeUnknownError):
             failures += 1
             if failures == _ATTEMPTS or ports.clock.remaining() < reserve + SETTLING_TIME:
                 raise
-        else:
-            looks += 1
-            if not look_again or looks == _ATTEMPTS:
-                return observed
-        ports.clock.sleep(SETTLING_TIME)
+            wait = SETTLING_TIME
+        if wait is None:
+            break
+        ports.clock.sleep(wait)
+    return observed
 
 
 def _explained(ports: Ports, error: ProviderError) -> ProviderError:

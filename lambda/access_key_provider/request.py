@@ -114,8 +114,8 @@ class Request:
         return Place(self.stack_id, self.logical_id, properties.user_name, properties.secret_arn)
 
     def mark(self, received_at: datetime) -> Mark:
-        """Name the request, for the mark that it leaves."""
-        return Mark(self.requested_at or received_at, self.request_id)
+        """Name the request, for the mark that it leaves. A date of the future is none of CloudFormation's."""
+        return Mark(min(self.requested_at or received_at, received_at), self.request_id)
 
     def desired(self, properties: Properties, received_at: datetime) -> Desired:
         """Say what properties of this resource ask for."""

@@ -220,6 +220,7 @@ class FixedContext:
 def test_a_create_delivered_after_its_delete_does_nothing(world: World) -> None:
     """The date in the signature of the answer's URL tells which request CloudFormation made first."""
     requested = datetime.now(UTC)
+    world.clock.sleep(600)
     assert world.delete(signed_at=requested + timedelta(seconds=2))["Status"] == "SUCCESS"
     late = world.handle(world.event("Create", world.properties(), signed_at=requested))
     assert late["Status"] == "FAILED"
@@ -559,7 +560,8 @@ def test_an_update_that_fails_keeps_the_retired_key_even_if_the_current_one_was_
 def test_a_rotation_delivered_again_after_its_rollback_does_nothing(world: World) -> None:
     """CloudFormation believes in the old serial by then."""
     signed = datetime.now(UTC)
-    first = world.create()
+    world.clock.sleep(600)
+    first = world.handle(world.event("Create", world.properties(), signed_at=signed))
     rotate = world.event(
         "Update",
         world.properties("2"),
@@ -584,6 +586,7 @@ def test_a_rotation_delivered_again_after_its_rollback_does_nothing(world: World
 def test_a_delete_delivered_again_after_the_resource_was_created_again_does_nothing(world: World) -> None:
     """The same stack, resource, user and existing secret; the key is another one."""
     signed = datetime.now(UTC)
+    world.clock.sleep(600)
     delete = world.event("Delete", world.properties(), PhysicalResourceId="x", signed_at=signed)
     assert world.handle(delete)["Status"] == "SUCCESS"
     created = world.handle(world.event("Create", world.properties(), signed_at=signed + timedelta(minutes=1)))

@@ -57,7 +57,7 @@ class Situation:
     keys: dict[str, AccessKey] = field(default_factory=dict)
     versions: dict[str, set[str]] = field(default_factory=dict)
     user_tags: dict[str, str] = field(default_factory=dict)
-    secret_tags: dict[str, str] = field(default_factory=lambda: {PLACE.request_tag: str(MARK)})
+    secret_tags: dict[str, str] = field(default_factory=lambda: {PLACE.request_tag("request"): str(MARK)})
     state: SecretState = SecretState.WRITABLE
     user_exists: bool = True
     used: frozenset[str] = frozenset()
@@ -103,8 +103,9 @@ class Situation:
 
 
 MARK = Mark(NOW, "request")
-STILL_WANTED = CheckStillWanted(((PLACE.request_tag, str(MARK)), (PLACE.tombstone_tag, None)))
-LEAVE_MARK = TagSecret(PLACE.request_tag, str(MARK))
+MARK_TAG = PLACE.request_tag("request")
+STILL_WANTED = CheckStillWanted(MARK_TAG, frozenset({(MARK_TAG, str(MARK))}))
+LEAVE_MARK = TagSecret(MARK_TAG, str(MARK))
 
 
 def desired(
@@ -197,6 +198,7 @@ def test_rollback_restores_the_previous_key_and_removes_the_new_one() -> None:
         SetStatus(A, "Active"),
         STILL_WANTED,
         MoveCurrent(PLACE.version_id(A), PLACE.version_id(B)),
+        STILL_WANTED,
         SetStatus(B, "Inactive"),
         DeleteKey(B),
         RemoveLabel(PLACE.version_id(B), B),
@@ -216,8 +218,8 @@ def test_status_changes_in_place() -> None:
     """No rotation, one call."""
     active = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
     inactive = Situation().owned(A, "1", 1, "Inactive", "AWSCURRENT").observed()
-    assert plan_present(active, desired("1", "Inactive")) == [SetStatus(A, "Inactive")]
-    assert plan_present(inactive, desired("1", "Active")) == [SetStatus(A, "Active")]
+    assert plan_present(active, desired("1", "Inactive")) == [SetStatus(A, "Inactive"), STILL_WANTED]
+    assert plan_present(inactive, desired("1", "Active")) == [SetStatus(A, "Active"), STILL_WANTED]
 
 
 def test_a_new_description_only_tags() -> None:
@@ -236,7 +238,11 @@ def test_an_interrupted_rotation_is_finished() -> None:
         .intent(A)
         .observed()
     )
-    assert plan_present(seen, desired("2")) == [SetStatus(A, "Inactive"), UntagUser(PLACE.intent_tag)]
+    assert plan_present(seen, desired("2")) == [
+        SetStatus(A, "Inactive"),
+        STILL_WANTED,
+        UntagUser(PLACE.intent_tag),
+    ]
 
 
 def test_a_proven_key_that_was_not_published_is_published() -> None:
@@ -246,6 +252,7 @@ def test_a_proven_key_that_was_not_published_is_published() -> None:
         STILL_WANTED,
         MoveCurrent(PLACE.version_id(B), PLACE.version_id(A)),
         SetStatus(A, "Inactive"),
+        STILL_WANTED,
         UntagUser(PLACE.intent_tag),
     ]
 
@@ -309,6 +316,7 @@ def test_a_value_put_by_hand_is_replaced_by_the_key_declared() -> None:
     assert plan_present(seen.observed(), desired("1")) == [
         STILL_WANTED,
         MoveCurrent(PLACE.version_id(A), "11111111-2222-4333-8444-555555555555"),
+        STILL_WANTED,
     ]
 
 
@@ -363,7 +371,8 @@ def test_another_resource_with_the_same_user_and_secret_is_somebody_else() -> No
     other = replace(PLACE, logical_id="RenamedKey")
     seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
     assert plan_absent(seen, other) == []
-    actions = plan_present(seen, replace(desired(), place=other))
+    tags = {other.request_tag("request"): str(MARK)}
+    actions = plan_present(replace(seen, secret=replace(seen.secret, tags=tags)), replace(desired(), place=other))
     assert MoveCurrent(NEW, PLACE.version_id(A)) in actions
     assert not any(getattr(action, "key_id", "") == A for action in actions)
 
@@ -380,67 +389,91 @@ def test_abandoning_keeps_every_proven_key() -> None:
     ]
 
 
+def creates(seen: Situation, wanted: Desired) -> bool:
+    """Tell whether a key is made, once the request has left its mark."""
+    seen.secret_tags[PLACE.request_tag(wanted.request.request_id)] = str(wanted.request)
+    return CreateKey() in plan_present(seen.observed(), wanted)
+
+
 def test_a_request_older_than_the_delete_is_refused() -> None:
     """CloudFormation can send a Delete while the Create is still on its way."""
-    seen = Situation(secret_tags={PLACE.tombstone_tag: str(Mark(NOW, "delete"))}).observed()
+    seen = Situation(secret_tags={PLACE.tombstone_tag: str(Mark(NOW, "delete"))})
     with pytest.raises(errors.SupersededError):
-        plan_present(seen, desired())
-    later = desired(request=Mark(NOW + timedelta(seconds=1), "later"))
-    assert CreateKey() in plan_present(seen, later)
-    assert CreateKey() in plan_present(seen, desired(dated=False))
+        plan_present(seen.observed(), desired())
+    assert creates(seen, desired(request=Mark(NOW + timedelta(seconds=1), "later")))
+    assert creates(seen, desired(dated=False))
 
 
-def test_a_request_older_than_another_that_is_done_is_refused() -> None:
+def test_a_request_older_than_another_is_refused() -> None:
     """Lambda may deliver a rotation after its rollback: carried out, it would rotate what nobody wants rotated."""
-    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
     late = Mark(NOW - timedelta(seconds=1), "late")
+
+    def seen() -> Situation:
+        return Situation().owned(A, "1", 1, "Active", "AWSCURRENT")
+
     with pytest.raises(errors.SupersededError):
-        plan_present(seen, desired("2", request=late))
-    assert CreateKey() in plan_present(seen, desired("2", request=Mark(NOW, "same second")))
-    assert CreateKey() in plan_present(seen, desired("2", request=late, dated=False))
+        plan_present(seen().observed(), desired("2", request=late))
+    assert creates(seen(), desired("2", request=Mark(NOW, "same second")))
+    assert creates(seen(), desired("2", request=late, dated=False))
 
 
-def test_every_request_leaves_its_mark_once() -> None:
+@pytest.mark.parametrize("tag", [PLACE.request_tag("other"), PLACE.tombstone_tag])
+def test_a_mark_of_the_future_outdates_nobody(tag: str) -> None:
+    """Whoever can tag the secret or invoke the function could lock the resource for good."""
+    seen = Situation(secret_tags={tag: str(Mark(NOW + timedelta(days=3000), "forged"))})
+    assert creates(seen, desired())
+
+
+def test_every_request_leaves_its_mark_once_and_looks_again() -> None:
     """Also one that has nothing else to do, because an older one may still be on its way."""
-    seen = Situation(secret_tags={}).owned(A, "1", 1, "Active", "AWSCURRENT").observed()
-    assert plan_present(seen, desired()) == [LEAVE_MARK]
+    seen = Situation(secret_tags={}).owned(A, "1", 1, "Active", "AWSCURRENT")
+    assert plan_present(seen.observed(), desired()) == [LEAVE_MARK, LookAgain()]
     undated = desired(request=Mark(NOW + timedelta(hours=1), MARK.request_id), dated=False)
     assert plan_present(Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed(), undated) == []
+
+
+def test_what_can_not_be_done_leaves_no_mark() -> None:
+    """A refusal comes before any write."""
+    with pytest.raises(errors.KeyLimitReachedError):
+        plan_present(Situation(secret_tags={}).key(F).key(C).observed(), desired())
 
 
 def test_the_tombstone_seen_is_the_one_checked_later() -> None:
     """A tombstone of an earlier life must not stop a new one, a later one must."""
     left = str(Mark(NOW - timedelta(days=1), "delete"))
-    seen = Situation(secret_tags={PLACE.request_tag: str(MARK), PLACE.tombstone_tag: left}).observed()
+    seen = Situation(secret_tags={MARK_TAG: str(MARK), PLACE.tombstone_tag: left}).observed()
     checks = [action for action in plan_present(seen, desired()) if isinstance(action, CheckStillWanted)]
-    expected = CheckStillWanted(((PLACE.request_tag, str(MARK)), (PLACE.tombstone_tag, left)))
+    expected = CheckStillWanted(MARK_TAG, frozenset({(MARK_TAG, str(MARK)), (PLACE.tombstone_tag, left)}))
     assert checks == [expected, expected]
 
 
-def test_marks_of_resources_deleted_long_ago_are_removed() -> None:
-    """A secret has room for fifty tags; those of resources that live, or died a moment ago, stay."""
+def test_marks_that_nobody_needs_are_removed() -> None:
+    """Those that this request supersedes, and those of resources that were deleted long ago."""
     old, new = str(Mark(NOW - timedelta(days=2), "x")), str(Mark(NOW - timedelta(hours=1), "x"))
     request, deleted = "cdk-iam-access-key:request:", "cdk-iam-access-key:tombstone:"
     tags = {
-        request + "a" * 16: old,
+        request + "a" * 16 + ":1": old,
         deleted + "a" * 16: old,
-        request + "b" * 16: new,
+        request + "b" * 16 + ":1": new,
         deleted + "b" * 16: old,
         deleted + "c" * 16: new,
         deleted + "d" * 16: "by hand",
-        request + "e" * 16: old,
+        request + "e" * 16 + ":1": old,
         "team": old,
-        PLACE.request_tag: str(MARK),
+        MARK_TAG: str(MARK),
+        PLACE.request_tag("before"): new,
         PLACE.tombstone_tag: old,
     }
     seen = Situation(secret_tags=tags).owned(A, "1", 1, "Active", "AWSCURRENT").observed()
-    assert plan_present(seen, desired()) == [UntagSecret((deleted + "a" * 16, request + "a" * 16))]
+    assert plan_present(seen, desired()) == [
+        UntagSecret((PLACE.request_tag("before"), deleted + "a" * 16, request + "a" * 16 + ":1"))
+    ]
 
 
 def test_an_earlier_attempt_calls_for_another_look_before_the_intent_is_closed() -> None:
     """A key of that attempt may come to light late."""
     actions = plan_present(Situation().intent().observed(), desired())
-    assert actions[-1] == LookAgain()
+    assert actions[-1] == LookAgain(5.0)
     assert UntagUser(PLACE.intent_tag) not in actions
 
 
@@ -458,15 +491,16 @@ def test_labels_removed_by_hand_are_put_back_before_anything_else(removed: str) 
 
 def test_a_tag_removed_by_hand_is_put_back() -> None:
     """The label still says that the key is ours."""
-    seen = Situation().owned(A, "1", 1, "Inactive", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT")
+    seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT")
     seen.user_tags.clear()
-    assert plan_present(seen.observed(), desired("2")) == [TagUser(A, TAG), TagUser(B, TAG)]
+    assert plan_present(seen.observed(), desired("1")) == [TagUser(A, TAG)]
 
 
 def test_a_superseded_rotation_takes_its_key_back() -> None:
     """The key before is current again, and was never deactivated."""
     seen = Situation().owned(A, "1", 1, "Active", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT").intent(A)
-    assert plan_withdrawn(seen.observed(), PLACE, B)[:3] == [
+    before = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
+    assert plan_withdrawn(seen.observed(), PLACE, B, before)[:3] == [
         MoveCurrent(PLACE.version_id(A), PLACE.version_id(B)),
         SetStatus(B, "Inactive"),
         DeleteKey(B),

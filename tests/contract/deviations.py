@@ -1,0 +1,99 @@
+"""Where moto and the embedded AWS are not like AWS, by the test that shows it. The reason is what they do instead."""
+
+from __future__ import annotations
+
+from typing import Final
+
+_MOTO: Final = {
+    # access keys
+    "test_a_key_is_dated_in_whole_seconds": "dates keys with fractions of a second",
+    "test_a_listing_comes_in_pages": "ListAccessKeys knows no pages",
+    "test_a_listing_says_whether_there_is_more": "ListAccessKeys leaves IsTruncated out",
+    "test_a_renamed_user_keeps_its_keys_and_tags": "a renamed user loses its tags, which go by its ARN",
+    "test_a_user_name_has_its_characters_and_length": "checks no names: looks for the user, finds none",
+    "test_a_user_with_keys_stays": "deletes a user that has keys",
+    "test_an_unknown_status_is_refused": "sets whatever status it is given",
+    "test_the_last_use_of_a_deleted_key_is_denied": "says NoSuchEntity",
+    "test_the_last_use_of_an_unknown_key_is_denied": "says NoSuchEntity",
+    # tags of a user
+    "test_a_call_names_at_most_fifty_tags": "sets any number of tags",
+    "test_a_tag_has_its_characters": "checks the characters of a role's tags, not of a user's",
+    "test_a_tag_key_twice_in_a_call_is_refused": "takes the last one",
+    "test_a_user_has_at_most_fifty_tags": "sets any number of tags",
+    "test_keys_beginning_with_aws_are_reserved": "reserves nothing",
+    "test_tag_keys_that_differ_in_case_are_the_same": "keeps both",
+    "test_tags_come_in_pages": "ListUserTags knows no pages",
+    # secrets
+    "test_a_missing_secret_is_a_bad_request": "answers with status 404",
+    "test_a_label_has_at_most_256_characters": "takes any label",
+    "test_a_secret_has_at_most_fifty_tags": "sets any number of tags",
+    "test_a_secret_has_at_most_twenty_labels": "attaches any number of labels",
+    "test_a_secret_to_be_deleted_is_neither_written_nor_read[moto-put_secret_value]": "writes it",
+    "test_a_secret_to_be_deleted_is_neither_written_nor_read[moto-tag_resource]": "tags it",
+    "test_a_secret_to_be_deleted_is_neither_written_nor_read[moto-untag_resource]": "untags it",
+    "test_a_secret_to_be_deleted_is_neither_written_nor_read[moto-update_secret_version_stage]": "labels it",
+    "test_a_replica_is_described_and_not_written[moto-update_secret_version_stage]": "labels a replica",
+    "test_a_tag_has_a_greatest_length": "takes tags of any length, of users and of secrets",
+    "test_the_version_that_awscurrent_leaves_keeps_its_labels": "the version is left with AWSPREVIOUS alone",
+    # labels
+    "test_a_label_attached_where_it_is_stays": "attaches it once more, and lists it twice",
+    "test_a_label_does_not_move_from_nowhere": "attaches it to a second version",
+    "test_a_label_needs_a_version_to_leave_or_to_go_to": "accepts the call and does nothing",
+    "test_awscurrent_never_goes": "takes AWSCURRENT off",
+    "test_reading_without_a_label_reads_awscurrent": "reads the version that was made current first",
+    "test_versions_must_exist[moto-to]": "takes the label off before it finds out that the version is missing",
+    # sessions
+    "test_a_deleted_key_is_rejected": "checks no credentials",
+    "test_a_denied_call_about_a_secret_is_a_bad_request": "enforces no policy",
+    "test_a_key_works_while_it_is_active": "checks no credentials",
+    "test_a_new_key_is_rejected_at_first": "checks no credentials",
+    "test_a_role_that_does_not_exist_is_denied": "assumes any role",
+    "test_a_session_name_has_its_characters": "takes any session name",
+    "test_a_wrong_secret_is_rejected": "checks no credentials",
+    "test_an_unknown_token_is_rejected": "checks no credentials",
+    "test_it_may_not_ask_about_another_users_key": "enforces no policy",
+    "test_it_may_not_read_its_secret": "enforces no policy",
+    "test_it_may_not_tell_whether_another_user_exists": "enforces no policy",
+    "test_it_may_not_touch_another_secret": "enforces no policy",
+    "test_it_may_not_touch_another_user": "enforces no policy",
+}
+
+_EMBEDDED: Final = {
+    # access keys
+    "test_a_listing_comes_in_pages": "ListAccessKeys knows no pages",
+    "test_a_renamed_user_keeps_its_keys_and_tags": "has no UpdateUser",
+    "test_a_renamed_users_key_has_the_new_name": "has no UpdateUser",
+    "test_a_used_key_has_a_date_and_a_service": "tracks no use",
+    "test_a_user_name_has_its_characters_and_length": "checks no names: looks for the user, finds none",
+    "test_the_last_use_of_a_deleted_key_is_denied": "says NoSuchEntity",
+    "test_the_last_use_of_an_unknown_key_is_denied": "says NoSuchEntity",
+    # tags of a user
+    "test_a_call_names_at_most_fifty_tags": "sets any number of tags",
+    "test_a_tag_has_its_characters": "takes any character",
+    "test_a_user_has_at_most_fifty_tags": "sets any number of tags",
+    "test_keys_beginning_with_aws_are_reserved": "reserves nothing",
+    "test_tags_come_in_pages": "ListUserTags knows no pages",
+    # secrets
+    "test_a_label_has_at_most_256_characters": "takes any label",
+    "test_a_replica_is_described_and_not_written": "has one region here",
+    "test_a_secret_has_at_most_fifty_tags": "sets any number of tags",
+    "test_a_tag_has_a_greatest_length": "takes tags of any length, of users and of secrets",
+    "test_a_token_has_at_most_64_characters": "takes any token",
+    "test_a_value_is_needed": "makes a version without a value",
+    # sessions
+    "test_a_denied_call_about_a_secret_is_a_bad_request": "answers with status 403",
+    "test_a_session_name_has_its_characters": "takes any session name",
+}
+
+_DEVIATIONS: Final = {"moto": _MOTO, "embedded": _EMBEDDED}
+
+
+def deviating_tests() -> set[str]:
+    """Name the tests that the tables speak of."""
+    return {name.split("[")[0] for table in _DEVIATIONS.values() for name in table}
+
+
+def reason(implementation: str, function: str, case: str) -> str | None:
+    """Say why a case fails on an implementation; None if it must pass. A key names a test or one case of it."""
+    table = _DEVIATIONS.get(implementation, {})
+    return next((why for name, why in table.items() if name in {function, case}), None)
