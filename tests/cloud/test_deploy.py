@@ -352,6 +352,7 @@ def test_only_the_provider_can_read_or_write_what_it_should(account: Account, sh
         "secretsmanager:DescribeSecret",
         "secretsmanager:PutSecretValue",
         "secretsmanager:TagResource",
+        "secretsmanager:UntagResource",
         "secretsmanager:UpdateSecretVersionStage",
     }
     assert [call for call in ours if call.error] == []
