@@ -45,6 +45,7 @@ class Executor:
         self._reserve = reserve
         self._new: NewAccessKey | None = None
         self.look_again_in: float | None = None
+        self.done: list[Action] = []
         self._new_labels: frozenset[str] = frozenset()
 
     @property
@@ -65,6 +66,7 @@ class Executor:
                     f"the function ran out of time before {type(action).__name__}: deploy again to go on from there"
                 )
             self._perform(action)
+            self.done.append(action)
 
     def _perform(self, action: Action) -> None:
         match action:

@@ -41,9 +41,11 @@ def _shows_everything(observed: Observed, place: Place) -> bool:
 
 
 def _look(ports: Ports) -> Observed:
-    secret = ports.secret.describe()
     try:
         keys, tags, user_exists = ports.keys.list(), ports.keys.tags(), True
     except UserNotFoundError:
         keys, tags, user_exists = (), {}, False
+    # The secret last: a later request leaves its mark there before it makes a key, so that whoever sees the key sees
+    # the mark as well.
+    secret = ports.secret.describe()
     return Observed(time=ports.clock.now(), user_exists=user_exists, keys=keys, user_tags=tags, secret=secret)

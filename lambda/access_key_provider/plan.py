@@ -55,9 +55,12 @@ from access_key_provider.removal import (
     remove,
     remove_orphans,
     remove_ownerless_labels,
+    remove_unrecorded,
 )
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from access_key_provider.actions import Action
     from access_key_provider.model import Desired, Observed, Place
 
@@ -116,23 +119,35 @@ def plan_abandoned(observed: Observed, place: Place, *, key_may_appear: bool = F
     return [*clean_up(observed, place), *([] if key_may_appear else close_intent(observed, place))]
 
 
-def plan_withdrawn(observed: Observed, place: Place, made: str | None, before: Observed) -> list[Action]:
-    """Take back what a superseded request has done: the key it made, the status of the others, what is current.
+def plan_withdrawn(
+    observed: Observed, place: Place, before: Observed, done: Collection[Action], made: str | None
+) -> list[Action]:
+    """Take back what a superseded request has done, and nothing that the later one may be doing.
 
-    The later request is the rollback, or has done its part already; it may have removed the key and its records.
+    Args:
+        observed: what is seen now.
+        place: where.
+        before: what the request saw at first: the later one is its rollback, or has done its part already.
+        done: what the request did.
+        made: the key that it made, if it did.
     """
     actions: list[Action] = []
     current, was_current = observed.version_with(CURRENT), before.version_with(CURRENT)
     still_there = {version.id for version in observed.secret.versions}
-    if current and was_current and current.id != was_current.id and was_current.id in still_there:
+    if made and current and was_current and current.id == place.version_id(made) and was_current.id in still_there:
         actions.append(MoveCurrent(was_current.id, current.id))
-    status_before = {key.id: key.status for key in before.keys}
-    for owned in owned_keys(observed, place):
-        if owned.id == made:
-            actions += remove(observed, owned)
-        elif owned.proven and owned.key and owned.key.status != status_before.get(owned.id, owned.key.status):
-            actions.append(SetStatus(owned.id, status_before[owned.id]))
-    return [*actions, *plan_abandoned(observed, place)]
+    changed = {action.key_id for action in done if isinstance(action, SetStatus)}
+    status_before = {key.id: key.status for key in before.keys if key.id in changed}
+    owned = owned_keys(observed, place)
+    for key in owned:
+        if key.id == made:
+            actions += remove(observed, key)
+        elif key.proven and key.key and key.key.status != status_before.get(key.id, key.key.status):
+            actions.append(SetStatus(key.id, status_before[key.id]))
+    if made not in {key.id for key in owned}:
+        actions += remove_unrecorded(observed, made)
+    intent = TagUser(place.intent_tag, observed.user_tags.get(place.intent_tag, ""))
+    return [*actions, *(close_intent(observed, place) if intent in done else [])]
 
 
 def _require_place(observed: Observed, place: Place) -> None:

@@ -91,6 +91,7 @@ class _Creation:
         self._place = desired.place
         self._new_place = new_place
         self._first: Observed | None = None
+        self._done: list[Action] = []
         self._made: str | None = None
         self._acted = False
         self._published = False
@@ -113,6 +114,7 @@ class _Creation:
         try:
             executor.run(plan)
         finally:
+            self._done += executor.done
             self._made = executor.new_key_id or self._made
         self._published = self._published or executor.new_key_id is not None
         return observed, executor.look_again_in
@@ -141,15 +143,20 @@ class _Creation:
         return error
 
     def _plan_to_undo(self, error: ProviderError) -> Callable[[Observed], list[Action]]:
-        place, made, first = self._place, self._made, self._first
+        place, first = self._place, self._first
         established = first is None or any(key.proven and key.current for key in owned_keys(first, place))
         unknown = isinstance(error, OutcomeUnknownError)
         if self._new_place and not established:
             # CloudFormation sends no Delete for the new place of a replacement that failed.
             return lambda observed: plan_absent(observed, place, key_may_appear=unknown)
-        if isinstance(error, SupersededError) and first:
-            return lambda observed: plan_withdrawn(observed, place, made, first)
-        return lambda observed: plan_abandoned(observed, place, key_may_appear=unknown)
+
+        def take_back(observed: Observed) -> list[Action]:
+            request = self._desired.request
+            if first and is_superseded(observed.secret.tags, place, request, observed.time):
+                return plan_withdrawn(observed, place, first, self._done, self._made)
+            return plan_abandoned(observed, place, key_may_appear=unknown)
+
+        return take_back
 
 
 def _carry_out(ports: Ports, place: Place, plan: Callable[[Observed], list[Action]]) -> None:

@@ -45,6 +45,11 @@ def remove_orphans(observed: Observed, place: Place) -> list[Action]:
     return [action for key in orphaned_keys(observed, place) for action in _delete(key)]
 
 
+def remove_unrecorded(observed: Observed, key_id: str | None) -> list[Action]:
+    """Delete a key that bears no record yet or any more, if it is there."""
+    return [action for key in observed.keys if key.id == key_id for action in _delete(key)]
+
+
 def remove_ownerless_labels(observed: Observed, place: Place) -> list[Action]:
     """Take off labels that belong to no key any more."""
     if observed.secret.state is not SecretState.WRITABLE:

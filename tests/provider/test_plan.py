@@ -500,7 +500,7 @@ def test_a_superseded_rotation_takes_its_key_back() -> None:
     """The key before is current again, and was never deactivated."""
     seen = Situation().owned(A, "1", 1, "Active", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT").intent(A)
     before = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
-    assert plan_withdrawn(seen.observed(), PLACE, B, before)[:3] == [
+    assert plan_withdrawn(seen.observed(), PLACE, before, [], B)[:3] == [
         MoveCurrent(PLACE.version_id(A), PLACE.version_id(B)),
         SetStatus(B, "Inactive"),
         DeleteKey(B),
