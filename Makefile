@@ -6,7 +6,7 @@ JOBS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test mutants check format lint types layers deploy destroy clean
+.PHONY: help setup demo test soak mutants check format lint types layers deploy destroy clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -18,6 +18,9 @@ demo: setup ## Deploy, rotate, roll back and destroy a key on an AWS account emb
 
 test: setup ## Run all tests. ARGS=... goes to pytest.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+soak: setup ## Try random lives of keys for SECONDS=600.
+	SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/faults/test_model.py -n $(JOBS) -p no:cacheprovider
 
 mutants: setup ## Plant bugs in a copy of the provider and show which test finds each.
 	$(BIN)/python tests/mutants.py $(ARGS)

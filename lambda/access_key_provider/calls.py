@@ -36,6 +36,9 @@ _THROTTLED = frozenset(
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
+# What AWS says then may quote the parameters, the secret's value among them.
+_ABOUT_PARAMETERS = frozenset({"InvalidParameterException", "ValidationException", "SerializationException"})
+
 # A role and its policy work some seconds after CloudFormation says they exist.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 _SECONDS_FOR_A_NEW_ROLE = 45.0
@@ -140,5 +143,8 @@ def _translated(error: ClientError, code: str) -> CallError | OutcomeUnknownErro
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
     if status >= _SERVER_ERROR and code not in _THROTTLED:
         return OutcomeUnknownError(f"{error.operation_name} failed inside AWS: {code}")
-    message = f"{error.operation_name}: {code}: {error.response.get('Error', {}).get('Message', '')}"[:_MESSAGE]
+    said = error.response.get("Error", {}).get("Message", "")
+    if error.operation_name == "PutSecretValue" and code in _ABOUT_PARAMETERS:
+        said = "AWS does not take the value"
+    message = f"{error.operation_name}: {code}: {said}"[:_MESSAGE]
     return AccessDeniedError(message, code) if code in _DENIED else CallError(message, code)

@@ -110,10 +110,23 @@ class AccessKeyResource(CfnResource):
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
     """Carry out a request and answer it."""
-    # crhelper logs events, URLs and bodies; botocore's debugging shows requests and answers.
-    for logger in ("crhelper", "boto3", "botocore", "urllib3"):
-        logging.getLogger(logger).setLevel(logging.CRITICAL if logger == "crhelper" else logging.WARNING)
+    _quieten_loggers()
     AccessKeyResource(event)(event, context)
+
+
+def _quieten_loggers() -> None:
+    """Shut off what crhelper logs of events, URLs and bodies, and the SDK of requests and answers, at every level."""
+    quiet = {
+        "crhelper": logging.CRITICAL,
+        "boto3": logging.WARNING,
+        "botocore": logging.WARNING,
+        "urllib3": logging.WARNING,
+    }
+    for name in [*quiet, *logging.root.manager.loggerDict]:
+        package = name.split(".")[0]
+        if package in quiet:
+            # A level of its own, set by somebody for a logger below, would hold against the package's.
+            logging.getLogger(name).setLevel(quiet[package] if name == package else logging.NOTSET)
 
 
 def put(request: Request, context: Any) -> tuple[str, dict[str, str]]:

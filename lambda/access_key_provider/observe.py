@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from access_key_provider.errors import UserNotFoundError
-from access_key_provider.model import SETTLING_TIME, Observed, SecretState
+from access_key_provider.model import SETTLING_TIME, Observed, SecretDescription, SecretState
 from access_key_provider.ownership import orphan_candidates, owned_keys
 
 if TYPE_CHECKING:
@@ -22,12 +22,12 @@ def observe(ports: Ports, place: Place) -> Observed:
     A user, a secret or a key on record that is not found is taken for deleted only if it is not found some seconds
     later either.
     """
-    observed = _look(ports)
+    observed = _look(ports, place)
     for _ in range(_LOOKS - 1):
         if _shows_everything(observed, place):
             break
         ports.clock.sleep(SETTLING_TIME)
-        observed = _look(ports)
+        observed = _look(ports, place)
     used = frozenset(key.id for key in orphan_candidates(observed, place) if ports.keys.last_use(key.id).time)
     return replace(observed, used=used)
 
@@ -40,12 +40,27 @@ def _shows_everything(observed: Observed, place: Place) -> bool:
     )
 
 
-def _look(ports: Ports) -> Observed:
+def _look(ports: Ports, place: Place) -> Observed:
+    """Look at the user, then at the secret: who sees a later request's key sees the mark that it left before.
+
+    If the secret knows of a key that was not there a moment ago, the user is looked at again: it may be that new.
+    """
+    user = _look_at_user(ports)
+    observed = replace(user, secret=ports.secret.describe())
+    if _shows_everything(observed, place):
+        return observed
+    return replace(_look_at_user(ports), secret=observed.secret)
+
+
+def _look_at_user(ports: Ports) -> Observed:
     try:
         keys, tags, user_exists = ports.keys.list(), ports.keys.tags(), True
     except UserNotFoundError:
         keys, tags, user_exists = (), {}, False
-    # The secret last: a later request leaves its mark there before it makes a key, so that whoever sees the key sees
-    # the mark as well.
-    secret = ports.secret.describe()
-    return Observed(time=ports.clock.now(), user_exists=user_exists, keys=keys, user_tags=tags, secret=secret)
+    return Observed(
+        time=ports.clock.now(),
+        user_exists=user_exists,
+        keys=keys,
+        user_tags=tags,
+        secret=SecretDescription(SecretState.MISSING),
+    )

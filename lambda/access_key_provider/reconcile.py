@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from access_key_provider.actions import LookAgain
+from access_key_provider.actions import LookAgain, TagSecret
 from access_key_provider.apply import Executor
 from access_key_provider.errors import (
     ConflictError,
@@ -18,7 +18,7 @@ from access_key_provider.model import SETTLING_TIME, SecretState
 from access_key_provider.observe import observe
 from access_key_provider.ownership import owned_keys
 from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
-from access_key_provider.precedence import is_superseded, tombstone
+from access_key_provider.precedence import is_superseded, marks_of, tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -123,12 +123,17 @@ class _Creation:
         self._first = self._first or observed
         if tombstone(observed, self._place) != tombstone(self._first, self._place):
             raise SupersededError("CloudFormation deleted the resource while this request was carried out")
-        if self._published and not any(
-            key.id == self._made and key.proven and key.current for key in owned_keys(observed, self._place)
-        ):
-            # What was just done does not show yet: nothing that is seen now may be acted on.
-            return [LookAgain(SETTLING_TIME)]
-        return plan_present(observed, self._desired)
+        return (
+            plan_present(observed, self._desired) if self._shows_what_was_done(observed) else [LookAgain(SETTLING_TIME)]
+        )
+
+    def _shows_what_was_done(self, observed: Observed) -> bool:
+        """Tell whether the mark and the key that were made can be seen: nothing else that is seen may be acted on."""
+        marks = marks_of(observed.secret.tags, self._place)
+        if any(isinstance(action, TagSecret) and action.key not in marks for action in self._done):
+            return False
+        owned = owned_keys(observed, self._place)
+        return not self._published or any(key.id == self._made and key.proven and key.current for key in owned)
 
     def _undone(self, error: ProviderError) -> ProviderError:
         """Remove what was made, if anything, and return the error, which says so if that fails too."""
@@ -145,16 +150,18 @@ class _Creation:
     def _plan_to_undo(self, error: ProviderError) -> Callable[[Observed], list[Action]]:
         place, first = self._place, self._first
         established = first is None or any(key.proven and key.current for key in owned_keys(first, place))
-        unknown = isinstance(error, OutcomeUnknownError)
-        if self._new_place and not established:
-            # CloudFormation sends no Delete for the new place of a replacement that failed.
-            return lambda observed: plan_absent(observed, place, key_may_appear=unknown)
+        lost = isinstance(error, OutcomeUnknownError)
+
+        def may_appear(observed: Observed) -> bool:
+            return lost or (self._made is not None and self._made not in {key.id for key in observed.keys})
 
         def take_back(observed: Observed) -> list[Action]:
-            request = self._desired.request
-            if first and is_superseded(observed.secret.tags, place, request, observed.time):
+            if self._new_place and not established:
+                # CloudFormation sends no Delete for the new place of a replacement that failed.
+                return plan_absent(observed, place, key_may_appear=may_appear(observed))
+            if first and is_superseded(observed.secret.tags, place, self._desired.request, observed.time):
                 return plan_withdrawn(observed, place, first, self._done, self._made)
-            return plan_abandoned(observed, place, key_may_appear=unknown)
+            return plan_abandoned(observed, place, key_may_appear=may_appear(observed))
 
         return take_back
 
@@ -181,9 +188,9 @@ def _repeat(ports: Ports, one_pass: Callable[[], tuple[Observed, float | None]],
                 raise
             wait = SETTLING_TIME
         if wait is None:
-            break
+            return observed
         ports.clock.sleep(wait)
-    return observed
+    raise ConflictError("AWS does not show what was done, or somebody else keeps changing it: deploy again")
 
 
 def _explained(ports: Ports, error: ProviderError) -> ProviderError:

@@ -35,9 +35,8 @@ def remove(observed: Observed, owned: OwnedKey) -> list[Action]:
     actions = _delete(owned.key)
     if owned.version and observed.secret.state is SecretState.WRITABLE:
         actions += [RemoveLabel(owned.version.id, label) for label in owned.labels]
-    if owned.tag is not None:
-        actions.append(UntagUser(owned.id))
-    return actions
+    # Also a tag that is not seen: it may have been set a moment ago.
+    return [*actions, UntagUser(owned.id)] if observed.user_exists else actions
 
 
 def remove_orphans(observed: Observed, place: Place) -> list[Action]:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes.faults import FAULTS, Fault
+from fakes.faults import FAULTS, TIMED_OUT, Fault
 from faults.stack import OPERATIONS, Event, Operation, Properties, Stack
 
 if TYPE_CHECKING:
@@ -139,3 +139,17 @@ def check_value_given_back(stack: Stack, operation: Operation, event: Event, rec
         secrets = stack.account.client("secretsmanager")
         value = secrets.get_secret_value(SecretId=stack.secret_arn, VersionStage="AWSCURRENT")["SecretString"]
         assert value == operation.value
+
+
+def test_create_access_key_is_sent_once() -> None:
+    """It has no idempotency token: the SDK's own second attempt would make a second key."""
+    operation = next(operation for operation in OPERATIONS if operation.name == "rotate")
+    with Stack.on_fake_account() as stack:
+        operation.prepare(stack)
+        stack.account.log.clear()
+        stack.account.fail(TIMED_OUT, "iam:CreateAccessKey", phase="after")
+        event = operation.request(stack)
+        assert stack.deliver(event) == "SUCCESS"
+        attempts = [entry.attempt for entry in stack.account.log.entries if entry.name == "iam:CreateAccessKey"]
+        assert attempts == [1, 1], "the first answer was lost, the second call made the key"
+        stack.check_deployed(event["ResourceProperties"])

@@ -1,0 +1,216 @@
+"""AWS as it is: news come late, clocks differ, pages are short, and there are more keys and stacks than one."""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import random
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from fakes.aws import Context, Role
+from fakes.faults import THROTTLED
+from fakes.lags import Lag
+from faults.stack import OPERATIONS, Operation, Stack
+from faults.turns import run
+from provider.world import ROLE_ARN
+
+from access_key_provider import main
+from local_cloud.invariants import Expected, violations
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from faults.stack import Event, Properties
+
+LAGGING = ("new_keys", "deleted_keys", "key_status", "user_tags", "labels", "secret_tags")
+LAGS = {"a read": Lag(reads=1), "two reads": Lag(reads=2), "three seconds": Lag(seconds=3)}
+
+
+def deliver_and_check(stack: Stack, operation: Operation) -> None:
+    """Carry an operation out, with what CloudFormation does then, and check the result."""
+    event = operation.request(stack)
+    assert stack.deliver(event) == "SUCCESS", stack.answers[-1]
+    known: Properties | None = event["ResourceProperties"]
+    if event["RequestType"] == "Delete":
+        known = None
+    elif stack.known and stack.last_id != stack.known[0]:
+        assert stack.deliver(stack.event("Delete", stack.known[1], stack.known[0])) == "SUCCESS"
+    # The checks read one page only.
+    stack.account.switches.page_size = 100
+    stack.check_deployed(known)
+    assert what_is_left(stack) == ends_with(operation)
+
+
+def what_is_left(stack: Stack) -> object:
+    """Tell the keys, with their status, and the tags of each user; ids are the same in every run."""
+    iam = stack.account.client("iam")
+    return [
+        (stack._keys(user), sorted((tag["Key"], tag["Value"]) for tag in iam.list_user_tags(UserName=user)["Tags"]))
+        for user in ("deploy", "vendor")
+    ]
+
+
+@functools.cache
+def ends_with(operation: Operation) -> object:
+    """Tell what is left on an account where nothing comes late."""
+    with Stack.on_fake_account(operation.value) as stack:
+        operation.prepare(stack)
+        event = operation.request(stack)
+        stack.must(event) if event["RequestType"] != "Delete" else stack.deliver(event)
+        if event["RequestType"] == "Update" and stack.last_id != event["PhysicalResourceId"]:
+            stack.deliver(stack.event("Delete", event["OldResourceProperties"], event["PhysicalResourceId"]))
+        return what_is_left(stack)
+
+
+@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("lagging", LAGGING)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_news_that_come_late(operation: Operation, lagging: str, lag: str) -> None:
+    """What was written is seen late, and all ends as if it was seen at once."""
+    with Stack.on_fake_account(operation.value) as stack:
+        operation.prepare(stack)
+        setattr(stack.account.lags, lagging, LAGS[lag])
+        deliver_and_check(stack, operation)
+
+
+CONDITIONS: dict[str, dict[str, Any]] = {
+    **{f"a new key refused {times} times": {"new_key_rejections": times} for times in range(1, 5)},
+    "IAM's clock ahead": {"iam_clock_skew": 30.0},
+    "IAM's clock behind": {"iam_clock_skew": -30.0},
+    "pages of one": {"page_size": 1},
+}
+
+
+@pytest.mark.parametrize("condition", CONDITIONS)
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_conditions(operation: Operation, condition: str) -> None:
+    """All ends as on an account that answers at once, in one page and with the right time."""
+    with Stack.on_fake_account(operation.value) as stack:
+        for name, value in CONDITIONS[condition].items():
+            setattr(stack.account.switches, name, value)
+        operation.prepare(stack)
+        deliver_and_check(stack, operation)
+
+
+@pytest.mark.parametrize("denied", ["assume_denials", "call_denials"])
+@pytest.mark.parametrize("operation", OPERATIONS, ids=str)
+def test_a_role_that_was_just_made(operation: Operation, denied: str) -> None:
+    """A new role is refused twice before it works."""
+    with Stack.on_fake_account(operation.value) as stack:
+        operation.prepare(stack)
+        stack.account.roles[ROLE_ARN] = replace(Role(ROLE_ARN), **{denied: 2})
+        deliver_and_check(stack, operation)
+
+
+@pytest.mark.parametrize("quota", [3, 4, 5])
+@pytest.mark.parametrize("foreign", [0, 1, 2, 3])
+def test_more_than_two_keys(quota: int, foreign: int) -> None:
+    """With an overshot quota a rotation removes retired keys of ours only, or says that there is no room."""
+    with Stack.on_fake_account() as stack:
+        stack.account.switches.keys_per_user = quota
+        stack.must(stack.create(stack.properties("1")))
+        stack.must(stack.update(stack.properties("2")))
+        for _ in range(foreign):
+            stack.add_foreign_key("deploy")
+        current, _ = stack.current_key()
+        answer = stack.deliver(stack.update(stack.properties("3")))
+        stack.check_always()
+        if foreign:
+            assert answer == "FAILED"
+            assert stack.current_key() == (current, "Active")
+        else:
+            assert answer == "SUCCESS"
+            assert len(stack.our_keys()) == 2
+            stack.check_deployed(stack.properties("3"))
+        assert stack.deliver(stack.event("Delete", stack.properties("3"), stack.last_id)) == "SUCCESS"
+        stack.check_nothing_of_ours()
+
+
+@dataclass
+class Resource:
+    """Another resource on the account of a stack."""
+
+    stack: Stack
+    logical_id: str
+    stack_id: str
+    user: str
+    secret_arn: str
+
+    def event(self, kind: str, serial: str) -> Event:
+        """Make a request for it."""
+        new = self.stack.properties(serial, UserName=self.user, SecretArn=self.secret_arn)
+        old = new | {"Serial": "1"} if kind == "Update" else None
+        physical_id = None if kind == "Create" else f"{self.user}@{self.secret_arn}"
+        return self.stack.event(kind, new, physical_id, old) | {
+            "LogicalResourceId": self.logical_id,
+            "StackId": self.stack_id,
+        }
+
+
+def handler(stack: Stack, event: Event) -> Callable[[], None]:
+    """Handle an event in a thread."""
+    return lambda: main.handler(event, Context(stack.account.clock))
+
+
+def current_keys(stack: Stack, *secrets: str) -> list[str]:
+    """List the current keys of secrets, each of which must work."""
+    found = [stack.current_key(secret) for secret in secrets]
+    assert [status for _, status in found] == ["Active"] * len(found)
+    return [key for key, _ in found]
+
+
+@pytest.mark.parametrize("turn", range(0, 45, 3))
+def test_two_stacks_rotate_keys_of_one_user(turn: int) -> None:
+    """Whoever has turns when: each ends with a key of its own that works, the old one or the new."""
+    for other in range(0, 45, 3):
+        for last in ("first", "second"):
+            with Stack.on_fake_account() as stack:
+                stack.account.switches.keys_per_user = 2
+                ids = [f"{name}-stack" for name in ("one", "two")]
+                base = stack.event("Create", stack.properties(), None)["StackId"]
+                secrets = stack.secret_arn, stack.other_arn
+                one, two = (
+                    Resource(stack, f"Key{number}", base.replace("/shop/", f"/{ids[number]}/"), "deploy", secret)
+                    for number, secret in enumerate(secrets)
+                )
+                for resource in (one, two):
+                    assert stack.deliver(resource.event("Create", "1")) == "SUCCESS"
+                before = current_keys(stack, *secrets)
+                events = [resource.event("Update", "2") for resource in (one, two)]
+                schedule = [("first", turn), ("second", other), (last, None)]
+                run(stack.account, schedule, first=handler(stack, events[0]), second=handler(stack, events[1]))
+                stack.check_always()
+                after = current_keys(stack, *secrets)
+                assert len(set(after)) == 2
+                # Two keys are all the room there is: neither may take the other's, so both stay as they are.
+                assert after == before
+                for resource in (one, two):
+                    assert stack.deliver(resource.event("Delete", "2")) == "SUCCESS"
+                stack.check_nothing_of_ours()
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_twenty_keys_under_throttling(seed: int) -> None:
+    """Twenty resources rotate while one call in five is throttled; whichever failed is deployed again and is right."""
+    chance = random.Random(seed)
+    with Stack.on_fake_account() as stack:
+        person = stack.account.person
+        base = stack.event("Create", stack.properties(), None)["StackId"]
+        resources = []
+        for number in range(20):
+            person.make_user(f"user-{number}")
+            secret = person.make_secret(f"shop/{number}")
+            resources.append(Resource(stack, f"Key{number}", base, f"user-{number}", secret))
+        stack.account.fail(THROTTLED, lambda _call: chance.random() < 0.2, times=None, attempts=2)
+        for kind, serial in itertools.product(("Create", "Update"), ("1",)):
+            for resource in resources:
+                event = resource.event(kind, serial if kind == "Create" else "2")
+                assert "SUCCESS" in (stack.deliver(event) for _ in range(3)), stack.answers[-1]
+        stack.account.heal()
+        assert stack.account.violations == []
+        iam, secrets = stack.account.client("iam"), stack.account.client("secretsmanager")
+        for resource in resources:
+            assert violations(iam, secrets, Expected(resource.user, resource.secret_arn)) == []
+            assert len(stack._keys(resource.user)) == 2
