@@ -97,8 +97,8 @@ MUTANTS = (
     Mutant(
         "keep the key of an overtaken rotation",
         "reconcile.py",
-        "if isinstance(error, SupersededError) and first:",
-        "if False:",
+        "if first and is_superseded(",
+        "if False and is_superseded(",
     ),
     Mutant("delete an Active key", "removal.py", "if key.status != INACTIVE else []", "if False else []"),
     Mutant(
