@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from aws_cdk import App, CfnWaitCondition, CfnWaitConditionHandle, CliCredentialsStackSynthesizer, Environment, Stack
+from cloud.account import new_key, policy
 
 from local_cloud.invariants import Expected, violations
 
@@ -206,15 +207,8 @@ class Account:
     def administrator(self, user_name: str) -> Session:
         """Make a user that IAM lets do everything."""
         arn = self.iam.create_user(UserName=user_name)["User"]["Arn"]
-        everything = {"Effect": "Allow", "Action": "*", "Resource": "*"}
-        document = json.dumps({"Version": "2012-10-17", "Statement": [everything]})
-        self.iam.put_user_policy(UserName=user_name, PolicyName="everything", PolicyDocument=document)
-        key = self.iam.create_access_key(UserName=user_name)["AccessKey"]
-        return Session(
-            self.cloud,
-            arn,
-            {"access_key_id": key["AccessKeyId"], "secret_access_key": key["SecretAccessKey"]},
-        )
+        self.iam.put_user_policy(UserName=user_name, PolicyName="everything", PolicyDocument=policy("*", "*"))
+        return Session(self.cloud, arn, new_key(self.cloud, user_name))
 
     def check(self, user_name: str, secret_arn: str | None, **expected: Any) -> None:
         """Check the invariants for a user and a secret."""
