@@ -21,7 +21,12 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGE = Path("lambda", "access_key_provider")
 COPIED = ("constructs", "lambda", "local_cloud", "tests", "pyproject.toml", "README.md")
 JOBS = 2
-TESTS = ("tests/provider", "tests/faults/test_crash_matrix.py", "tests/faults/test_races.py")
+TESTS = (
+    "tests/provider",
+    "tests/faults/test_consistency.py",
+    "tests/faults/test_crash_matrix.py",
+    "tests/faults/test_races.py",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +43,7 @@ MUTANTS = (
     Mutant(
         "look before the mark is left",
         "plan.py",
-        "        return [*mark, LookAgain()]\n",
+        "        return [*mark, LookAgain(SETTLING_TIME if target and _goes_back(observed, desired, target) else 0.0)]\n",
         "        return [*mark, *clean_up(observed, desired.place), *act]\n",
     ),
     Mutant(
@@ -81,8 +86,12 @@ MUTANTS = (
     ),
     Mutant("one success is proof", "proof.py", "_SUCCESSES = 3", "_SUCCESSES = 1"),
     Mutant("forget the tombstone", "reconcile.py", "ports.secret.tag(place.tombstone_tag, str(request))", "pass"),
+    Mutant("never look for the tombstone", "apply.py", "if not is_still_wanted(", "if False and not is_still_wanted("),
     Mutant(
-        "never look for the tombstone", "apply.py", "if mark not in marks or not marks.items() <= seen:", "if False:"
+        "stop for an earlier request's mark",
+        "precedence.py",
+        "tag != place.tombstone_tag and mark and check.since and mark.time < check.since for",
+        "False for",
     ),
     Mutant(
         "carry out a late Create", "precedence.py", "if deleted and desired.request.time <= deleted.time:", "if False:"
@@ -100,11 +109,43 @@ MUTANTS = (
         "if first and is_superseded(",
         "if False and is_superseded(",
     ),
-    Mutant("delete an Active key", "removal.py", "if key.status != INACTIVE else []", "if False else []"),
+    Mutant(
+        "delete an Active key", "removal.py", "[SetStatus(key.id, INACTIVE), DeleteKey(key.id)]", "[DeleteKey(key.id)]"
+    ),
+    Mutant(
+        "believe that a key is Inactive",
+        "removal.py",
+        "[SetStatus(key.id, INACTIVE), DeleteKey(key.id)] if key",
+        "[*([SetStatus(key.id, INACTIVE)] if key.status != INACTIVE else []), DeleteKey(key.id)] if key",
+    ),
+    Mutant(
+        "believe the status that is seen",
+        "plan.py",
+        "    if desired.status == ACTIVE:\n",
+        "    if desired.status == ACTIVE and not target.active:\n",
+    ),
+    Mutant(
+        "believe that the previous key is Inactive",
+        "plan.py",
+        "for key in others if key.generation <= target.generation]",
+        "for key in others if key.active and key.generation <= target.generation]",
+    ),
+    Mutant(
+        "go back without waiting",
+        "plan.py",
+        "SETTLING_TIME if target and _goes_back(observed, desired, target) else 0.0",
+        "0.0",
+    ),
+    Mutant(
+        "believe the limit at once",
+        "reconcile.py",
+        "except (ConflictError, OutcomeUnknownError, KeyLimitReachedError):",
+        "except (ConflictError, OutcomeUnknownError):",
+    ),
     Mutant(
         "leave the previous key Active",
         "plan.py",
-        "        *(SetStatus(key.id, INACTIVE) for key in staying if key.active),\n",
+        "        *(SetStatus(key.id, INACTIVE) for key in staying),\n",
         "",
     ),
     Mutant(
@@ -161,8 +202,8 @@ MUTANTS = (
     Mutant(
         "give up at a lost answer",
         "reconcile.py",
-        "except (ConflictError, OutcomeUnknownError):",
-        "except ConflictError:",
+        "except (ConflictError, OutcomeUnknownError, KeyLimitReachedError):",
+        "except (ConflictError, KeyLimitReachedError):",
     ),
     Mutant(
         "send CreateAccessKey again",

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 NEW: Final = "(new)"
 """Stands for the key that `CreateKey` makes, and for its version, whose ids nobody knows before."""
@@ -72,10 +75,14 @@ class UntagSecret:
 
 @dataclass(frozen=True, slots=True)
 class CheckStillWanted:
-    """Stop if another request has come since we looked: our mark is gone, or there are others than those we saw."""
+    """Stop if another request has come since we looked: our mark is gone, or there are others than those we saw.
+
+    The mark of an earlier request does not count, if the time of ours is known: that one finds ours, and stops.
+    """
 
     mark: str
     seen: frozenset[tuple[str, str]]
+    since: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)

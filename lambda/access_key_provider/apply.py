@@ -26,7 +26,7 @@ from access_key_provider.actions import (
 from access_key_provider.document import secret_document
 from access_key_provider.errors import OutcomeUnknownError, OutOfTimeError, ProviderError, SupersededError
 from access_key_provider.model import CURRENT
-from access_key_provider.precedence import marks_of
+from access_key_provider.precedence import is_still_wanted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -113,8 +113,8 @@ class Executor:
                 # Marks that are left over do no harm.
                 with suppress(ProviderError):
                     secret.untag(keys)
-            case CheckStillWanted(mark, seen):
-                self._check_still_wanted(mark, seen)
+            case CheckStillWanted():
+                self._check_still_wanted(action)
 
     @property
     def _new_key(self) -> NewAccessKey:
@@ -146,7 +146,6 @@ class Executor:
         if to_version != NEW or CURRENT not in self._new_labels:
             self._ports.secret.move_current(self._version_id(to_version), from_version)
 
-    def _check_still_wanted(self, mark: str, seen: frozenset[tuple[str, str]]) -> None:
-        marks = marks_of(self._ports.secret.describe().tags, self._place)
-        if mark not in marks or not marks.items() <= seen:
+    def _check_still_wanted(self, check: CheckStillWanted) -> None:
+        if not is_still_wanted(self._ports.secret.describe().tags, self._place, check):
             raise SupersededError("CloudFormation made another request while this one was carried out: it is undone")

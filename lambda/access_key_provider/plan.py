@@ -87,7 +87,7 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
     mark = leave_mark(observed, desired)
     if mark:
         # What was seen before the mark may have been changed since by an earlier request, which stops when it finds it.
-        return [*mark, LookAgain()]
+        return [*mark, LookAgain(SETTLING_TIME if target and _goes_back(observed, desired, target) else 0.0)]
     return [*forget_marks(observed, desired), *clean_up(observed, desired.place), *act]
 
 
@@ -142,7 +142,7 @@ def plan_withdrawn(
     for key in owned:
         if key.id == made:
             actions += remove(observed, key)
-        elif key.proven and key.key and key.key.status != status_before.get(key.id, key.key.status):
+        elif key.proven and key.id in status_before:
             actions.append(SetStatus(key.id, status_before[key.id]))
     if made not in {key.id for key in owned}:
         actions += remove_unrecorded(observed, made)
@@ -188,21 +188,27 @@ def _repair(observed: Observed, desired: Desired) -> list[Action]:
     return actions
 
 
+def _goes_back(observed: Observed, desired: Desired, target: OwnedKey) -> bool:
+    """Tell whether keys would be removed that came after: that one of them was made current may be seen late."""
+    others = (key for key in owned_keys(observed, desired.place) if key.key and key.id != target.id)
+    return any(key.generation > target.generation or not key.proven for key in others)
+
+
 def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Action]:
     """Make an existing key the current one, retire the older ones and remove the newer ones, which failed."""
     place = desired.place
     assert target.version is not None  # noqa: S101 - a proven key has a version
     others = [key for key in owned_keys(observed, place) if key.proven and key.id != target.id]
     actions: list[Action] = []
-    if desired.status == ACTIVE and not target.active:
+    # A status is sent whatever is seen: what was set a moment ago, by the request that this one undoes, is seen late.
+    if desired.status == ACTIVE:
         actions.append(SetStatus(target.id, ACTIVE))
     if not target.current:
         actions += [check_still_wanted(observed, desired), _make_current(observed, target.version.id)]
-    if desired.status == INACTIVE and target.active:
+    if desired.status == INACTIVE:
         actions.append(SetStatus(target.id, INACTIVE))
-    actions += [SetStatus(key.id, INACTIVE) for key in others if key.active and key.generation <= target.generation]
-    if actions:
-        actions.append(check_still_wanted(observed, desired))
+    actions += [SetStatus(key.id, INACTIVE) for key in others if key.generation <= target.generation]
+    actions.append(check_still_wanted(observed, desired))
     for key in others:
         if key.generation > target.generation:
             actions += remove(observed, key)
@@ -231,7 +237,7 @@ def _replace(observed: Observed, desired: Desired) -> list[Action]:
         *([SetStatus(NEW, INACTIVE)] if desired.status == INACTIVE else []),
         still_wanted,
         _make_current(observed, NEW),
-        *(SetStatus(key.id, INACTIVE) for key in staying if key.active),
+        *(SetStatus(key.id, INACTIVE) for key in staying),
         # Once more, because a request may have come in between; it is all taken back then.
         still_wanted,
     ]

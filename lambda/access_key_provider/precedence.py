@@ -71,7 +71,17 @@ def leave_mark(observed: Observed, desired: Desired) -> list[Action]:
 def check_still_wanted(observed: Observed, desired: Desired) -> CheckStillWanted:
     """Check later that no other request has come since."""
     seen = marks_of(observed.secret.tags, desired.place)
-    return CheckStillWanted(desired.place.request_tag(desired.request.request_id), frozenset(seen.items()))
+    since = desired.request.time if desired.dated else None
+    return CheckStillWanted(desired.place.request_tag(desired.request.request_id), frozenset(seen.items()), since)
+
+
+def is_still_wanted(tags: Mapping[str, str], place: Place, check: CheckStillWanted) -> bool:
+    """Tell from the secret's tags whether no other request has come."""
+    marks = marks_of(tags, place)
+    new = {tag: Mark.parse(value) for tag, value in marks.items() - check.seen}
+    return check.mark in marks and all(
+        tag != place.tombstone_tag and mark and check.since and mark.time < check.since for tag, mark in new.items()
+    )
 
 
 def forget_marks(observed: Observed, desired: Desired) -> list[Action]:

@@ -182,7 +182,8 @@ def _repeat(ports: Ports, one_pass: Callable[[], tuple[Observed, float | None]],
     for _ in range(_LOOKS):
         try:
             observed, wait = one_pass()
-        except (ConflictError, OutcomeUnknownError):
+        except (ConflictError, OutcomeUnknownError, KeyLimitReachedError):
+            # A key that was just deleted may be listed still, and one that was just retired seem Active.
             failures += 1
             if failures == _ATTEMPTS or ports.clock.remaining() < reserve + SETTLING_TIME:
                 raise

@@ -57,10 +57,8 @@ def remove_ownerless_labels(observed: Observed, place: Place) -> list[Action]:
 
 
 def _delete(key: AccessKey | None) -> list[Action]:
-    if key is None:
-        return []
-    deactivate = [SetStatus(key.id, INACTIVE)] if key.status != INACTIVE else []
-    return [*deactivate, DeleteKey(key.id)]
+    # Deactivated also if it seems to be: it may have been activated a moment ago.
+    return [SetStatus(key.id, INACTIVE), DeleteKey(key.id)] if key else []
 
 
 def close_intent(observed: Observed, place: Place) -> list[Action]:

@@ -87,9 +87,9 @@ class Stack:
         }
         return {name: value for name, value in members.items() if value is not None}
 
-    def deliver(self, event: Event) -> str | None:
-        """Hand an event to a new process of the function; return the status it answered, None if it died."""
-        self.account.clock.sleep(30)
+    def deliver(self, event: Event, after: float = 30) -> str | None:
+        """Hand an event to a new process after some seconds; return the status it answered, None if it died."""
+        self.account.clock.sleep(after)
         cold_start()
         before = len(self.answers)
         try:

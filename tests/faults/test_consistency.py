@@ -75,6 +75,43 @@ def test_news_that_come_late(operation: Operation, lagging: str, lag: str) -> No
         deliver_and_check(stack, operation)
 
 
+IN_PLACE = [operation for operation in OPERATIONS if not operation.name.startswith(("create", "delete", "another"))]
+
+
+@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("lagging", LAGGING)
+@pytest.mark.parametrize("operation", IN_PLACE, ids=str)
+def test_a_rollback_a_second_later_while_news_come_late(operation: Operation, lagging: str, lag: str) -> None:
+    """What the request did is not seen yet when it is undone: what was deployed before is deployed again."""
+    with Stack.on_fake_account(operation.value) as stack:
+        operation.prepare(stack)
+        assert stack.known
+        setattr(stack.account.lags, lagging, LAGS[lag])
+        before = stack.current_key()
+        event = operation.request(stack)
+        assert stack.deliver(event) == "SUCCESS", stack.answers[-1]
+        stack.account.clock.sleep(1)
+        back = stack.event("Update", stack.known[1], stack.known[0], event["ResourceProperties"])
+        assert stack.deliver(back, after=0) == "SUCCESS", stack.answers[-1]
+        stack.check_deployed(stack.known[1])
+        # Going back to an earlier serial deletes the newer key, so that undoing that makes another one.
+        assert stack.current_key() == before or operation.name == "restore"
+
+
+@pytest.mark.parametrize("lag", LAGS)
+@pytest.mark.parametrize("operation", IN_PLACE, ids=str)
+def test_a_delete_a_second_later_while_the_status_comes_late(operation: Operation, lag: str) -> None:
+    """What is deleted is deactivated first, also if it seems to be Inactive already."""
+    with Stack.on_fake_account(operation.value) as stack:
+        operation.prepare(stack)
+        stack.account.lags.key_status = LAGS[lag]
+        stack.must(operation.request(stack))
+        stack.account.clock.sleep(1)
+        assert stack.known
+        assert stack.deliver(stack.event("Delete", stack.known[1], stack.known[0]), after=0) == "SUCCESS"
+        stack.check_deployed(None)
+
+
 CONDITIONS: dict[str, dict[str, Any]] = {
     **{f"a new key refused {times} times": {"new_key_rejections": times} for times in range(1, 5)},
     "IAM's clock ahead": {"iam_clock_skew": 30.0},

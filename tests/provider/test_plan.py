@@ -38,6 +38,7 @@ from access_key_provider.model import (
     SerialLabel,
 )
 from access_key_provider.plan import plan_abandoned, plan_absent, plan_present, plan_withdrawn
+from access_key_provider.precedence import is_still_wanted
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 PLACE = Place(
@@ -104,7 +105,8 @@ class Situation:
 
 MARK = Mark(NOW, "request")
 MARK_TAG = PLACE.request_tag("request")
-STILL_WANTED = CheckStillWanted(MARK_TAG, frozenset({(MARK_TAG, str(MARK))}))
+STILL_WANTED = CheckStillWanted(MARK_TAG, frozenset({(MARK_TAG, str(MARK))}), NOW)
+AS_DECLARED = (SetStatus(A, "Active"), STILL_WANTED)
 LEAVE_MARK = TagSecret(MARK_TAG, str(MARK))
 
 
@@ -158,13 +160,14 @@ def test_rotation_makes_room_by_deleting_the_retired_key() -> None:
     seen = Situation().owned(A, "1", 1, "Inactive", "AWSPREVIOUS").owned(B, "2", 2, "Active", "AWSCURRENT").observed()
     actions = plan_present(seen, desired("3"))
     assert isinstance(actions[0], TagUser)
-    assert actions[1:5] == [
+    assert actions[1:6] == [
+        SetStatus(A, "Inactive"),
         DeleteKey(A),
         RemoveLabel(PLACE.version_id(A), A),
         RemoveLabel(PLACE.version_id(A), label("1", 1)),
         UntagUser(A),
     ]
-    assert actions.index(CreateKey()) == 5
+    assert actions.index(CreateKey()) == 6
     assert SetStatus(B, "Inactive") in actions
 
 
@@ -207,26 +210,25 @@ def test_rollback_restores_the_previous_key_and_removes_the_new_one() -> None:
     ]
 
 
-@pytest.mark.parametrize("status", ["Active", "Inactive"])
-def test_nothing_is_left_to_do_when_the_key_is_as_declared(status: str) -> None:
-    """A redelivered request finds its own success."""
-    seen = Situation().owned(A, "1", 1, status, "AWSCURRENT").observed()
-    assert plan_present(seen, desired("1", status)) == []
+@pytest.mark.parametrize("wanted", ["Active", "Inactive"])
+@pytest.mark.parametrize("seen", ["Active", "Inactive"])
+def test_the_declared_status_is_set_whatever_is_seen(seen: str, wanted: str) -> None:
+    """No rotation, one call: what an earlier request set a moment ago may not be seen yet."""
+    situation = Situation().owned(A, "1", 1, seen, "AWSCURRENT").observed()
+    assert plan_present(situation, desired("1", wanted)) == [SetStatus(A, wanted), STILL_WANTED]
 
 
-def test_status_changes_in_place() -> None:
-    """No rotation, one call."""
-    active = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
-    inactive = Situation().owned(A, "1", 1, "Inactive", "AWSCURRENT").observed()
-    assert plan_present(active, desired("1", "Inactive")) == [SetStatus(A, "Inactive"), STILL_WANTED]
-    assert plan_present(inactive, desired("1", "Active")) == [SetStatus(A, "Active"), STILL_WANTED]
+def test_a_key_that_seems_inactive_is_deactivated_before_it_is_deleted() -> None:
+    """It may have been activated a moment ago."""
+    seen = Situation().owned(A, "1", 1, "Inactive", "AWSCURRENT").observed()
+    assert plan_absent(seen, PLACE)[:2] == [SetStatus(A, "Inactive"), DeleteKey(A)]
 
 
 def test_a_new_description_only_tags() -> None:
     """The description is the value of the user's tag."""
     seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed()
     wanted = replace(desired(), description="for the vendor")
-    assert plan_present(seen, wanted) == [TagUser(A, PLACE.key_tag_value("for the vendor"))]
+    assert plan_present(seen, wanted) == [*AS_DECLARED, TagUser(A, PLACE.key_tag_value("for the vendor"))]
 
 
 def test_an_interrupted_rotation_is_finished() -> None:
@@ -239,6 +241,7 @@ def test_an_interrupted_rotation_is_finished() -> None:
         .observed()
     )
     assert plan_present(seen, desired("2")) == [
+        SetStatus(B, "Active"),
         SetStatus(A, "Inactive"),
         STILL_WANTED,
         UntagUser(PLACE.intent_tag),
@@ -249,6 +252,7 @@ def test_a_proven_key_that_was_not_published_is_published() -> None:
     """The proof is on record, so the key is used."""
     seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT").owned(B, "2", 2).intent(A).observed()
     assert plan_present(seen, desired("2")) == [
+        SetStatus(B, "Active"),
         STILL_WANTED,
         MoveCurrent(PLACE.version_id(B), PLACE.version_id(A)),
         SetStatus(A, "Inactive"),
@@ -314,6 +318,7 @@ def test_a_value_put_by_hand_is_replaced_by_the_key_declared() -> None:
     seen = Situation().owned(A, "1", 1, "Active", "AWSPREVIOUS")
     seen.versions["11111111-2222-4333-8444-555555555555"] = {"AWSCURRENT"}
     assert plan_present(seen.observed(), desired("1")) == [
+        SetStatus(A, "Active"),
         STILL_WANTED,
         MoveCurrent(PLACE.version_id(A), "11111111-2222-4333-8444-555555555555"),
         STILL_WANTED,
@@ -429,7 +434,35 @@ def test_every_request_leaves_its_mark_once_and_looks_again() -> None:
     seen = Situation(secret_tags={}).owned(A, "1", 1, "Active", "AWSCURRENT")
     assert plan_present(seen.observed(), desired()) == [LEAVE_MARK, LookAgain()]
     undated = desired(request=Mark(NOW + timedelta(hours=1), MARK.request_id), dated=False)
-    assert plan_present(Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed(), undated) == []
+    assert plan_present(Situation().owned(A, "1", 1, "Active", "AWSCURRENT").observed(), undated) == [
+        SetStatus(A, "Active"),
+        replace(STILL_WANTED, since=None),
+    ]
+
+
+@pytest.mark.parametrize("newer", ["proven", "not proven yet, as it seems"])
+def test_going_back_waits_before_it_looks_again(newer: str) -> None:
+    """That the newer key was made current may be seen late, and it is about to be deleted."""
+    seen = Situation(secret_tags={}).owned(A, "1", 1, "Active", "AWSCURRENT")
+    seen = seen.owned(B, "2", 2) if newer == "proven" else seen.key(B).stored(B)
+    assert plan_present(seen.observed(), desired("1")) == [LEAVE_MARK, LookAgain(5.0)]
+
+
+@pytest.mark.parametrize(
+    ("left", "wanted"),
+    [
+        pytest.param({PLACE.request_tag("earlier"): Mark(NOW - timedelta(seconds=1), "earlier")}, True, id="earlier"),
+        pytest.param({PLACE.request_tag("other"): Mark(NOW, "other")}, False, id="same second"),
+        pytest.param({PLACE.request_tag("later"): Mark(NOW + timedelta(seconds=1), "later")}, False, id="later"),
+        pytest.param({PLACE.tombstone_tag: Mark(NOW - timedelta(seconds=1), "delete")}, False, id="tombstone"),
+    ],
+)
+def test_only_the_mark_of_an_earlier_request_may_come_in_between(left: dict[str, Mark], *, wanted: bool) -> None:
+    """The earlier one finds the later one's mark and stops; both must not stop."""
+    tags = {MARK_TAG: str(MARK)} | {tag: str(mark) for tag, mark in left.items()}
+    assert is_still_wanted(tags, PLACE, STILL_WANTED) is wanted
+    assert not is_still_wanted(tags, PLACE, replace(STILL_WANTED, since=None))
+    assert not is_still_wanted({}, PLACE, STILL_WANTED)
 
 
 def test_what_can_not_be_done_leaves_no_mark() -> None:
@@ -443,7 +476,7 @@ def test_the_tombstone_seen_is_the_one_checked_later() -> None:
     left = str(Mark(NOW - timedelta(days=1), "delete"))
     seen = Situation(secret_tags={MARK_TAG: str(MARK), PLACE.tombstone_tag: left}).observed()
     checks = [action for action in plan_present(seen, desired()) if isinstance(action, CheckStillWanted)]
-    expected = CheckStillWanted(MARK_TAG, frozenset({(MARK_TAG, str(MARK)), (PLACE.tombstone_tag, left)}))
+    expected = CheckStillWanted(MARK_TAG, frozenset({(MARK_TAG, str(MARK)), (PLACE.tombstone_tag, left)}), NOW)
     assert checks == [expected, expected]
 
 
@@ -464,9 +497,12 @@ def test_marks_that_nobody_needs_are_removed() -> None:
         PLACE.request_tag("before"): new,
         PLACE.tombstone_tag: old,
     }
+    mine = (MARK_TAG, PLACE.request_tag("before"), PLACE.tombstone_tag)
     seen = Situation(secret_tags=tags).owned(A, "1", 1, "Active", "AWSCURRENT").observed()
     assert plan_present(seen, desired()) == [
-        UntagSecret((PLACE.request_tag("before"), deleted + "a" * 16, request + "a" * 16 + ":1"))
+        UntagSecret((PLACE.request_tag("before"), deleted + "a" * 16, request + "a" * 16 + ":1")),
+        SetStatus(A, "Active"),
+        CheckStillWanted(MARK_TAG, frozenset((tag, tags[tag]) for tag in mine), NOW),
     ]
 
 
@@ -493,7 +529,7 @@ def test_a_tag_removed_by_hand_is_put_back() -> None:
     """The label still says that the key is ours."""
     seen = Situation().owned(A, "1", 1, "Active", "AWSCURRENT")
     seen.user_tags.clear()
-    assert plan_present(seen.observed(), desired("1")) == [TagUser(A, TAG)]
+    assert plan_present(seen.observed(), desired("1")) == [*AS_DECLARED, TagUser(A, TAG)]
 
 
 def test_a_superseded_rotation_takes_its_key_back() -> None:
