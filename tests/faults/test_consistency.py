@@ -1,28 +1,19 @@
-"""AWS as it is: news come late, clocks differ, pages are short, and there are more keys and stacks than one."""
+"""AWS as it is: news come late, clocks differ, pages are short, and there are more keys than two."""
 
 from __future__ import annotations
 
 import functools
-import itertools
-import random
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes.aws import Context, Role
-from fakes.faults import THROTTLED
+from fakes.aws import Role
 from fakes.lags import Lag
 from faults.stack import OPERATIONS, Operation, Stack
-from faults.turns import run
 from provider.world import ROLE_ARN
 
-from access_key_provider import main
-from local_cloud.invariants import Expected, violations
-
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from faults.stack import Event, Properties
+    from faults.stack import Properties
 
 LAGGING = ("new_keys", "deleted_keys", "key_status", "user_tags", "labels", "secret_tags")
 LAGS = {"a read": Lag(reads=1), "two reads": Lag(reads=2), "three seconds": Lag(seconds=3)}
@@ -163,91 +154,3 @@ def test_more_than_two_keys(quota: int, foreign: int) -> None:
             stack.check_deployed(stack.properties("3"))
         assert stack.deliver(stack.event("Delete", stack.properties("3"), stack.last_id)) == "SUCCESS"
         stack.check_nothing_of_ours()
-
-
-@dataclass
-class Resource:
-    """Another resource on the account of a stack."""
-
-    stack: Stack
-    logical_id: str
-    stack_id: str
-    user: str
-    secret_arn: str
-
-    def event(self, kind: str, serial: str) -> Event:
-        """Make a request for it."""
-        new = self.stack.properties(serial, UserName=self.user, SecretArn=self.secret_arn)
-        old = new | {"Serial": "1"} if kind == "Update" else None
-        physical_id = None if kind == "Create" else f"{self.user}@{self.secret_arn}"
-        return self.stack.event(kind, new, physical_id, old) | {
-            "LogicalResourceId": self.logical_id,
-            "StackId": self.stack_id,
-        }
-
-
-def handler(stack: Stack, event: Event) -> Callable[[], None]:
-    """Handle an event in a thread."""
-    return lambda: main.handler(event, Context(stack.account.clock))
-
-
-def current_keys(stack: Stack, *secrets: str) -> list[str]:
-    """List the current keys of secrets, each of which must work."""
-    found = [stack.current_key(secret) for secret in secrets]
-    assert [status for _, status in found] == ["Active"] * len(found)
-    return [key for key, _ in found]
-
-
-@pytest.mark.parametrize("turn", range(0, 45, 3))
-def test_two_stacks_rotate_keys_of_one_user(turn: int) -> None:
-    """Whoever has turns when: each ends with a key of its own that works, the old one or the new."""
-    for other in range(0, 45, 3):
-        for last in ("first", "second"):
-            with Stack.on_fake_account() as stack:
-                stack.account.switches.keys_per_user = 2
-                ids = [f"{name}-stack" for name in ("one", "two")]
-                base = stack.event("Create", stack.properties(), None)["StackId"]
-                secrets = stack.secret_arn, stack.other_arn
-                one, two = (
-                    Resource(stack, f"Key{number}", base.replace("/shop/", f"/{ids[number]}/"), "deploy", secret)
-                    for number, secret in enumerate(secrets)
-                )
-                for resource in (one, two):
-                    assert stack.deliver(resource.event("Create", "1")) == "SUCCESS"
-                before = current_keys(stack, *secrets)
-                events = [resource.event("Update", "2") for resource in (one, two)]
-                schedule = [("first", turn), ("second", other), (last, None)]
-                run(stack.account, schedule, first=handler(stack, events[0]), second=handler(stack, events[1]))
-                stack.check_always()
-                after = current_keys(stack, *secrets)
-                assert len(set(after)) == 2
-                # Two keys are all the room there is: neither may take the other's, so both stay as they are.
-                assert after == before
-                for resource in (one, two):
-                    assert stack.deliver(resource.event("Delete", "2")) == "SUCCESS"
-                stack.check_nothing_of_ours()
-
-
-@pytest.mark.parametrize("seed", range(5))
-def test_twenty_keys_under_throttling(seed: int) -> None:
-    """Twenty resources rotate while one call in five is throttled; whichever failed is deployed again and is right."""
-    chance = random.Random(seed)
-    with Stack.on_fake_account() as stack:
-        person = stack.account.person
-        base = stack.event("Create", stack.properties(), None)["StackId"]
-        resources = []
-        for number in range(20):
-            person.make_user(f"user-{number}")
-            secret = person.make_secret(f"shop/{number}")
-            resources.append(Resource(stack, f"Key{number}", base, f"user-{number}", secret))
-        stack.account.fail(THROTTLED, lambda _call: chance.random() < 0.2, times=None, attempts=2)
-        for kind, serial in itertools.product(("Create", "Update"), ("1",)):
-            for resource in resources:
-                event = resource.event(kind, serial if kind == "Create" else "2")
-                assert "SUCCESS" in (stack.deliver(event) for _ in range(3)), stack.answers[-1]
-        stack.account.heal()
-        assert stack.account.violations == []
-        iam, secrets = stack.account.client("iam"), stack.account.client("secretsmanager")
-        for resource in resources:
-            assert violations(iam, secrets, Expected(resource.user, resource.secret_arn)) == []
-            assert len(stack._keys(resource.user)) == 2

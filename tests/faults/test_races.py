@@ -1,8 +1,11 @@
-"""Two requests at once, in every order of their calls with up to two changes of turn, and a person in between."""
+"""Two requests at once, in every order with up to two changes of turn and a sample of others; a person in between."""
 
 from __future__ import annotations
 
+import functools
 import itertools
+import random
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -16,15 +19,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from faults.stack import Event, Properties
+    from faults.turns import Schedule
+
+    Record = Callable[[str, object], None]
 
 
 def handler(stack: Stack, event: Event) -> Callable[[], None]:
     """Handle an event without looking at the answer."""
-
-    def handle() -> None:
-        main.handler(event, Context(stack.account.clock))
-
-    return handle
+    return lambda: main.handler(event, Context(stack.account.clock))
 
 
 def answers_to(stack: Stack, event: Event) -> list[dict[str, Any]]:
@@ -32,13 +34,40 @@ def answers_to(stack: Stack, event: Event) -> list[dict[str, Any]]:
     return [answer for answer in stack.answers if answer["RequestId"] == event["RequestId"]]
 
 
-def schedules(first: int, second: int, step: int) -> Iterator[list[tuple[str, int | None]]]:
+def schedules(first: int, second: int, step: int = 1) -> Iterator[Schedule]:
     """Give turns: the first makes i calls, the second j, then the first goes on, then the second; and the reverse."""
     for i, j in itertools.product(range(0, first + 1, step), range(0, second + 1, step)):
         yield [("first", i), ("second", j), ("first", None), ("second", None)]
         yield [("first", i), ("second", j), ("second", None), ("first", None)]
 
 
+def random_schedules(seed: str, number: int) -> Iterator[Schedule]:
+    """Give turns of a few calls each, three to eight changes of them, then each goes on to its end."""
+    chance = random.Random(seed)
+    for _ in range(number):
+        names = chance.sample(("first", "second"), 2)
+        turns = [(names[turn % 2], chance.randint(1, 9)) for turn in range(chance.randint(3, 8))]
+        yield [*turns, *((name, None) for name in names)]
+
+
+@contextmanager
+def raced(
+    operation: Operation, schedule: Schedule, follow: Callable[[Stack, Event], Event]
+) -> Iterator[tuple[Stack, Event, Event]]:
+    """Run an operation's request and the one that follows it as the schedule says, and report it if a check fails."""
+    shown = str(schedule)
+    with Stack.on_fake_account(operation.value) as stack:
+        operation.prepare(stack)
+        first = operation.request(stack)
+        second = follow(stack, first)
+        run(stack.account, schedule, first=handler(stack, first), second=handler(stack, second))
+        try:
+            yield stack, first, second
+        except AssertionError as error:
+            raise AssertionError(f"{shown}\n{stack.account.log}") from error
+
+
+@functools.cache
 def count_calls(operation: Operation) -> int:
     """Count the calls that an operation makes."""
     with Stack.on_fake_account(operation.value) as stack:
@@ -54,65 +83,64 @@ CREATIONS = [operation for operation in OPERATIONS if operation.name.startswith(
 UPDATES_IN_PLACE = [
     operation for operation in OPERATIONS if operation.name.startswith(("rotate", "deactivate", "activate", "describe"))
 ]
+RANDOM = 30
+
+
+def turns_of(operation: Operation, second: int, step: int = 1) -> Iterator[Schedule]:
+    """Give all turns with up to two changes, and a sample of those with more."""
+    yield from schedules(count_calls(operation) + 2, second, step)
+    yield from random_schedules(operation.name, RANDOM)
 
 
 @pytest.mark.parametrize("operation", CREATIONS, ids=str)
-def test_a_create_and_the_delete_that_cancels_it(operation: Operation) -> None:
+def test_a_create_and_the_delete_that_cancels_it(operation: Operation, record_property: Record) -> None:
     """CloudFormation does not wait for the Create: nothing is left, and the secret's own value is back."""
-    for schedule in schedules(count_calls(operation) + 2, 14, 1):
-        with Stack.on_fake_account(operation.value) as stack:
-            operation.prepare(stack)
-            create = operation.request(stack)
-            stack.account.clock.sleep(1)
-            delete = stack.event("Delete", create["ResourceProperties"], "shop-Key-1QWERTZUIOPA")
-            shown = str(schedule)
-            run(stack.account, schedule, first=handler(stack, create), second=handler(stack, delete))
+
+    def cancelled(stack: Stack, create: Event) -> Event:
+        stack.account.clock.sleep(1)
+        return stack.event("Delete", create["ResourceProperties"], "shop-Key-1QWERTZUIOPA")
+
+    orders = list(turns_of(operation, 14))
+    for schedule in orders:
+        with raced(operation, schedule, cancelled) as (stack, _, delete):
             if answers_to(stack, delete)[0]["Status"] == "FAILED":
                 # CloudFormation tries a failed Delete again.
                 assert stack.deliver(delete) == "SUCCESS"
-            try:
-                stack.check_deployed(None)
-                if operation.value:
-                    value = stack.account.client("secretsmanager").get_secret_value(
-                        SecretId=stack.secret_arn, VersionStage="AWSCURRENT"
-                    )
-                    assert value["SecretString"] == operation.value
-            except AssertionError as error:
-                raise AssertionError(f"{shown}\n{stack.account.log}") from error
+            stack.check_deployed(None)
+            if operation.value:
+                value = stack.account.client("secretsmanager").get_secret_value(
+                    SecretId=stack.secret_arn, VersionStage="AWSCURRENT"
+                )
+                assert value["SecretString"] == operation.value
+    record_property("tried", len(orders))
 
 
 @pytest.mark.parametrize("operation", UPDATES_IN_PLACE, ids=str)
-def test_an_update_and_the_rollback_that_overtakes_it(operation: Operation) -> None:
+def test_an_update_and_the_rollback_that_overtakes_it(operation: Operation, record_property: Record) -> None:
     """The rollback came last, so its properties are what is deployed in the end."""
-    for schedule in schedules(count_calls(operation) + 2, 12, 1):
-        with Stack.on_fake_account(operation.value) as stack:
-            operation.prepare(stack)
-            update = operation.request(stack)
-            stack.account.clock.sleep(1)
+
+    def undone(stack: Stack, update: Event) -> Event:
+        stack.account.clock.sleep(1)
+        assert stack.known
+        return stack.event("Update", stack.known[1], stack.known[0], update["ResourceProperties"])
+
+    orders = list(turns_of(operation, 12))
+    for schedule in orders:
+        with raced(operation, schedule, undone) as (stack, _, back):
+            assert answers_to(stack, back)[0]["Status"] == "SUCCESS"
             assert stack.known
-            back = stack.event("Update", stack.known[1], stack.known[0], update["ResourceProperties"])
-            shown = str(schedule)
-            run(stack.account, schedule, first=handler(stack, update), second=handler(stack, back))
-            try:
-                assert answers_to(stack, back)[0]["Status"] == "SUCCESS"
-                stack.check_deployed(stack.known[1])
-            except AssertionError as error:
-                raise AssertionError(f"{shown}\n{stack.account.log}") from error
+            stack.check_deployed(stack.known[1])
+    record_property("tried", len(orders))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS, ids=str)
-def test_the_same_event_twice_at_once(operation: Operation) -> None:
+def test_the_same_event_twice_at_once(operation: Operation, record_property: Record) -> None:
     """CloudFormation takes the first answer; after what it does then, all is as it should be."""
-    for schedule in schedules(count_calls(operation) + 2, 12, 2):
-        with Stack.on_fake_account(operation.value) as stack:
-            operation.prepare(stack)
-            event = operation.request(stack)
-            shown = str(schedule)
-            run(stack.account, schedule, first=handler(stack, event), second=handler(stack, event))
-            try:
-                stack.check_deployed(followed_up(stack, event))
-            except AssertionError as error:
-                raise AssertionError(f"{shown}\n{stack.account.log}") from error
+    orders = list(turns_of(operation, 12, 2))
+    for schedule in orders:
+        with raced(operation, schedule, lambda _, event: event) as (stack, event, _):
+            stack.check_deployed(followed_up(stack, event))
+    record_property("tried", len(orders))
 
 
 def followed_up(stack: Stack, event: Event) -> Properties | None:

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
 
     from fakes.aws import FakeAccount
 
+Schedule = list[tuple[str, int | None]]
+
 _SECONDS = 20
 
 
@@ -18,7 +20,7 @@ _SECONDS = 20
 class Turns:
     """Whose turn it is. A turn is a worker and how many calls it may make; None is all it wants."""
 
-    schedule: list[tuple[str, int | None]]
+    schedule: Schedule
     finished: set[str] = field(default_factory=set)
     failures: list[BaseException] = field(default_factory=list)
     changed: threading.Condition = field(default_factory=threading.Condition)

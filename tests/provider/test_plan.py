@@ -231,11 +231,12 @@ def test_a_new_description_only_tags() -> None:
     assert plan_present(seen, wanted) == [*AS_DECLARED, TagUser(A, PLACE.key_tag_value("for the vendor"))]
 
 
-def test_an_interrupted_rotation_is_finished() -> None:
-    """The new key was published, the previous one not yet deactivated."""
+@pytest.mark.parametrize("status", ["Active", "Inactive"])
+def test_an_interrupted_rotation_is_finished(status: str) -> None:
+    """The new key was published, the previous one not yet deactivated, whatever its status seems to be."""
     seen = (
         Situation()
-        .owned(A, "1", 1, "Active", "AWSPREVIOUS")
+        .owned(A, "1", 1, status, "AWSPREVIOUS")
         .owned(B, "2", 2, "Active", "AWSCURRENT")
         .intent(A)
         .observed()
