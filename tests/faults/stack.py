@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from fakes.aws import Context, FakeAccount, ProcessDeath, cold_start
+from fakes.faults import PROCESS_DEATH
 from provider.world import ROLE_ARN, STACK_ID
 
 from access_key_provider import answer, main
@@ -231,6 +232,19 @@ def _delete(stack: Stack) -> Event:
     return stack.event("Delete", stack.known[1], stack.known[0])
 
 
+def _cancelled(call: str, nth: int) -> Operation:
+    """Let a Create die after a call, and never answer: its Delete comes with an id that CloudFormation invents."""
+
+    def prepare(stack: Stack) -> None:
+        stack.account.fail(PROCESS_DEATH, call, phase="after", nth=nth)
+        create = stack.create(stack.properties())
+        assert stack.deliver(create) is None, "the Create did not die"
+        stack.account.heal()
+        stack.known = "shop-Key-1QWERTZUIOPA", create["ResourceProperties"]
+
+    return Operation(f"cancel a create after {call} {nth}", prepare, _delete)
+
+
 def _to_serial(serial: str, **changes: str) -> Callable[[Stack], Event]:
     return lambda stack: stack.update(stack.properties(serial, **changes))
 
@@ -259,4 +273,11 @@ OPERATIONS = (
         _deployed("1"),
         lambda stack: stack.update(stack.properties(SecretArn=stack.other_arn)),
     ),
+    _cancelled("secretsmanager:TagResource", 1),
+    _cancelled("iam:TagUser", 1),
+    _cancelled("iam:CreateAccessKey", 1),
+    _cancelled("iam:TagUser", 2),
+    _cancelled("secretsmanager:PutSecretValue", 1),
+    _cancelled("secretsmanager:UpdateSecretVersionStage", 1),
+    _cancelled("iam:UntagUser", 1),
 )
