@@ -190,6 +190,13 @@ MUTANTS = (
         '_USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")',
         '_USER_NAME = re.compile(r"(?s).*")',
     ),
+    Mutant(
+        "say nothing of what was found",
+        "reconcile.py",
+        "found=findings(self._first or observed, self._desired, self._done),",
+        "found=(),",
+    ),
+    Mutant("tell of an ordinary status change", "drift.py", "desired.deployed_status or desired.status", "desired.status"),
 )
 
 
