@@ -19,7 +19,7 @@ from access_key_provider.model import SETTLING_TIME, SecretState
 from access_key_provider.observe import observe
 from access_key_provider.ownership import owned_keys
 from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
-from access_key_provider.precedence import is_superseded, marks_of, tombstone
+from access_key_provider.precedence import is_superseded, marks_in_the_way, marks_of, tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -73,7 +73,11 @@ def make_absent(ports: Ports, place: Place, request: Mark, *, dated: bool) -> tu
         return None
     # A creation for a secret that can't be written to has failed or will.
     if secret.state is SecretState.WRITABLE:
-        ports.secret.tag(place.tombstone_tag, str(request))
+        in_the_way = marks_in_the_way(secret.tags, place)
+        if in_the_way:
+            ports.secret.untag(in_the_way)
+        if in_the_way is not None:
+            ports.secret.tag(place.tombstone_tag, str(request))
     removed: list[str] = []
 
     def plan(observed: Observed) -> list[Action]:
