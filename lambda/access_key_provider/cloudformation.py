@@ -112,10 +112,16 @@ class AccessKeyResource(CfnResource):
             if self._answered:
                 return
             self._answered = True
-        status, reason = status or self.Status, reason or str(self.Reason)
-        physical_id = self.PhysicalResourceId or self.generate_physical_id(self._request)
-        data = self.Data if status == answer.SUCCESS else {}
-        answer.send(self._request["ResponseURL"], answer.body(self._request, status, str(physical_id), reason, data))
+        try:
+            status, reason = status or self.Status, reason or str(self.Reason)
+            physical_id = self.PhysicalResourceId or self.generate_physical_id(self._request)
+            data = self.Data if status == answer.SUCCESS else {}
+            content = answer.body(self._request, status, str(physical_id), reason, data)
+            answer.send(self._request["ResponseURL"], content)
+        except Exception:
+            # Nothing was sent, so somebody else may answer: crhelper, or the entry point, which needs less memory.
+            self._answered = False
+            raise
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
