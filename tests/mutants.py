@@ -231,6 +231,29 @@ MUTANTS = (
         '_USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")',
         '_USER_NAME = re.compile(r"(?s).*")',
     ),
+    Mutant(
+        "say nothing of what was found",
+        "reconcile.py",
+        "found=findings(self._first or observed, self._desired, self._done),",
+        "found=(),",
+    ),
+    Mutant(
+        "tell of an ordinary status change", "drift.py", "desired.deployed_status or desired.status", "desired.status"
+    ),
+    Mutant("write into what is full", "room.py", "        if missing > 0:\n", "        if False:\n"),
+    Mutant("tag a full user in vain", "plan.py", " and has_room_for_user_tag(observed.user_tags, target.id):", ":"),
+    Mutant(
+        "no mark for a rollback on a full secret",
+        "precedence.py",
+        "[UntagSecret(superseded)] if superseded and not",
+        "[UntagSecret(superseded)] if False and not",
+    ),
+    Mutant(
+        "no Delete on a full secret",
+        "reconcile.py",
+        "        if in_the_way:\n            ports.secret.untag(in_the_way)\n        if in_the_way is not None:\n",
+        "        if True:\n",
+    ),
 )
 
 

@@ -12,13 +12,15 @@ import threading
 import traceback
 from datetime import UTC, datetime
 from time import sleep
-from typing import TYPE_CHECKING, Any
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crhelper import CfnResource
 
 from access_key_provider import answer
 from access_key_provider.aws import IamUserKeys, SecretsManagerVersions
 from access_key_provider.calls import Caller, Sessions
+from access_key_provider.drift import told
 from access_key_provider.errors import InvalidRequestError, ProviderError
 from access_key_provider.journal import record
 from access_key_provider.ports import Ports
@@ -32,6 +34,14 @@ if TYPE_CHECKING:
     from access_key_provider.model import Place
 
 _SESSIONS = Sessions()
+
+
+class Result(NamedTuple):
+    """What an answer tells of a success: the resource's id, its attributes, and what was not as it had been left."""
+
+    physical_id: str
+    data: Mapping[str, str] = MappingProxyType({})
+    found: str = ""
 
 
 class InvocationClock:
@@ -78,7 +88,7 @@ class AccessKeyResource(CfnResource):
         def guarded(event: Mapping[str, Any], context: Any) -> str:
             request = Request.parse(event)
             try:
-                physical_id, self.Data = handle(request, context)
+                physical_id, self.Data, self.Reason = handle(request, context)
             except ProviderError as error:
                 record("failed", **_about(request), error=type(error).__name__, reason=str(error))
                 raise
@@ -102,10 +112,16 @@ class AccessKeyResource(CfnResource):
             if self._answered:
                 return
             self._answered = True
-        status, reason = status or self.Status, reason or str(self.Reason)
-        physical_id = self.PhysicalResourceId or self.generate_physical_id(self._request)
-        data = self.Data if status == answer.SUCCESS else {}
-        answer.send(self._request["ResponseURL"], answer.body(self._request, status, str(physical_id), reason, data))
+        try:
+            status, reason = status or self.Status, reason or str(self.Reason)
+            physical_id = self.PhysicalResourceId or self.generate_physical_id(self._request)
+            data = self.Data if status == answer.SUCCESS else {}
+            content = answer.body(self._request, status, str(physical_id), reason, data)
+            answer.send(self._request["ResponseURL"], content)
+        except Exception:
+            # Nothing was sent, so somebody else may answer: crhelper, or the entry point, which needs less memory.
+            self._answered = False
+            raise
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
@@ -129,7 +145,7 @@ def _quieten_loggers() -> None:
             logging.getLogger(name).setLevel(quiet[package] if name == package else logging.NOTSET)
 
 
-def put(request: Request, context: Any) -> tuple[str, dict[str, str]]:
+def put(request: Request, context: Any) -> Result:
     """Create, update or replace: make the key of the properties current, whatever was there before."""
     properties = Properties.parse(request.properties, os.environ.get("AWS_REGION"))
     ports = _ports(request, properties, context)
@@ -141,17 +157,19 @@ def put(request: Request, context: Any) -> tuple[str, dict[str, str]]:
         user=properties.user_name,
         access_key_id=outcome.access_key_id,
         status=outcome.status,
+        **({"found": "; ".join(outcome.found)} if outcome.found else {}),
     )
     _clean_failed_replacement(request, desired.place, context)
-    return desired.place.physical_id, {
+    data = {
         "AccessKeyId": outcome.access_key_id,
         "SecretArn": properties.secret_arn,
         "SecretVersionId": outcome.version_id,
         "Status": outcome.status,
     }
+    return Result(desired.place.physical_id, data, told(outcome.found))
 
 
-def delete(request: Request, context: Any) -> tuple[str, dict[str, str]]:
+def delete(request: Request, context: Any) -> Result:
     """Delete every key of the resource. The id does not matter: CloudFormation invents one for a cancelled Create."""
     physical_id = request.answer_id()
     try:
@@ -162,9 +180,9 @@ def delete(request: Request, context: Any) -> tuple[str, dict[str, str]]:
             **_about(request),
             reason=str(error),
         )
-        return physical_id, {}
+        return Result(physical_id)
     _remove(request, properties, context)
-    return physical_id, {}
+    return Result(physical_id)
 
 
 def _clean_failed_replacement(request: Request, place: Place, context: Any) -> None:

@@ -38,6 +38,10 @@ class KeyLimitReachedError(ProviderError):
         self.keys = keys
 
 
+class NoRoomError(ProviderError):
+    """The user or the secret has no room left for the tags or labels that are needed."""
+
+
 class SupersededError(ProviderError):
     """CloudFormation has deleted the resource, or asked for something else, after it made the request."""
 

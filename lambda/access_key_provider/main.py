@@ -39,7 +39,10 @@ def handler(event: object, context: Any) -> None:
             f"the function could not start: {_failure} while importing; deploy the construct library again",
         )
     else:
-        _cloudformation.handle(event, context)
+        try:
+            _cloudformation.handle(event, context)
+        except Exception as error:  # noqa: BLE001 - memory that is short, say; nothing was answered if it gets here
+            _fail(event, f"the function failed: {type(error).__name__}; deploy again")
 
 
 def _is_request(event: object) -> TypeGuard[dict[str, Any]]:

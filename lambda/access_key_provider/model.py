@@ -262,6 +262,7 @@ class Desired:
         deployed_serial: which key CloudFormation took for deployed when it made the request.
         request: which request this is, and when it was made.
         dated: whether CloudFormation said when; if not, the time is when the request came.
+        deployed_status: which status CloudFormation took for deployed; None if nothing was.
     """
 
     place: Place
@@ -271,3 +272,4 @@ class Desired:
     deployed_serial: str
     request: Mark
     dated: bool
+    deployed_status: str | None = None

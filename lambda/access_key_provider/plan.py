@@ -57,6 +57,7 @@ from access_key_provider.removal import (
     remove_ownerless_labels,
     remove_unrecorded,
 )
+from access_key_provider.room import has_room_for_user_tag, require_room
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -76,19 +77,24 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
         SecretUnavailableError: the secret can't be written to.
         SupersededError: CloudFormation made a later request.
         KeyLimitReachedError: there is no room for a new key, and no key of ours to remove.
+        NoRoomError: there is no room for its tags or labels.
     """
     _require_place(observed, desired.place)
     require_latest(observed, desired)
     repairs = _repair(observed, desired)
     if repairs:
+        require_room(observed, desired.place, repairs)
         return [*repairs, LookAgain()]
     target = matching_key(observed, desired)
     act = _settle(observed, desired, target) if target else _replace(observed, desired)
     mark = leave_mark(observed, desired)
+    rest = [*forget_marks(observed, desired), *clean_up(observed, desired.place), *act]
+    # What makes no key, as a rollback does, is never refused for room that it may not need.
+    require_room(observed, desired.place, [*mark, *(rest if target is None else [])])
     if mark:
         # What was seen before the mark may have been changed since by an earlier request, which stops when it finds it.
         return [*mark, LookAgain(SETTLING_TIME if target and _goes_back(observed, desired, target) else 0.0)]
-    return [*forget_marks(observed, desired), *clean_up(observed, desired.place), *act]
+    return rest
 
 
 def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
@@ -212,8 +218,9 @@ def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Acti
     for key in others:
         if key.generation > target.generation:
             actions += remove(observed, key)
-    if target.tag != place.key_tag_value(desired.description):
-        actions.append(TagUser(target.id, place.key_tag_value(desired.description)))
+    tag = TagUser(target.id, place.key_tag_value(desired.description))
+    if target.tag != tag.value and has_room_for_user_tag(observed.user_tags, target.id):
+        actions.append(tag)
     return [*actions, *close_intent(observed, place)]
 
 

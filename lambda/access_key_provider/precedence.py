@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import CheckStillWanted, TagSecret, UntagSecret
 from access_key_provider.errors import SupersededError
 from access_key_provider.model import REQUEST_TAG_PREFIX, TOMBSTONE_TAG_PREFIX, Mark
+from access_key_provider.room import has_room_for_tag
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,10 +63,27 @@ def marks_of(tags: Mapping[str, str], place: Place) -> dict[str, str]:
     return {key: value for key, value in tags.items() if key == place.tombstone_tag or key.startswith(prefix)}
 
 
+def marks_in_the_way(tags: Mapping[str, str], place: Place) -> tuple[str, ...] | None:
+    """Name the marks that must go for a tombstone to fit: none, if there is room; None if that would not help.
+
+    Then there is no mark either that a creation which is still running could have left.
+    """
+    if has_room_for_tag(tags, place.tombstone_tag):
+        return ()
+    return tuple(tag for tag in marks_of(tags, place) if tag != place.tombstone_tag) or None
+
+
 def leave_mark(observed: Observed, desired: Desired) -> list[Action]:
-    """Leave the request's mark, unless an earlier delivery has."""
+    """Leave the request's mark, unless an earlier delivery has.
+
+    On a secret whose tags are full it takes the place of those that it supersedes, so that a rollback always fits.
+    """
     tag = desired.place.request_tag(desired.request.request_id)
-    return [] if tag in observed.secret.tags else [TagSecret(tag, str(desired.request))]
+    if tag in observed.secret.tags:
+        return []
+    superseded = tuple(_requests(observed.secret.tags, desired.place, observed.time))
+    swap = [UntagSecret(superseded)] if superseded and not has_room_for_tag(observed.secret.tags, tag) else []
+    return [*swap, TagSecret(tag, str(desired.request))]
 
 
 def check_still_wanted(observed: Observed, desired: Desired) -> CheckStillWanted:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.actions import LookAgain, TagSecret
 from access_key_provider.apply import Executor
+from access_key_provider.drift import findings
 from access_key_provider.errors import (
     ConflictError,
     KeyLimitReachedError,
@@ -18,7 +19,7 @@ from access_key_provider.model import SETTLING_TIME, SecretState
 from access_key_provider.observe import observe
 from access_key_provider.ownership import owned_keys
 from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
-from access_key_provider.precedence import is_superseded, marks_of, tombstone
+from access_key_provider.precedence import is_superseded, marks_in_the_way, marks_of, tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,12 +39,13 @@ _LOOKS = 8
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The key that is current now, and whether it was made or found."""
+    """The key that is current now, whether it was made or found, and what was not as it had been left."""
 
     access_key_id: str
     version_id: str
     status: str
     created: bool
+    found: tuple[str, ...] = ()
 
 
 def make_present(ports: Ports, desired: Desired, *, new_place: bool) -> Outcome:
@@ -71,7 +73,11 @@ def make_absent(ports: Ports, place: Place, request: Mark, *, dated: bool) -> tu
         return None
     # A creation for a secret that can't be written to has failed or will.
     if secret.state is SecretState.WRITABLE:
-        ports.secret.tag(place.tombstone_tag, str(request))
+        in_the_way = marks_in_the_way(secret.tags, place)
+        if in_the_way:
+            ports.secret.untag(in_the_way)
+        if in_the_way is not None:
+            ports.secret.tag(place.tombstone_tag, str(request))
     removed: list[str] = []
 
     def plan(observed: Observed) -> list[Action]:
@@ -104,7 +110,13 @@ class _Creation:
             raise self._undone(_explained(self._ports, error)) from error
         found = matching_key(observed, self._desired)
         key_id = self._made if self._made and self._published else found.id if found else ""
-        return Outcome(key_id, self._place.version_id(key_id), self._desired.status, created=key_id == self._made)
+        return Outcome(
+            key_id,
+            self._place.version_id(key_id),
+            self._desired.status,
+            created=key_id == self._made,
+            found=findings(self._first or observed, self._desired, self._done),
+        )
 
     def _pass(self) -> tuple[Observed, float | None]:
         observed = observe(self._ports, self._place)

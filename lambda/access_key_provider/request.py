@@ -119,20 +119,22 @@ class Request:
 
     def desired(self, properties: Properties, received_at: datetime) -> Desired:
         """Say what properties of this resource ask for."""
+        deployed = self._deployed
         return Desired(
             place=self.place(properties),
             serial=properties.serial,
             status=properties.status,
             description=properties.description or self._default_description,
-            deployed_serial=self._deployed_serial or properties.serial,
+            deployed_serial=deployed.serial if deployed else properties.serial,
+            deployed_status=deployed.status if deployed else None,
             request=self.mark(received_at),
             dated=self.requested_at is not None,
         )
 
     @property
-    def _deployed_serial(self) -> str | None:
+    def _deployed(self) -> Properties | None:
         try:
-            return Properties.parse(self.old_properties).serial
+            return Properties.parse(self.old_properties)
         except InvalidRequestError:
             return None
 

@@ -234,7 +234,8 @@ def untag_resource(state: State, parameters: Mapping[str, Any]) -> Answer:
 
 def set_tags(state: State, secret: Secret, tags: dict[str, str]) -> None:
     """Give a secret other tags. Raises ServiceError."""
-    if len(tags) > _TAGS_PER_SECRET:
+    # Those of AWS's own, which CloudFormation sets, do not count.
+    if sum(not key.startswith("aws:") for key in tags) > _TAGS_PER_SECRET:
         raise ServiceError("InvalidParameterException", f"You can't attach more than {_TAGS_PER_SECRET} tags.")
     if tags != secret.tags.value:
         secret.changed = state.clock.now()

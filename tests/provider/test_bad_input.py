@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
+import json
+import runpy
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -252,6 +255,77 @@ def test_code_that_can_not_be_imported_is_answered(world: World, monkeypatch: py
     answer = world.handle(world.event(kind, world.properties(), PhysicalResourceId="x"))
     assert (answer["Status"], answer["PhysicalResourceId"]) == ("FAILED", "x")
     assert "ModuleNotFoundError" in answer["Reason"]
+
+
+def test_memory_that_is_short_while_importing_is_answered(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The heavy modules do not load: the entry point alone answers, and the same event succeeds once they do."""
+    event = world.event("Create", world.properties())
+
+    def no_memory(_name: str) -> None:
+        raise MemoryError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(importlib, "import_module", no_memory)
+        starved = runpy.run_path(str(main.__file__))
+    starved["handler"](event, Context(world.clock))
+    (given,) = world.answers
+    assert (given["Status"], given["PhysicalResourceId"]) == ("FAILED", "Key961D73C5")
+    assert "MemoryError while importing" in given["Reason"]
+    assert world.handle(event)["Status"] == "SUCCESS"
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
+@pytest.mark.parametrize("times", [1, 9])
+@pytest.mark.parametrize(
+    "where",
+    [
+        (cloudformation, "AccessKeyResource"),
+        (cloudformation, "_ports"),
+        (cloudformation, "record"),
+        (cloudformation.AccessKeyResource, "_log_setup"),
+        (cloudformation.AccessKeyResource, "_cfn_response"),
+        (cloudformation.AccessKeyResource, "generate_physical_id"),
+        (aws, "IamUserKeys"),
+        (aws.SecretsManagerVersions, "describe"),
+        (aws.SecretsManagerVersions, "put"),
+        (cloudformation.answer, "body"),
+    ],
+)
+def test_memory_that_is_short_while_handling_is_answered(
+    world: World, monkeypatch: pytest.MonkeyPatch, where: tuple[Any, str], times: int, kind: str
+) -> None:
+    """Wherever it ends: one answer, small and valid, and the same event succeeds once there is memory again."""
+    left = times
+    whole = getattr(*where)
+
+    def short(*arguments: Any, **named: Any) -> Any:
+        nonlocal left
+        if left:
+            left -= 1
+            raise MemoryError("x" * 9000)
+        return whole(*arguments, **named)
+
+    known = f"deploy@{world.secret_arn}" if kind != "Create" else None
+    if known:
+        world.create()
+    new = world.properties("2" if kind == "Update" else "1")
+    event = world.event(
+        kind, new, PhysicalResourceId=known, OldResourceProperties=world.properties() if known else None
+    )
+    before = len(world.answers)
+    with monkeypatch.context() as patch:
+        patch.setattr(*where, short)
+        try:
+            main.handler(event, Context(world.clock))
+        except MemoryError:
+            # Lambda delivers the event again.
+            assert where == (cloudformation.answer, "body")
+            assert len(world.answers) == before
+        else:
+            assert len(world.answers) == before + 1
+            assert len(json.dumps(world.answers[-1])) < 1500
+    assert world.handle(event)["Status"] == "SUCCESS"
+    world.expect(status=None if kind == "Delete" else "Active")
 
 
 def test_the_answer_of_the_timer_has_the_right_id_and_is_the_only_one(
