@@ -26,6 +26,8 @@ TESTS = (
     "tests/faults/test_consistency.py",
     "tests/faults/test_crash_matrix.py",
     "tests/faults/test_races.py",
+    "tests/faults/test_two_stacks.py",
+    "tests/faults/test_throttling.py",
 )
 
 

@@ -132,6 +132,7 @@ STEPS = st.builds(
     late=seldom(st.integers(0, 7)),
     lags=st.lists(LAGS, max_size=1).map(tuple),
     rejections=st.sampled_from((0, 0, 1, 4)),
+    trouble_later=seldom(TROUBLES),
 )
 
 
