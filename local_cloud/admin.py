@@ -13,7 +13,7 @@ from typing import Any
 from ministack import app as ministack_app
 
 from local_cloud import call_log, gaps
-from local_cloud.gaps import custom_resource_answers, new_keys
+from local_cloud.gaps import custom_resource_answers, last_use, new_keys, rotation
 
 _ADMIN = "/_local_cloud/"
 
@@ -43,14 +43,23 @@ async def _administer(method: str, path: str, receive: Any) -> tuple[int, Any]:
         case "DELETE", "calls":
             call_log.clear()
         case "PUT", "settings":
-            new_keys.set_rejections(int(json.loads(body)["new_key_rejections"]))
+            _configure(json.loads(body))
+        case "PUT", "rotation":
+            rotation.make_due(json.loads(body)["secret_id"])
         case "POST", "reset":
             await ministack_app._handle_admin_reset("/_ministack/reset", "POST", {})
-            new_keys.set_rejections(0)
+            _configure({"new_key_rejections": 0, "last_use_lag": 0})
             call_log.clear()
         case _:
             return 404, {}
     return 200, {}
+
+
+def _configure(settings: dict[str, Any]) -> None:
+    if "new_key_rejections" in settings:
+        new_keys.set_rejections(int(settings["new_key_rejections"]))
+    if "last_use_lag" in settings:
+        last_use.set_lag(float(settings["last_use_lag"]))
 
 
 async def _take_answer(scope: Any, path: str, receive: Any) -> int:

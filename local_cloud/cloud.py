@@ -37,6 +37,7 @@ class LocalCloud:
         port: Where to listen, 0 for any free port.
         account: The account's number.
         new_key_rejections: How many calls with a new access key answer `InvalidClientTokenId` before it works.
+        last_use_lag: How many seconds after a key was used `GetAccessKeyLastUsed` tells it.
         outlives_parent: Whether it keeps running after this Python process, until `attach(...).stop()`.
     """
 
@@ -49,13 +50,14 @@ class LocalCloud:
         port: int = 0,
         account: str = "111122223333",
         new_key_rejections: int = 0,
+        last_use_lag: float = 0.0,
         outlives_parent: bool = False,
     ) -> None:
         self.account = account
         self._directory = directory
         self._temporary = directory is None
         self._port = port
-        self._new_key_rejections = new_key_rejections
+        self._settings = {"new_key_rejections": new_key_rejections, "last_use_lag": last_use_lag}
         self._outlives_parent = outlives_parent
         self._announcement: process.Announcement | None = None
         self._process: subprocess.Popen[bytes] | None = None
@@ -104,7 +106,7 @@ class LocalCloud:
         self._process = process.spawn(directory, variables, port=self._port, watched=not self._outlives_parent)
         try:
             self._announcement = process.await_announcement(self._process, directory)
-            self.configure(new_key_rejections=self._new_key_rejections)
+            self._admin("PUT", "settings", self._settings)
         except BaseException:
             self.stop()
             raise
@@ -189,9 +191,19 @@ class LocalCloud:
             )
         return self._clients[identity]
 
-    def configure(self, *, new_key_rejections: int) -> None:
-        """Set how many calls with a new access key, made from now on, are rejected before it works."""
-        self._admin("PUT", "settings", {"new_key_rejections": new_key_rejections})
+    def configure(self, *, new_key_rejections: int | None = None, last_use_lag: float | None = None) -> None:
+        """Set what is given, as the arguments of the same names do; the rest stays.
+
+        Args:
+            new_key_rejections: Counts for keys made from now on.
+            last_use_lag: Every use so far is forgotten.
+        """
+        settings = {"new_key_rejections": new_key_rejections, "last_use_lag": last_use_lag}
+        self._admin("PUT", "settings", {name: value for name, value in settings.items() if value is not None})
+
+    def rotate_by_schedule(self, secret_id: str) -> None:
+        """Let the next scheduled rotation of a secret come now; nothing happens if it has no schedule."""
+        self._admin("PUT", "rotation", {"secret_id": secret_id})
 
     def calls(self) -> list[ApiCall]:
         """Give the API calls since the start, the last `reset()` or the last `clear_calls()`, as they ended."""
@@ -204,7 +216,7 @@ class LocalCloud:
     def reset(self) -> None:
         """Empty the account: resources, calls, and what `configure()` set since the start."""
         self._admin("POST", "reset")
-        self.configure(new_key_rejections=self._new_key_rejections)
+        self._admin("PUT", "settings", self._settings)
 
     @property
     def _running(self) -> process.Announcement:

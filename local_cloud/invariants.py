@@ -8,15 +8,30 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Collection, Iterator, Mapping
 
 _KEY_LABEL = re.compile(r"^AKIA[A-Z0-9]{12,}$")
 _SERIAL_LABEL = re.compile(r"^serial-[0-9a-f]{16}-[0-9]+$")
 _INTENT_TAG = "cdk-iam-access-key:intent:"
+_RETIREMENT_TAG = "cdk-iam-access-key:retire:"
 _KEYS_PER_USER = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Timetable:
+    """What keys that were replaced are checked against, where they are kept for a while.
+
+    Attributes:
+        now: the time.
+        schedules: the names of the schedules that have not fired.
+    """
+
+    now: datetime
+    schedules: Collection[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +43,14 @@ class Expected:
         secret_arn: the ARN of the secret; None where it is deleted.
         status: the declared status of the current key, or None if no key is declared.
         foreign: the status of each key of the user that is not ours, by its id.
+        timetable: where replaced keys may stay Active for a while; None where they are Inactive at once.
     """
 
     user_name: str
     secret_arn: str | None
     status: str | None = "Active"
     foreign: Mapping[str, str] = field(default_factory=dict)
+    timetable: Timetable | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,12 +59,20 @@ class _Seen:
     tags: dict[str, str]
     versions: dict[str, list[str]]
     value: str | None
+    secret_tags: dict[str, str]
 
     @property
     def labels(self) -> dict[str, str]:
         """Version ids by the access key id that labels them."""
         return {
             label: version for version, labels in self.versions.items() for label in labels if _KEY_LABEL.match(label)
+        }
+
+    @property
+    def retirements(self) -> dict[str, str]:
+        """What the secret's tags tell of each key that was replaced, by its id."""
+        return {
+            tag.rsplit(":", 1)[-1]: value for tag, value in self.secret_tags.items() if tag.startswith(_RETIREMENT_TAG)
         }
 
     @property
@@ -64,7 +89,7 @@ def violations(iam: Any, secrets: Any, expected: Expected) -> list[str]:
         expected: what was declared.
     """
     seen = _look(iam, secrets, expected)
-    return [*_of_keys(seen, expected), *_of_tags(seen, expected), *_of_current(seen, expected)]
+    return [*_of_keys(seen, expected), *_of_tags(seen, expected), *_of_records(seen), *_of_current(seen, expected)]
 
 
 def _look(iam: Any, secrets: Any, expected: Expected) -> _Seen:
@@ -89,6 +114,7 @@ def _look(iam: Any, secrets: Any, expected: Expected) -> _Seen:
         tags={tag["Key"]: tag["Value"] for tag in tags},
         versions=described.get("VersionIdsToStages", {}),
         value=value,
+        secret_tags={tag["Key"]: tag["Value"] for tag in described.get("Tags", [])},
     )
 
 
@@ -126,9 +152,39 @@ def _of_current(seen: _Seen, expected: Expected) -> Iterator[str]:
     current = named[0]
     if seen.keys.get(current) != expected.status:
         yield f"current key {current} should be {expected.status}, is {seen.keys.get(current, 'deleted')}"
-    for key in seen.labels.keys() - {current}:
-        if seen.keys.get(key) == "Active":
-            yield f"key {key} is ours, not current, and Active"
+    if expected.timetable:
+        yield from _of_replaced(seen, expected.timetable, current)
+    for key in seen.labels.keys() - {current} if expected.timetable is None else ():
+        if seen.keys.get(key) == "Active" and "due=" not in seen.retirements.get(key, ""):
+            yield f"key {key} is ours, not current, Active, and nothing is scheduled for it"
     document = json.loads(seen.value) if seen.value else {}
     if document.keys() != {"accessKeyId", "secretAccessKey"} or document["accessKeyId"] != current:
         yield f"the secret's value is not the current key {current}"
+
+
+def _of_records(seen: _Seen) -> Iterator[str]:
+    for key in seen.retirements:
+        if key not in seen.keys:
+            yield f"a record tells of the retirement of {key}, which is gone"
+        elif seen.labels.get(key) == seen.current:
+            yield f"a record tells of the retirement of {key}, which is current"
+
+
+def _of_replaced(seen: _Seen, timetable: Timetable, current: str) -> Iterator[str]:
+    """Check that each replaced key has the status that its record tells, and that somebody will look at it."""
+    records = {
+        key: dict(word.split("=", 1) for word in value.split() if "=" in word)
+        for key, value in seen.retirements.items()
+    }
+    for key, version in seen.labels.items():
+        if key == current or "AWSPENDING" in seen.versions[version]:
+            continue
+        record = records.get(key)
+        if record is None:
+            yield f"replaced key {key} has no record"
+            continue
+        if seen.keys.get(key) != ("Inactive" if "inactive" in record else "Active"):
+            yield f"replaced key {key} is {seen.keys.get(key)}, and its record tells {sorted(record)}"
+        due = datetime.strptime(record.get("due", "00010101T000000Z"), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+        if due > timetable.now and record.get("schedule") not in timetable.schedules:
+            yield f"replaced key {key} is due at {due}, and nothing will look at it"

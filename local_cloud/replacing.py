@@ -40,6 +40,18 @@ def replace_item(table: MutableMapping[str, Any], key: str, parameters: str, rep
     table[key] = functools.update_wrapper(replacement(original), original)
 
 
+def replace_number(module: ModuleType, name: str, value: float) -> None:
+    """Replace a number that a module goes by.
+
+    Raises:
+        GapError: There is no such number.
+    """
+    found = getattr(module, name, None)
+    if not isinstance(found, int | float):
+        raise GapError(f"ministack has no number {module.__name__}.{name} any more")
+    setattr(module, name, value)
+
+
 def _checked(original: Any, name: str, parameters: str) -> Function:
     if not callable(original):
         raise GapError(f"ministack has no function {name} any more")

@@ -5,10 +5,20 @@ They reach into ministack's insides. `replacing` makes an upgrade that moved the
 
 from local_cloud.gaps import (
     access_keys,
+    alarm_events,
     custom_resource_answers,
+    event_conditions,
+    event_targets,
     failed_creates,
     iam_resources,
+    last_use,
     new_keys,
+    resource_tags,
+    rotation,
+    rotation_resources,
+    schedule_resources,
+    schedules,
+    secret_encryption,
     secret_resources,
     secret_versions,
 )
@@ -18,8 +28,18 @@ def close_all() -> None:
     """Close every gap in the ministack of this process."""
     access_keys.close()
     new_keys.close()
+    last_use.close()
     iam_resources.close()
     secret_versions.close()
     secret_resources.close()
     custom_resource_answers.close()
     failed_creates.close()
+    event_targets.close()
+    schedules.close()
+    schedule_resources.close()
+    rotation.close()
+    rotation_resources.close()
+    alarm_events.close()
+    event_conditions.close()
+    resource_tags.close()
+    secret_encryption.close()

@@ -9,12 +9,15 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_UpdateSecretV
 
 from __future__ import annotations
 
+import json
 import time
 from typing import Any
 
+from ministack.core import iam_evaluator
 from ministack.core.responses import error_response_json, json_response, new_uuid
 from ministack.services import secretsmanager
 
+from local_cloud.gaps import rotation_steps
 from local_cloud.replacing import Function, replace_function
 
 _CURRENT = "AWSCURRENT"
@@ -30,13 +33,18 @@ def close() -> None:
     replace_function(secretsmanager, "_put_secret_value", "data", _put_secret_value)
     replace_function(secretsmanager, "_update_secret_version_stage", "data", _update_secret_version_stage)
     replace_function(secretsmanager, "_create_secret", "data", _create_secret)
+    replace_function(secretsmanager, "_get_secret_value", "data", _get_secret_value)
 
 
 def drop_empty_versions(secret: Secret) -> None:
-    """Forget the versions of a secret that have no value."""
+    """Forget the versions of a secret that have no value, except the one that a rotation will give a value."""
     for version_id, version in list(secret["Versions"].items()):
-        if not version["SecretString"] and not version["SecretBinary"]:
+        if not _has_value(version) and rotation_steps.PENDING not in version["Stages"]:
             del secret["Versions"][version_id]
+
+
+def _has_value(version: dict[str, Any]) -> bool:
+    return bool(version["SecretString"] or version["SecretBinary"])
 
 
 def _create_secret(original: Function) -> Function:
@@ -52,6 +60,18 @@ def _create_secret(original: Function) -> Function:
     return create_secret
 
 
+def _get_secret_value(original: Function) -> Function:
+    def get_secret_value(data: Request) -> Answer:
+        answer: Answer = original(data)
+        content = json.loads(answer[2])
+        if answer[0] == 200 and "SecretString" not in content and "SecretBinary" not in content:  # noqa: PLR2004
+            message = f"Secrets Manager can't find the specified secret value for VersionId: {content['VersionId']}"
+            return _error("ResourceNotFoundException", message)
+        return answer
+
+    return get_secret_value
+
+
 def _put_secret_value(original: Function) -> Function:
     def put_secret_value(data: Request) -> Answer:
         _, secret = secretsmanager._resolve(data.get("SecretId"))
@@ -60,7 +80,11 @@ def _put_secret_value(original: Function) -> Function:
             return refusal
         version_id = data.get("ClientRequestToken") or new_uuid()
         version = secret["Versions"].get(version_id)
-        if version:
+        caller = iam_evaluator.caller_arn()
+        message = rotation_steps.token_refusal(secret, version_id, data.get("RotationToken"), caller)
+        if message:
+            return _error("AccessDeniedException", message)
+        if version and _has_value(version):
             return _repeated(secret, version_id, version, data)
         labels = list(dict.fromkeys(data.get("VersionStages") or [_CURRENT]))
         if not secret["Versions"] and _CURRENT not in labels:
@@ -84,7 +108,9 @@ def _repeated(secret: Secret, version_id: str, version: dict[str, Any], data: Re
 
 
 def _add_version(secret: Secret, version_id: str, labels: list[str], data: Request) -> None:
-    own_labels = [label for label in labels if label != _CURRENT]
+    # The version of a rotation is there before its value, and keeps its label.
+    before = secret["Versions"].get(version_id, {"Stages": []})["Stages"]
+    own_labels = list(dict.fromkeys([*before, *(label for label in labels if label != _CURRENT)]))
     for label in own_labels:
         secretsmanager._remove_stage_everywhere(secret, label)
     secret["Versions"][version_id] = {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud.account import refused
+from cloud.account import new_key, policy, refused
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,6 +126,90 @@ class TestSecretVersions:
 def version(number: int) -> str:
     """Name a version the way AWS wants: 32 characters or more."""
     return f"version-{number:032}"
+
+
+@pytest.mark.parametrize("key", ["aws:ResourceTag/owner", "secretsmanager:ResourceTag/owner"])
+def test_a_condition_on_the_tags_of_a_secret_is_evaluated(empty_cloud: LocalCloud, key: str) -> None:
+    """The secret with the tag may be described, by its name and its ARN; another, and one without, may not."""
+    iam, secrets_manager = empty_cloud.client("iam"), empty_cloud.client("secretsmanager")
+    ours = secrets_manager.create_secret(Name="ours", Tags=[{"Key": "owner", "Value": "us"}])["ARN"]
+    secrets_manager.create_secret(
+        Name="theirs", Tags=[{"Key": "team", "Value": "us"}, {"Key": "owner", "Value": "them"}]
+    )
+    secrets_manager.create_secret(Name="untagged")
+    document = json.loads(policy("secretsmanager:DescribeSecret", "*"))
+    document["Statement"][0]["Condition"] = {"StringEquals": {key: "us"}}
+    iam.create_user(UserName="someone")
+    iam.put_user_policy(UserName="someone", PolicyName="p", PolicyDocument=json.dumps(document))
+    reader = empty_cloud.client("secretsmanager", **new_key(empty_cloud, "someone"))
+    assert reader.describe_secret(SecretId="ours")["ARN"] == reader.describe_secret(SecretId=ours)["ARN"] == ours
+    for other in ("theirs", "untagged"):
+        with refused("AccessDeniedException"):
+            reader.describe_secret(SecretId=other)
+    secrets_manager.untag_resource(SecretId=ours, TagKeys=["owner"])
+    with refused("AccessDeniedException"):
+        reader.describe_secret(SecretId=ours)
+
+
+class TestEncryption:
+    """A secret with a KMS key of the customer's needs the caller's rights on that key."""
+
+    @pytest.fixture
+    def key_arn(self, empty_cloud: LocalCloud) -> str:
+        """Make a KMS key, and a secret that is encrypted with it."""
+        arn = str(empty_cloud.client("kms").create_key()["KeyMetadata"]["Arn"])
+        empty_cloud.client("secretsmanager").create_secret(Name="s", KmsKeyId=arn, SecretString="first")
+        return arn
+
+    def caller(self, cloud: LocalCloud, actions: list[str], key_arn: str, **condition: str) -> Any:
+        """Give a client that may do all with secrets, and with the key what is said."""
+        statements = [
+            {"Effect": "Allow", "Action": "secretsmanager:*", "Resource": "*"},
+            {
+                "Effect": "Allow",
+                "Action": actions,
+                "Resource": key_arn,
+                "Condition": {
+                    "StringEquals": {f"kms:{name.replace('_', ':')}": is_ for name, is_ in condition.items()}
+                },
+            },
+        ]
+        iam = cloud.client("iam")
+        iam.create_user(UserName="someone")
+        document = json.dumps({"Version": "2012-10-17", "Statement": statements})
+        iam.put_user_policy(UserName="someone", PolicyName="p", PolicyDocument=document)
+        return cloud.client("secretsmanager", **new_key(cloud, "someone"))
+
+    def test_both_actions_under_their_conditions_are_enough(self, cloud: LocalCloud, key_arn: str) -> None:
+        """The key is used through Secrets Manager, and for that secret."""
+        arn = cloud.client("secretsmanager").describe_secret(SecretId="s")["ARN"]
+        condition = {"ViaService": f"secretsmanager.{cloud.region}.amazonaws.com", "EncryptionContext_SecretARN": arn}
+        caller = self.caller(cloud, ["kms:GenerateDataKey", "kms:Decrypt"], key_arn, **condition)
+        caller.put_secret_value(SecretId="s", SecretString="second")
+        assert caller.get_secret_value(SecretId="s")["SecretString"] == "second"
+
+    @pytest.mark.parametrize("action", ["kms:GenerateDataKey", "kms:Decrypt"])
+    def test_one_action_is_not_enough_to_put(self, cloud: LocalCloud, key_arn: str, action: str) -> None:
+        """Nothing is put; Decrypt alone reads."""
+        caller = self.caller(cloud, [action], key_arn)
+        with refused("AccessDeniedException", "Access to KMS is not allowed"):
+            caller.put_secret_value(SecretId="s", SecretString="second")
+        if action == "kms:Decrypt":
+            assert caller.get_secret_value(SecretId="s")["SecretString"] == "first"
+        else:
+            with refused("AccessDeniedException", "Access to KMS is not allowed"):
+                caller.get_secret_value(SecretId="s")
+
+    @pytest.mark.parametrize(
+        "condition", [{"ViaService": "s3.us-east-1.amazonaws.com"}, {"EncryptionContext_SecretARN": "other"}]
+    )
+    def test_a_condition_that_does_not_hold_allows_nothing(
+        self, cloud: LocalCloud, key_arn: str, condition: dict[str, str]
+    ) -> None:
+        """Another service, or another secret."""
+        caller = self.caller(cloud, ["kms:*"], key_arn, **condition)
+        with refused("AccessDeniedException", "Access to KMS is not allowed"):
+            caller.put_secret_value(SecretId="s", SecretString="second")
 
 
 class TestSecretResource:

@@ -63,10 +63,7 @@ _EMBEDDED: Final = {
     "test_a_listing_comes_in_pages": "ListAccessKeys knows no pages",
     "test_a_renamed_user_keeps_its_keys_and_tags": "has no UpdateUser",
     "test_a_renamed_users_key_has_the_new_name": "has no UpdateUser",
-    "test_a_used_key_has_a_date_and_a_service": "tracks no use",
     "test_a_user_name_has_its_characters_and_length": "checks no names: looks for the user, finds none",
-    "test_the_last_use_of_a_deleted_key_is_denied": "says NoSuchEntity",
-    "test_the_last_use_of_an_unknown_key_is_denied": "says NoSuchEntity",
     # tags of a user
     "test_a_call_names_at_most_fifty_tags": "sets any number of tags",
     "test_a_tag_has_its_characters": "takes any character",

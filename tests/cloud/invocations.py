@@ -1,0 +1,71 @@
+"""Functions of tests that tell in their log what they were invoked with."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+if TYPE_CHECKING:
+    from cloud.cloudformation_stack import Stack, Template
+
+    from local_cloud import LocalCloud
+
+LISTENER = 'import json\ndef handler(event, context):\n    print("EVENT " + json.dumps(event))\n'
+
+
+def attribute(resource: str, name: str = "Arn") -> Template:
+    """Refer to an attribute of a resource."""
+    return {"Fn::GetAtt": [resource, name]}
+
+
+def allow(action: str | list[str], resource: Any, **condition: Any) -> Template:
+    """Write a statement of a policy."""
+    statement = {"Effect": "Allow", "Action": action, "Resource": resource}
+    return statement | ({"Condition": condition} if condition else {})
+
+
+def permission(function: str, service: str, **properties: Any) -> Template:
+    """Let a service invoke a function."""
+    given = {"FunctionName": attribute(function), "Action": "lambda:InvokeFunction", "Principal": service}
+    return {"Type": "AWS::Lambda::Permission", "Properties": given | properties}
+
+
+def function_arn(cloud: LocalCloud, stack: Stack, logical_id: str) -> str:
+    """Give the ARN of a function of a stack."""
+    return f"arn:aws:lambda:{cloud.region}:{cloud.account}:function:{stack.physical_id(logical_id)}"
+
+
+def role_arn(cloud: LocalCloud, stack: Stack, logical_id: str) -> str:
+    """Give the ARN of a role of a stack."""
+    return f"arn:aws:iam::{cloud.account}:role/{stack.physical_id(logical_id)}"
+
+
+def assumed(cloud: LocalCloud, role: str) -> dict[str, str]:
+    """Assume a role, and give the arguments of `LocalCloud.client`."""
+    credentials = cloud.client("sts").assume_role(RoleArn=role, RoleSessionName="session")["Credentials"]
+    return {
+        "access_key_id": credentials["AccessKeyId"],
+        "secret_access_key": credentials["SecretAccessKey"],
+        "session_token": credentials["SessionToken"],
+    }
+
+
+def events(cloud: LocalCloud, function: str, times: int = 0, **having: Any) -> list[dict[str, Any]]:
+    """Give the events with these fields that a function got, waiting until there are so many."""
+    deadline = time.monotonic() + 10
+    while len(found := _logged(cloud, function, having)) < times and time.monotonic() < deadline:
+        time.sleep(0.05)
+    return found
+
+
+def _logged(cloud: LocalCloud, function: str, having: dict[str, Any]) -> list[dict[str, Any]]:
+    try:
+        lines = cloud.client("logs").filter_log_events(logGroupName=f"/aws/lambda/{function}")["events"]
+    except ClientError:
+        return []
+    messages = [line["message"].strip() for line in lines]
+    got = [json.loads(line.removeprefix("EVENT ")) for line in messages if line.startswith("EVENT ")]
+    return [event for event in got if having.items() <= event.items()]
