@@ -28,6 +28,8 @@ TESTS = (
     "tests/faults/test_races.py",
     "tests/faults/test_two_stacks.py",
     "tests/faults/test_throttling.py",
+    "tests/faults/test_retirement.py",
+    "tests/faults/test_retirement_matrix.py",
 )
 
 
@@ -65,29 +67,29 @@ MUTANTS = (
     ),
     Mutant(
         "delete the foreign key for room",
-        "plan.py",
-        "for key in owned_keys(observed, place) if key.proven and not key.active and not key.current]",
-        "for key in owned_keys(observed, place) if key.proven]",
+        "key_limit.py",
+        "        and key.status == INACTIVE\n",
+        "",
     ),
-    Mutant("ignore the limit", "plan.py", "if needed > len(retired):", "if False:"),
-    Mutant("skip the intent", "plan.py", "[TagUser(place.intent_tag, str(_announce(observed, place)))]", "[]"),
+    Mutant("ignore the limit", "key_limit.py", "if needed > len(removable):", "if False:"),
+    Mutant("skip the intent", "plan.py", "        TagUser(place.intent_tag, str(announce(observed, place))),\n", ""),
     Mutant(
         "leave the intent open", "removal.py", "if place.intent_tag in observed.user_tags else []", "if False else []"
     ),
     Mutant(
         "promote before proof",
         "plan.py",
-        "        ProveKey(),\n        AddLabel(NEW, str(label)),\n",
-        "        AddLabel(NEW, str(label)),\n        _make_current(observed, NEW),\n        ProveKey(),\n",
+        "        ProveKey(),\n        AddLabel(NEW,",
+        "        *make_current(observed, NEW),\n        ProveKey(),\n        AddLabel(NEW,",
     ),
     Mutant(
         "take an unproven key for proven",
         "ownership.py",
-        "return self.key is not None and self.serial is not None",
+        "return self.key is not None and bool(self.serials)",
         "return self.key is not None and self.version is not None",
     ),
     Mutant("one success is proof", "proof.py", "_SUCCESSES = 3", "_SUCCESSES = 1"),
-    Mutant("forget the tombstone", "reconcile.py", "ports.secret.tag(place.tombstone_tag, str(request))", "pass"),
+    Mutant("forget the tombstone", "reconcile.py", "ports.secret.tag({place.tombstone_tag: str(request)})", "pass"),
     Mutant("never look for the tombstone", "apply.py", "if not is_still_wanted(", "if False and not is_still_wanted("),
     Mutant(
         "stop for an earlier request's mark",
@@ -123,14 +125,14 @@ MUTANTS = (
     Mutant(
         "believe the status that is seen",
         "plan.py",
-        "    if desired.status == ACTIVE:\n",
+        "    if desired.status == ACTIVE and target.id != made:\n",
         "    if desired.status == ACTIVE and not target.active:\n",
     ),
     Mutant(
         "believe that the previous key is Inactive",
-        "plan.py",
-        "for key in others if key.generation <= target.generation]",
-        "for key in others if key.active and key.generation <= target.generation]",
+        "retirement.py",
+        "    return [SetStatus(key.id, INACTIVE), *retained, *told]\n",
+        "    return [*([SetStatus(key.id, INACTIVE)] if key.active else []), *retained, *told]\n",
     ),
     Mutant(
         "go back without waiting",
@@ -146,21 +148,20 @@ MUTANTS = (
     ),
     Mutant(
         "leave the previous key Active",
-        "plan.py",
-        "        *(SetStatus(key.id, INACTIVE) for key in staying),\n",
-        "",
+        "retirement.py",
+        "    return [SetStatus(key.id, INACTIVE), *retained, *told]\n",
+        "    return [*retained, *told]\n",
     ),
     Mutant(
-        "keep the newer key on a rollback",
+        "make a new key on a rollback",
         "plan.py",
-        "        if key.generation > target.generation:\n            actions += remove(observed, key)\n",
-        "        if False:\n            actions += remove(observed, key)\n",
+        "return max(matching, key=lambda key: key.generation_of(digest), default=None)",
+        "return next((key for key in matching if key.current), None)",
     ),
-    Mutant("make a new key on a rollback", "plan.py", "return matching[-1] if matching else None", "return None"),
     Mutant(
         "keep the value of an existing secret replaced",
         "plan.py",
-        "    return [MoveCurrent(previous.id, current.id)]\n",
+        "    return make_current(observed, previous.id)\n",
         "    return []\n",
     ),
     Mutant(
@@ -189,8 +190,8 @@ MUTANTS = (
     Mutant(
         "close the intent before the last look",
         "plan.py",
-        "LookAgain(SETTLING_TIME) if open_intent(observed, place) else UntagUser",
-        "UntagUser(place.intent_tag) if True else UntagUser",
+        "    return [*actions, LookAgain(SETTLING_TIME if open_intent(observed, place) else 0.0)]\n",
+        "    return [*actions, *close_intent(observed, place), LookAgain(0.0)]\n",
     ),
     Mutant("rotate when a label was removed by hand", "plan.py", "    if repairs:\n", "    if False:\n"),
     Mutant("wipe an old place", "reconcile.py", "if self._new_place and not established:", "if True:"),
@@ -225,7 +226,12 @@ MUTANTS = (
     ),
     Mutant("take a refusal for success", "answer.py", "if status == 200:", "if status in (200, 403):"),
     Mutant("answer at any length", "answer.py", 'while len(encoded) > MAX_BODY and answer["Reason"]:', "while False:"),
-    Mutant("answer an event that is no request", "main.py", "if not _is_request(event):", "if False:"),
+    Mutant(
+        "answer an event that is no request",
+        "main.py",
+        "    if _is_request(event):\n",
+        "    if isinstance(event, dict):\n",
+    ),
     Mutant("accept the root user", "request.py", 'if user_name == "root":', "if False:"),
     Mutant(
         "accept any user name",
@@ -255,6 +261,81 @@ MUTANTS = (
         "reconcile.py",
         "        if in_the_way:\n            ports.secret.untag(in_the_way)\n        if in_the_way is not None:\n",
         "        if True:\n",
+    ),
+    Mutant(
+        "deactivate though used",
+        "retirement.py",
+        "elif key.active and may_be_in_use(observed, key.id, record, policy):",
+        "elif False:",
+    ),
+    Mutant(
+        "a last use that is not read is none",
+        "retirement.py",
+        "    if use is None:\n        return True\n",
+        "    if use is None:\n        return False\n",
+    ),
+    Mutant(
+        "count the grace period from a switch before",
+        "retirement.py",
+        "    record = Retirement(observed.time, by)\n",
+        "    record = retirement_of(observed, place, current.id) or Retirement(observed.time, by)\n",
+    ),
+    Mutant(
+        "switch before the record",
+        "rotation.py",
+        "        *supersede(observed, place, managed.policy, BY_ROTATION),\n",
+        "",
+    ),
+    Mutant(
+        "delete the bad key in an undo",
+        "undo.py",
+        "        LookAgain(),\n    ]\n",
+        "        SetStatus(bad.id, 'Inactive'),\n        __import__('access_key_provider.actions', fromlist=['x']).DeleteKey(bad.id),\n"
+        "        LookAgain(),\n    ]\n",
+    ),
+    Mutant(
+        "toggle by a second undo",
+        "undo.py",
+        "    if undone(observed, managed.place, key):\n        return False\n",
+        "    return True\n",
+    ),
+    Mutant(
+        "move AWSCURRENT from wherever it is",
+        "aws.py",
+        'moved_from = {"RemoveFromVersionId": from_version} if from_version else {}',
+        "moved_from = {}",
+    ),
+    Mutant("make a second key under the same token", "rotation.py", "    if key and key.proven:\n", "    if False:\n"),
+    Mutant(
+        "rotate away the key that a rollback needs",
+        "key_limit.py",
+        " if not for_rotation or not _kept(observed, place, key)]",
+        "]",
+    ),
+    Mutant(
+        "retire while the current key is broken",
+        "looks.py",
+        "    if not current.active and not managed.inactive:\n        return []\n",
+        "",
+    ),
+    Mutant(
+        "leave AWSPENDING behind",
+        "plan.py",
+        "[RemoveLabel(current.id, PENDING)] if current and",
+        "[RemoveLabel(current.id, PENDING)] if False and current and",
+    ),
+    Mutant(
+        "store before the proof in a rotation",
+        "rotation.py",
+        "        ProveKey(),\n        StoreSecret(token, str(next_label(observed, place, managed.serial_digest))),\n",
+        "        StoreSecret(token, str(next_label(observed, place, managed.serial_digest))),\n        ProveKey(),\n",
+    ),
+    Mutant("leave a dead look's deletion", "looks.py", "        *_finish_deletions(observed, managed),\n", ""),
+    Mutant(
+        "take a person's key for one of an own creation",
+        "ownership.py",
+        "    if announced.since == announced.until:\n",
+        "    if False:\n",
     ),
 )
 

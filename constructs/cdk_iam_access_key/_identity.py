@@ -1,5 +1,6 @@
 """What tells one user or secret from another while its name or ARN may still be a token."""
 
+import hashlib
 import json
 from dataclasses import dataclass
 from typing import cast
@@ -7,7 +8,7 @@ from typing import cast
 from aws_cdk import Reference, Stack, Token, Tokenization
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
-from constructs import IConstruct
+from constructs import Construct, IConstruct
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,3 +62,13 @@ def _referenced(value: str) -> IConstruct | None:
     if token is None or not Reference.is_reference(token):
         return None
     return cast("Reference", token).target
+
+
+def schedule_name(key: Construct) -> str:
+    """Return what the names of a key's schedules begin with: unique in the region, the same at each synth."""
+    stack = Stack.of(key)
+    while stack.nested_stack_parent is not None:
+        stack = stack.nested_stack_parent
+    # Not the stack's id: a stack whose construct is renamed stays the same stack, with the same keys.
+    place = key.node.path.removeprefix(stack.node.path)
+    return hashlib.sha256(f"{stack.stack_name}\n{place}".encode()).hexdigest()[:16]

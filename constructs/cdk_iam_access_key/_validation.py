@@ -3,6 +3,7 @@
 import unicodedata
 
 from aws_cdk import Stack, Token, Tokenization
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -14,6 +15,7 @@ _SERIAL_CHARACTERS = 128
 # IAM allows 256 in a tag's value, of which the provider takes 23 to name the key's owner.
 _DESCRIPTION_CHARACTERS = 233
 _DESCRIPTION_SIGNS = "_.:/=+-@"
+_FIELDS = ("accessKeyId", "secretAccessKey")
 _STATUS = {iam.AccessKeyStatus.ACTIVE: "Active", iam.AccessKeyStatus.INACTIVE: "Inactive"}
 
 
@@ -152,6 +154,26 @@ def check_provider_place(stack: Stack, provider: Construct) -> None:
             f"provider must be in the stack's account and region, {stack.account} and {stack.region}, got "
             f"{home.account} and {home.region}; leave it out, and the stack gets its own"
         )
+
+
+def check_alarm_place(stack: Stack, alarm: cloudwatch.IAlarm) -> None:
+    """Refuse an alarm of another account or region, whose events don't reach the stack's event bus."""
+    account, region = alarm.env.account, alarm.env.region
+    # The CDK takes an imported alarm for one of the stack that imports it.
+    if not Token.is_unresolved(alarm.alarm_arn):
+        region, account = alarm.alarm_arn.split(":")[3:5]
+    if _differ(account, stack.account) or _differ(region, stack.region):
+        raise ValueError(
+            f"undo_on_alarm must name alarms of the stack's account and region, {stack.account} and {stack.region}, "
+            f"got one of {account} and {region}; define an alarm beside the key"
+        )
+
+
+def checked_field(field: str) -> str:
+    """Return a field of the secret."""
+    if field in _FIELDS:
+        return field
+    raise ValueError(f"field must be {' or '.join(_FIELDS)}, got {_shown(field)}; pass one of them")
 
 
 def _differ(one: str, other: str) -> bool:

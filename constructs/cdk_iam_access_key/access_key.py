@@ -1,58 +1,40 @@
 """An IAM access key whose secret goes straight into Secrets Manager."""
 
-import hashlib
+from collections.abc import Sequence
 from typing import cast
 
-from aws_cdk import CustomResource, Fn, RemovalPolicy, Stack
+from aws_cdk import CfnResource, CustomResource, Duration, RemovalPolicy, SecretValue, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
-from constructs import Construct
+from constructs import Construct, IDependable
 
 from cdk_iam_access_key import _validation as validation
+from cdk_iam_access_key._cut_over import check_dependents
 from cdk_iam_access_key._declared import DeclaredKeys
-from cdk_iam_access_key._identity import Identity, identify
+from cdk_iam_access_key._identity import identify, schedule_name
+from cdk_iam_access_key._retirement import Retirement
+from cdk_iam_access_key._role import define_role
+from cdk_iam_access_key._rotation import Rotation
+from cdk_iam_access_key._secret import given_or_defined
+from cdk_iam_access_key._undo import checked_alarms, define_undo
+from cdk_iam_access_key.on_key_limit import OnKeyLimit
 from cdk_iam_access_key.provider import AccessKeyProvider
-
-_USER_ACTIONS = [
-    "iam:CreateAccessKey",
-    "iam:DeleteAccessKey",
-    "iam:GetAccessKeyLastUsed",
-    "iam:ListAccessKeys",
-    "iam:ListUserTags",
-    "iam:UpdateAccessKey",
-]
-_USER_TAG_ACTIONS = ["iam:TagUser", "iam:UntagUser"]
-# The value of a secret is never read.
-_SECRET_ACTIONS = [
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:UpdateSecretVersionStage",
-]
-_SECRET_TAG_ACTIONS = ["secretsmanager:TagResource", "secretsmanager:UntagResource"]
-# The provider's own records. Other tags may decide what the user or the secret has access to.
-_RECORDS = ["cdk-iam-access-key:*"]
-_USER_RECORDS = ["AKIA*", *_RECORDS]
-# What Secrets Manager asks for to write a value: a data key, and to check it.
-_KEY_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
+from cdk_iam_access_key.rotation_schedule import RotationSchedule
 
 
 class AccessKey(Construct):
     """Define an access key of an IAM user, and the secret that holds it as `accessKeyId` and `secretAccessKey`.
 
-    A change of `serial` rotates: a new key is created, proven and published as the secret's current version, then
-    the previous one is deactivated. A change of `user` or `secret` is another key at another place. Removing the
-    construct deactivates and deletes the key.
+    A change of `serial` rotates: a new key is created, proven and published as the secret's current version. The
+    previous one stays Active for `grace_period` and until it is unused, then Inactive for `retention_period`, then it
+    is deleted. A change of `user` or `secret` is another key at another place. Removing the construct deactivates and
+    deletes the key.
 
-    A key adds three resources to the stack: the secret, a role for what concerns this user and this secret, and
-    `Custom::IAMAccessKey`. With a secret passed in it adds two.
-
-    A resource that can't read Secrets Manager itself gets the key as a dynamic reference. With the version in it,
-    the resource waits for the key and follows each rotation:
-
-        SecretValue.secrets_manager(
-            key.secret.secret_arn, json_field="secretAccessKey", version_id=key.secret_version_id
-        )
+    A key adds three resources to the stack: the secret (unless one is passed in), a role for what concerns this user
+    and this secret, and `Custom::IAMAccessKey`. A schedule, `maximum_age` and `cut_over_after` add one each,
+    `undo_on_alarm` two.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html
 
@@ -73,13 +55,26 @@ class AccessKey(Construct):
         removal_policy: What becomes of the secret that is defined when it leaves the stack. It is deleted if left
             out: the key dies with this construct, and a secret that holds a dead key helps nobody.
         description: Shown beside the key in the IAM console. At most 233 letters, digits, spaces and `_.:/=+-@`.
+        grace_period: How long the previous key stays Active after the new one is current: a minute to 90 days, or 0
+            to deactivate it in the same deployment. An hour if left out.
+        retention_period: How long it then stays Inactive before it is deleted: an hour to 365 days. A week if left out.
+        retire_when_unused_for: The previous key is not deactivated while it was used within this time, an hour or more,
+            because IAM's record of the last use lags. If left out: while it was used after the new one became current
+            and within the grace period's length, an hour at least.
+        retire_at_latest: From when on after the switch a previous key that is still used is told as overdue, longer
+            than the grace period. It is never deactivated by force.
+        on_key_limit: What a rotation may remove when the user has two keys already.
+        maximum_age: How old the key may become before an event and a metric tell so, daily. A day or more.
+        rotation_schedule: When Secrets Manager rotates the key by itself, beside changes of `serial`.
+        automatically_after: The same in days since the last rotation, 1 to 1000. Only one of the two.
+        undo_on_alarm: Alarms that make the previous key current again, if they go off within its grace period.
         provider: The function to use. The stack's own, shared by its keys, if left out.
 
     Attributes:
         user: The user that the key belongs to.
         secret: The secret that holds the key. It is empty until the provider has written a key to it.
-        access_key_id: The id of the current key, a token.
-        secret_version_id: The version of the secret that holds the current key, a token.
+        access_key_id: The id of the key as of the last deployment, a token.
+        secret_version_id: The version of the secret that holds that key, a token.
         status: `Active` or `Inactive`, a token: what the provider has set, so whoever reads it waits for that.
 
     Raises:
@@ -99,41 +94,91 @@ class AccessKey(Construct):
         encryption_key: kms.IKey | None = None,
         removal_policy: RemovalPolicy | None = None,
         description: str | None = None,
+        grace_period: Duration | None = None,
+        retention_period: Duration | None = None,
+        retire_when_unused_for: Duration | None = None,
+        retire_at_latest: Duration | None = None,
+        on_key_limit: OnKeyLimit = OnKeyLimit.FAIL,
+        maximum_age: Duration | None = None,
+        rotation_schedule: RotationSchedule | None = None,
+        automatically_after: Duration | None = None,
+        undo_on_alarm: Sequence[cloudwatch.IAlarm] | None = None,
         provider: AccessKeyProvider | None = None,
     ) -> None:
         super().__init__(scope, id)
         stack = Stack.of(self)
         validation.check_user(stack, user)
-        properties = {
-            "Serial": validation.checked_serial(serial),
-            "Status": validation.checked_status(status),
-        }
+        properties = {"Serial": validation.checked_serial(serial), "Status": validation.checked_status(status)}
         if description is not None:
             properties["Description"] = validation.checked_description(description)
+        retirement = Retirement.of(
+            grace_period=grace_period,
+            retention_period=retention_period,
+            retire_when_unused_for=retire_when_unused_for,
+            retire_at_latest=retire_at_latest,
+            on_key_limit=on_key_limit,
+        )
+        rotation = Rotation.of(
+            rotation_schedule=rotation_schedule,
+            automatically_after=automatically_after,
+            maximum_age=maximum_age,
+            status=status,
+            grace=retirement.grace,
+        )
+        alarms = checked_alarms(stack, undo_on_alarm, grace=retirement.grace)
         self.user = user
-        if secret is None:
-            self.secret: secretsmanager.ISecret = self._define_secret(secret_name, encryption_key, removal_policy)
-        else:
-            validation.check_no_properties_of_secret(
-                secret_name=secret_name, encryption_key=encryption_key, removal_policy=removal_policy
-            )
-            self.secret = secret
+        self._grace = retirement.grace
+        self._cut_over: CustomResource | None = None
+        self.secret = given_or_defined(
+            self, user, secret, name=secret_name, encryption_key=encryption_key, removal_policy=removal_policy
+        )
         self._secret_arn = validation.checked_secret_arn(stack, self.secret)
-        user_identity = identify(stack, user.user_name)
-        secret_identity = identify(stack, self._secret_arn)
+        user_identity, secret_identity = identify(stack, user.user_name), identify(stack, self._secret_arn)
         validation.check_no_root(user, user_identity)
         DeclaredKeys.of(self).add(self, user_identity, secret_identity)
 
         self._provider = self._checked_provider(provider)
-        role = self._define_role(user_identity, secret_identity)
-        key = self._define_key(properties, role)
-        self.access_key_id = key.get_att_string("AccessKeyId")
-        self.secret_version_id = key.get_att_string("SecretVersionId")
-        self.status = key.get_att_string("Status")
+        role = define_role(self, self._provider, user, self.secret, (user_identity, secret_identity))
+        self._key = self._define_key({**properties, **retirement.properties, **rotation.properties}, role)
+        rotation.define(self, self._key, self._provider, self._secret_arn)
+        if alarms:
+            define_undo(self, self._provider, self._secret_arn, alarms)
+        self.access_key_id = self._key.get_att_string("AccessKeyId")
+        self.secret_version_id = self._key.get_att_string("SecretVersionId")
+        self.status = self._key.get_att_string("Status")
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow `grantee` to read the secret, and to decrypt it if it has a KMS key of its own."""
         return self.secret.grant_read(grantee)
+
+    def secret_value(self, field: str = "secretAccessKey") -> SecretValue:
+        """Return a dynamic reference to a field of the secret, `accessKeyId` or `secretAccessKey`, in this version.
+
+        A resource that takes it waits for the key and changes exactly with each deployment that rotates. What Secrets
+        Manager rotates between two deployments does not reach it: use a reference without the version for that.
+        """
+        return SecretValue.secrets_manager(
+            self._secret_arn, json_field=validation.checked_field(field), version_id=self.secret_version_id
+        )
+
+    def cut_over_after(self, *dependents: IDependable) -> None:
+        """Deactivate the previous key once all of these are updated, and not at all if one of them fails.
+
+        For consumers in the key's stack. Called again, it adds to them. If the deployment never comes to it, the
+        previous key is retired an hour after the switch, once it is unused, as with a grace period.
+
+        Raises:
+            ValueError: The key has a grace period, or there is nothing to wait for.
+        """
+        if self._grace:
+            raise ValueError(
+                "cut_over_after must come with grace_period=Duration.seconds(0), got a grace period: either time "
+                "decides when the previous key is deactivated, or the consumers do"
+            )
+        check_dependents(self, dependents)
+        if self._cut_over is None:
+            self._cut_over = self._define_cut_over()
+        self._cut_over.node.add_dependency(*dependents)
 
     def _checked_provider(self, provider: AccessKeyProvider | None) -> AccessKeyProvider:
         if provider is None:
@@ -146,22 +191,6 @@ class AccessKey(Construct):
             "leave it out, and the stack gets its own"
         )
 
-    def _define_secret(
-        self, name: str | None, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy | None
-    ) -> secretsmanager.Secret:
-        secret = secretsmanager.Secret(
-            self,
-            "Secret",
-            secret_name=name,
-            description=f"Access key of the IAM user {self.user.user_name}",
-            encryption_key=encryption_key,
-            removal_policy=removal_policy or RemovalPolicy.DESTROY,
-        )
-        resource = cast("secretsmanager.CfnSecret", secret.node.default_child)
-        # Without this it would start with a random password, which a reader could take for a key.
-        resource.generate_secret_string = None
-        return secret
-
     def _define_key(self, properties: dict[str, str], role: iam.Role) -> CustomResource:
         key = CustomResource(
             self,
@@ -173,6 +202,7 @@ class AccessKey(Construct):
                 "UserName": self.user.user_name,
                 "SecretArn": self._secret_arn,
                 "RoleArn": role.role_arn,
+                "ScheduleName": schedule_name(self),
                 **properties,
             },
         )
@@ -181,59 +211,15 @@ class AccessKey(Construct):
         key.node.add_dependency(self._provider)
         return key
 
-    def _define_role(self, user: Identity, secret: Identity) -> iam.Role:
-        # CloudFormation changes policies before it has the old key deleted, so another user or secret needs
-        # another role: the old one keeps its rights until the Delete that needs them is over.
-        digest = hashlib.sha256(f"{user.template}\n{secret.template}".encode()).hexdigest()[:12]
-        path = self._provider.role_path
-        # What only the deployment knows can't be in the digest. In the path it does the same, because a change of
-        # a role's path replaces the role.
-        if user.deploy_time:
-            path += f"{self.user.user_name}/"
-        if secret.deploy_time:
-            path += f"{Fn.select(6, Fn.split(':', self._secret_arn))}/"
-        return iam.Role(
+    def _define_cut_over(self) -> CustomResource:
+        cast("CfnResource", self._key.node.default_child).add_property_override("CutOver", "Deferred")
+        cut_over = CustomResource(
             self,
-            f"Role{digest}",
-            path=path,
-            assumed_by=iam.ArnPrincipal(self._provider.role.role_arn),
-            description="Manages the access keys of one IAM user and the secret that holds them",
-            # Inline, so that a key costs one resource for its permissions and waits for them.
-            inline_policies={"AccessKey": iam.PolicyDocument(statements=self._statements())},
+            "CutOver",
+            resource_type="Custom::IAMAccessKeyCutOver",
+            service_token=self._provider.function.function_arn,
+            service_timeout=self._provider.service_timeout,
+            properties={"SecretArn": self._secret_arn, "SecretVersionId": self.secret_version_id},
         )
-
-    def _statements(self) -> list[iam.PolicyStatement]:
-        statements = [
-            iam.PolicyStatement(actions=_USER_ACTIONS, resources=[self.user.user_arn]),
-            _tagging(_USER_TAG_ACTIONS, self.user.user_arn, _USER_RECORDS),
-            iam.PolicyStatement(actions=_SECRET_ACTIONS, resources=[self._secret_arn]),
-            _tagging(_SECRET_TAG_ACTIONS, self._secret_arn, _RECORDS),
-        ]
-        encryption_key = self.secret.encryption_key
-        if encryption_key is not None:
-            validation.check_encryption_key(encryption_key)
-            stack = Stack.of(self)
-            service = f"secretsmanager.{stack.region}.{stack.url_suffix}"
-            statements.append(
-                iam.PolicyStatement(
-                    # Not `encryption_key.grant`: it would add a policy resource, and name this role in the key's
-                    # policy, on which the secret depends, on which this role depends.
-                    actions=_KEY_ACTIONS,
-                    resources=[encryption_key.key_arn],
-                    conditions={
-                        "StringEquals": {
-                            "kms:ViaService": service,
-                            "kms:EncryptionContext:SecretARN": self._secret_arn,
-                        }
-                    },
-                )
-            )
-        return statements
-
-
-def _tagging(actions: list[str], arn: str, tags: list[str]) -> iam.PolicyStatement:
-    return iam.PolicyStatement(
-        actions=actions,
-        resources=[arn],
-        conditions={"ForAllValues:StringLike": {"aws:TagKeys": tags}, "Null": {"aws:TagKeys": "false"}},
-    )
+        cut_over.node.add_dependency(self._key)
+        return cut_over

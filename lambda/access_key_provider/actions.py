@@ -34,7 +34,14 @@ class CreateKey:
 
 @dataclass(frozen=True, slots=True)
 class StoreSecret:
-    """Write the new key as a version of the secret, labelled with its id and not yet current."""
+    """Write the new key as a version of the secret, labelled with its id and not yet current.
+
+    For a rotation of Secrets Manager, the version is the one that `token` names, and `label` is put on it as well: the
+    key is proven by then.
+    """
+
+    token: str | None = None
+    label: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,10 +67,9 @@ class RemoveLabel:
 
 @dataclass(frozen=True, slots=True)
 class TagSecret:
-    """Set a tag of the secret."""
+    """Set tags of the secret: keys and values."""
 
-    key: str
-    value: str
+    tags: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +84,11 @@ class CheckStillWanted:
     """Stop if another request has come since we looked: our mark is gone, or there are others than those we saw.
 
     The mark of an earlier request does not count, if the time of ours is known: that one finds ours, and stops.
+
+    Who is not a request of CloudFormation leaves no mark.
     """
 
-    mark: str
+    mark: str | None
     seen: frozenset[tuple[str, str]]
     since: datetime | None = None
 
@@ -115,6 +123,29 @@ class DeleteKey:
     key_id: str
 
 
+@dataclass(frozen=True, slots=True)
+class ScheduleLook:
+    """See to it that the function looks at the key at a time, by a schedule that is gone after it ran."""
+
+    name: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class CancelSchedule:
+    """Delete a schedule that is not needed any more; one that ran is gone already."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tell:
+    """Send an event to those who watch over keys: what happened, and the names and values that say to which."""
+
+    what: str
+    about: tuple[tuple[str, str], ...]
+
+
 Action = (
     TagUser
     | UntagUser
@@ -130,4 +161,7 @@ Action = (
     | MoveCurrent
     | SetStatus
     | DeleteKey
+    | ScheduleLook
+    | CancelSchedule
+    | Tell
 )

@@ -9,6 +9,7 @@ from access_key_provider.actions import (
     NEW,
     Action,
     AddLabel,
+    CancelSchedule,
     CheckStillWanted,
     CreateKey,
     DeleteKey,
@@ -16,16 +17,18 @@ from access_key_provider.actions import (
     MoveCurrent,
     ProveKey,
     RemoveLabel,
+    ScheduleLook,
     SetStatus,
     StoreSecret,
     TagSecret,
     TagUser,
+    Tell,
     UntagSecret,
     UntagUser,
 )
 from access_key_provider.document import secret_document
 from access_key_provider.errors import OutcomeUnknownError, OutOfTimeError, ProviderError, SupersededError
-from access_key_provider.model import CURRENT
+from access_key_provider.model import CURRENT, PENDING
 from access_key_provider.precedence import is_still_wanted
 
 if TYPE_CHECKING:
@@ -78,8 +81,21 @@ class Executor:
                 self.look_again_in = wait
             case TagUser() | UntagUser() | SetStatus() | DeleteKey():
                 self._perform_on_user(action)
+            case ScheduleLook() | CancelSchedule() | Tell():
+                self._perform_for_later(action)
             case _:
                 self._perform_on_secret(action)
+
+    def _perform_for_later(self, action: ScheduleLook | CancelSchedule | Tell) -> None:
+        match action:
+            case ScheduleLook(name, at):
+                self._ports.schedules.create(name, at, self._place.secret_arn)
+            case CancelSchedule(name):
+                # A look too many does no harm.
+                with suppress(ProviderError):
+                    self._ports.schedules.delete(name)
+            case Tell(what, about):
+                self._ports.notices.tell(what, dict(about))
 
     def _perform_on_user(self, action: TagUser | UntagUser | SetStatus | DeleteKey) -> None:
         keys = self._ports.keys
@@ -99,16 +115,16 @@ class Executor:
     ) -> None:
         secret = self._ports.secret
         match action:
-            case StoreSecret():
-                self._store()
+            case StoreSecret(token, label):
+                self._store(token, label)
             case AddLabel(version_id, label):
                 secret.add_label(self._version_id(version_id), label)
             case RemoveLabel(version_id, label):
                 secret.remove_label(version_id, label)
             case MoveCurrent(to_version, from_version):
                 self._move_current(to_version, from_version)
-            case TagSecret(key, value):
-                secret.tag(key, value)
+            case TagSecret(tags):
+                secret.tag(dict(tags))
             case UntagSecret(keys):
                 # Marks that are left over do no harm.
                 with suppress(ProviderError):
@@ -137,9 +153,11 @@ class Executor:
     def _version_id(self, version_id: str) -> str:
         return self._place.version_id(self._new_key.id) if version_id == NEW else version_id
 
-    def _store(self) -> None:
-        key = self._new_key
-        self._new_labels = self._ports.secret.put(self._place.version_id(key.id), secret_document(key), label=key.id)
+    def _store(self, token: str | None, label: str | None) -> None:
+        key, version_id = self._new_key, self._place.version_id(self._new_key.id)
+        # The id of a version that Secrets Manager chose says nothing, so ours becomes a label of it.
+        labels = (key.id,) if token is None else (PENDING, key.id, version_id, *([label] if label else []))
+        self._new_labels = self._ports.secret.put(token or version_id, secret_document(key), labels)
 
     def _move_current(self, to_version: str, from_version: str | None) -> None:
         # Secrets Manager makes the first version of a secret current by itself, and refuses to do it twice.

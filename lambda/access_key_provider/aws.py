@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
     from mypy_boto3_iam import IAMClient
     from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import TagTypeDef
 
     from access_key_provider.calls import Caller, Credentials
 
@@ -75,7 +76,7 @@ class IamUserKeys:
             used = self._iam.get_access_key_last_used(AccessKeyId=key_id)["AccessKeyLastUsed"]
         except (ClientError, BotoCoreError) as error:
             raise ConflictError(f"the last use of {key_id} is not known: {type(error).__name__}") from error
-        return LastUse(used.get("LastUsedDate"), used.get("ServiceName", ""))
+        return LastUse(used.get("LastUsedDate"), used.get("ServiceName", ""), used.get("Region", ""))
 
     def create(self) -> NewAccessKey:
         """Create a key, sending the request once. Raises OutcomeUnknownError if its answer is lost."""
@@ -125,11 +126,12 @@ class IamUserKeys:
 class SecretsManagerVersions:
     """The versions, labels and tags of one secret, by Secrets Manager. Nothing here can read a value."""
 
-    def __init__(self, credentials: Credentials, secret_arn: str, call: Caller) -> None:
-        """Act with the credentials of the key's role."""
+    def __init__(self, credentials: Credentials, secret_arn: str, call: Caller, rotation_token: str = "") -> None:
+        """Act with the credentials of the key's role; Secrets Manager's token says that it is for its rotation."""
         self._client: SecretsManagerClient = boto3.client("secretsmanager", **credentials, config=CLIENT)
         self._arn = secret_arn
         self._call = call
+        self._rotation_token = rotation_token
 
     def describe(self) -> SecretDescription:
         """Describe the secret; a missing one is a description too."""
@@ -153,11 +155,15 @@ class SecretsManagerVersions:
             tags={tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])},
         )
 
-    def put(self, version_id: str, value: str, label: str) -> frozenset[str]:
-        """Write a version with one label, and return the labels it has then."""
+    def put(self, version_id: str, value: str, labels: tuple[str, ...]) -> frozenset[str]:
+        """Write a version with labels, and return those it has then."""
         stored = self._writing(
             lambda: self._client.put_secret_value(
-                SecretId=self._arn, ClientRequestToken=version_id, SecretString=value, VersionStages=[label]
+                SecretId=self._arn,
+                ClientRequestToken=version_id,
+                SecretString=value,
+                VersionStages=list(labels),
+                **({"RotationToken": self._rotation_token} if self._rotation_token else {}),
             )
         )
         return frozenset(stored["VersionStages"])
@@ -187,9 +193,10 @@ class SecretsManagerVersions:
             )
         )
 
-    def tag(self, key: str, value: str) -> None:
-        """Set a tag of the secret. Raises SecretUnavailableError."""
-        self._writing(lambda: self._client.tag_resource(SecretId=self._arn, Tags=[{"Key": key, "Value": value}]))
+    def tag(self, tags: dict[str, str]) -> None:
+        """Set tags of the secret. Raises SecretUnavailableError."""
+        listed: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in tags.items()]
+        self._writing(lambda: self._client.tag_resource(SecretId=self._arn, Tags=listed))
 
     def untag(self, keys: tuple[str, ...]) -> None:
         """Remove tags of the secret; those that are gone are fine."""

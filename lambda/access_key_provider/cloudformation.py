@@ -9,31 +9,26 @@ from __future__ import annotations
 import logging
 import os
 import threading
-import traceback
-from datetime import UTC, datetime
-from time import sleep
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crhelper import CfnResource
 
 from access_key_provider import answer
-from access_key_provider.aws import IamUserKeys, SecretsManagerVersions
-from access_key_provider.calls import Caller, Sessions
 from access_key_provider.drift import told
 from access_key_provider.errors import InvalidRequestError, ProviderError
+from access_key_provider.failures import shown
+from access_key_provider.invocation import ports_of
 from access_key_provider.journal import record
-from access_key_provider.ports import Ports
-from access_key_provider.proof import StsProver
+from access_key_provider.operations import cut_over
 from access_key_provider.reconcile import make_absent, make_present
-from access_key_provider.request import Properties, Request
+from access_key_provider.request import CUT_OVER_TYPE, Properties, Request, parse_cut_over
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from access_key_provider.model import Place
-
-_SESSIONS = Sessions()
+    from access_key_provider.ports import Ports
 
 
 class Result(NamedTuple):
@@ -44,30 +39,10 @@ class Result(NamedTuple):
     found: str = ""
 
 
-class InvocationClock:
-    """The time of one invocation, and how much of it Lambda leaves us."""
-
-    def __init__(self, context: Any) -> None:
-        """Take the deadline from Lambda's context."""
-        self._context = context
-
-    def now(self) -> datetime:
-        """Return the time, in UTC."""
-        return datetime.now(UTC)
-
-    def remaining(self) -> float:
-        """Return the seconds until Lambda ends the function."""
-        return float(self._context.get_remaining_time_in_millis()) / 1000
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        sleep(seconds)
-
-
 class AccessKeyResource(CfnResource):
     """crhelper's resource, one for each request, that answers once, in time, with the right id and not too much."""
 
-    def __init__(self, event: Mapping[str, Any]) -> None:
+    def __init__(self, event: Mapping[str, Any], handlers: Mapping[str, Any]) -> None:
         """Register the handlers, without the clients and the two-minute pause that only polling needs."""
         # crhelper makes three clients unless it is told that it runs locally; it needs none of them here.
         os.environ["AWS_SAM_LOCAL"] = "true"
@@ -79,7 +54,7 @@ class AccessKeyResource(CfnResource):
         self._request = event
         self._answering = threading.Lock()
         self._answered = False
-        for kind, handle in (("create", put), ("update", put), ("delete", delete)):
+        for kind, handle in handlers.items():
             getattr(self, kind)(self._guarded(handle))
 
     def _guarded(self, handle: Any) -> Any:
@@ -89,14 +64,8 @@ class AccessKeyResource(CfnResource):
             request = Request.parse(event)
             try:
                 physical_id, self.Data, self.Reason = handle(request, context)
-            except ProviderError as error:
-                record("failed", **_about(request), error=type(error).__name__, reason=str(error))
-                raise
             except Exception as error:  # noqa: BLE001 - its text may hold anything, so it goes no further
-                frames = traceback.extract_tb(error.__traceback__)
-                where = "; ".join(f"{frame.name}:{frame.lineno}" for frame in frames[-6:])
-                record("failed", **_about(request), error=type(error).__name__, where=where)
-                raise ProviderError(f"unexpected {type(error).__name__} in the function; its log says where") from None
+                raise shown(error, **_about(request)) from None
             return str(physical_id)
 
         return guarded
@@ -126,11 +95,12 @@ class AccessKeyResource(CfnResource):
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
     """Carry out a request and answer it."""
-    _quieten_loggers()
-    AccessKeyResource(event)(event, context)
+    quieten_loggers()
+    handlers = _CUT_OVER if event.get("ResourceType") == CUT_OVER_TYPE else _ACCESS_KEY
+    AccessKeyResource(event, handlers)(event, context)
 
 
-def _quieten_loggers() -> None:
+def quieten_loggers() -> None:
     """Shut off what crhelper logs of events, URLs and bodies, and the SDK of requests and answers, at every level."""
     quiet = {
         "crhelper": logging.CRITICAL,
@@ -149,7 +119,7 @@ def put(request: Request, context: Any) -> Result:
     """Create, update or replace: make the key of the properties current, whatever was there before."""
     properties = Properties.parse(request.properties, os.environ.get("AWS_REGION"))
     ports = _ports(request, properties, context)
-    desired = request.desired(properties, ports.clock.now())
+    desired = request.desired(properties, ports.clock.now(), context.function_name)
     outcome = make_present(ports, desired, new_place=request.physical_id != desired.place.physical_id)
     record(
         "created" if outcome.created else "in place",
@@ -185,6 +155,19 @@ def delete(request: Request, context: Any) -> Result:
     return Result(physical_id)
 
 
+def finish(request: Request, context: Any) -> Result:
+    """Create or update the cut-over of a key: every consumer that it waits for uses the new key by now."""
+    secret_arn, version_id = parse_cut_over(request.properties)
+    cut_over(secret_arn, version_id, context)
+    return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
+
+
+def leave(request: Request, context: Any) -> Result:
+    """Delete the cut-over of a key: there is nothing to take back."""
+    del context
+    return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
+
+
 def _clean_failed_replacement(request: Request, place: Place, context: Any) -> None:
     """Clean the new place of a replacement that failed without an answer, when it is rolled back.
 
@@ -218,16 +201,12 @@ def _remove(request: Request, properties: Properties, context: Any) -> None:
 
 
 def _ports(request: Request, properties: Properties, context: Any) -> Ports:
-    clock = InvocationClock(context)
-    call = Caller(clock)
-    credentials = _SESSIONS.assume(properties.role_arn, request.session_name, call, clock)
-    return Ports(
-        keys=IamUserKeys(credentials, properties.user_name, call),
-        secret=SecretsManagerVersions(credentials, properties.secret_arn, call),
-        prover=StsProver(clock),
-        clock=clock,
-    )
+    return ports_of(request.place(properties), properties.role_arn, request.session_name, context)
 
 
 def _about(request: Request) -> dict[str, str]:
     return {"request_type": request.kind, "stack": request.stack_name, "logical_id": request.logical_id}
+
+
+_ACCESS_KEY = {"create": put, "update": put, "delete": delete}
+_CUT_OVER = {"create": finish, "update": finish, "delete": leave}

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import DeleteKey, SetStatus, TagUser
 from access_key_provider.model import ACTIVE, CURRENT, owner_in_tag
 from access_key_provider.ownership import open_intent, owned_keys
+from access_key_provider.retirement_record import retirement_of
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -62,14 +63,14 @@ def _replaced(keys: list[OwnedKey]) -> str:
 
 def _current_elsewhere(first: Observed, desired: Desired, _done: Collection[Action]) -> Iterator[str]:
     place, current = desired.place, first.version_with(CURRENT)
-    proven = [key for key in owned_keys(first, place) if key.serial]
+    proven = [key for key in owned_keys(first, place) if key.serials]
     if current is None or not proven or open_intent(first, place):
         return
     if not place.wrote(current):
         yield "AWSCURRENT was on a version that is not ours: it names the declared key again"
     expected = {place.serial_digest(desired.serial), place.serial_digest(desired.deployed_serial)}
     for key in proven:
-        if key.current and key.serial and key.serial.digest not in expected:
+        if key.current and not any(key.generation_of(digest) for digest in expected):
             yield f"AWSCURRENT was on key {key.id}, which was not the deployed one: it names the declared key again"
 
 
@@ -85,7 +86,9 @@ def _status_changed(first: Observed, desired: Desired, done: Collection[Action])
         return
     wanted = place.serial_digest(desired.serial)
     for key in owned:
-        if key.serial and key.serial.digest != wanted and key.active and 0 < key.generation < current.generation:
+        record = retirement_of(first, place, key.id)
+        retired = not desired.policy.time_active or (record is not None and record.inactive is not None)
+        if retired and key.active and not key.generation_of(wanted) and 0 < key.generation < current.generation:
             yield f"previous key {key.id} was {ACTIVE}: {_status_now(key, done)}"
 
 
@@ -104,7 +107,7 @@ def _records_gone(first: Observed, desired: Desired, done: Collection[Action]) -
     for key in owned_keys(first, place):
         if key.key is None or key.version is None or not (key.proven or key.current):
             continue
-        if key.serial is None or key.id not in key.version.labels:
+        if not key.serials or key.id not in key.version.labels:
             yield f"key {key.id} lacked a label: it was put back"
         if key.tag is None or owner_in_tag(key.tag) != place.owner:
             tagged = any(isinstance(action, TagUser) and action.key == key.id for action in done)
@@ -131,5 +134,5 @@ def _left_over(first: Observed, desired: Desired, done: Collection[Action]) -> I
 
 def _removed(first: Observed, place: Place, done: Collection[Action]) -> list[str]:
     """Name the keys that were deleted although they were no proven key of ours."""
-    proven = {key.id for key in owned_keys(first, place) if key.serial}
+    proven = {key.id for key in owned_keys(first, place) if key.serials}
     return [action.key_id for action in done if isinstance(action, DeleteKey) and action.key_id not in proven]

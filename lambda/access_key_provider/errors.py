@@ -31,11 +31,24 @@ class SecretUnavailableError(ProviderError):
 class KeyLimitReachedError(ProviderError):
     """The user has as many access keys as IAM allows, and none of them is ours to remove."""
 
-    def __init__(self, user_name: str, keys: tuple[AccessKey, ...]) -> None:
-        """Keep the keys, so that the message can be completed with their last use."""
+    def __init__(self, user_name: str, keys: tuple[AccessKey, ...], advice: str = "") -> None:
+        """Keep the keys, so that the message can be completed with their last use, and what to do about them."""
         super().__init__(f"user {user_name} has {len(keys)} access keys, IAM allows 2")
         self.user_name = user_name
         self.keys = keys
+        self.advice = advice
+
+
+class NotManagedError(ProviderError):
+    """The secret holds no key that this function manages."""
+
+
+class NothingToUndoError(ProviderError):
+    """There is no key to go back to."""
+
+
+class RotationError(ProviderError):
+    """A rotation of Secrets Manager can't go on, or should not have begun."""
 
 
 class NoRoomError(ProviderError):

@@ -8,8 +8,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import Enum
 
+from access_key_provider.policy import Policy
+
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
+PENDING = "AWSPENDING"
 ACTIVE = "Active"
 INACTIVE = "Inactive"
 
@@ -27,6 +30,7 @@ TOMBSTONE_TAG_PREFIX = "cdk-iam-access-key:tombstone:"
 
 _OWNER_IN_TAG = re.compile(r"(?:^| )owner=(?P<owner>[0-9a-f]{16})$")
 _SERIAL_LABEL = re.compile(r"^serial-(?P<digest>[0-9a-f]{16})-(?P<generation>[1-9][0-9]{0,8})$")
+_UUID = re.compile(r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")
 _TIME = "%Y%m%dT%H%M%SZ"
 
 
@@ -70,10 +74,14 @@ class LastUse:
 
     time: datetime | None
     service: str = ""
+    region: str = ""
 
     def __str__(self) -> str:
         """Say it in a message."""
-        return f"last used {self.time:%Y-%m-%d} by {self.service}" if self.time else "never used as far as IAM knows"
+        if not self.time:
+            return "never used as far as IAM knows"
+        where = f" in {self.region}" if self.region else ""
+        return f"last used {self.time:%Y-%m-%d %H:%M} UTC by {self.service}{where}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +152,19 @@ class Place:
         hexadecimal = self.owner + _digest(self.owner, access_key_id)
         return "-".join((hexadecimal[:8], hexadecimal[8:12], hexadecimal[12:16], hexadecimal[16:20], hexadecimal[20:]))
 
+    def names(self, version: SecretVersion, access_key_id: str) -> bool:
+        """Tell whether this place wrote the version, for that key.
+
+        Secrets Manager chooses the id of the version that it rotates to: there the id that we would have chosen is a
+        label.
+        """
+        return self.version_id(access_key_id) in names_of(version)
+
     def wrote(self, version: SecretVersion) -> bool:
         """Tell whether this place wrote the version, whatever labels it has left."""
-        return version.id.replace("-", "").startswith(self.owner)
+        return any(
+            looks_like_version_id(name) and name.replace("-", "").startswith(self.owner) for name in names_of(version)
+        )
 
     def serial_digest(self, serial: str) -> str:
         """Stand for a serial in a label: a serial may hold characters and lengths that labels can't."""
@@ -155,6 +173,16 @@ class Place:
     def key_tag_value(self, description: str) -> str:
         """Write the tag that IAM's console shows as the key's description."""
         return f"{description} owner={self.owner}"
+
+
+def names_of(version: SecretVersion) -> frozenset[str]:
+    """List what a version goes by: its id and its labels."""
+    return version.labels | {version.id}
+
+
+def looks_like_version_id(name: str) -> bool:
+    """Tell whether a label looks like what `Place.version_id` gives."""
+    return bool(_UUID.match(name))
 
 
 def owner_in_tag(value: str) -> str | None:
@@ -230,7 +258,11 @@ class Mark:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """All that the rules may know of the world, taken in one look."""
+    """All that the rules may know of the world, taken in one look.
+
+    `used` names the keys of an interrupted attempt that were ever used; `last_uses` has the last use of the keys
+    that a decision needs it for, as far as it could be read.
+    """
 
     time: datetime
     user_exists: bool
@@ -238,6 +270,7 @@ class Observed:
     user_tags: dict[str, str]
     secret: SecretDescription
     used: frozenset[str] = frozenset()
+    last_uses: dict[str, LastUse] = field(default_factory=dict)
 
     @property
     def intents(self) -> tuple[Intent, ...]:
@@ -263,6 +296,9 @@ class Desired:
         request: which request this is, and when it was made.
         dated: whether CloudFormation said when; if not, the time is when the request came.
         deployed_status: which status CloudFormation took for deployed; None if nothing was.
+        policy: what becomes of the keys that it replaces.
+        role_arn: the key's role; registered on the secret for those who know only the secret.
+        function_name: the function that serves the request; registered too.
     """
 
     place: Place
@@ -273,3 +309,11 @@ class Desired:
     request: Mark
     dated: bool
     deployed_status: str | None = None
+    policy: Policy = field(default_factory=Policy)
+    role_arn: str = ""
+    function_name: str = ""
+
+    @property
+    def serial_digest(self) -> str:
+        """Stand for the serial in labels and tags."""
+        return self.place.serial_digest(self.serial)

@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from access_key_provider.errors import UserNotFoundError
+from access_key_provider.errors import ProviderError, UserNotFoundError
+from access_key_provider.key_limit import foreign_keys_in_question
 from access_key_provider.model import SETTLING_TIME, Observed, SecretDescription, SecretState
 from access_key_provider.ownership import orphan_candidates, owned_keys
+from access_key_provider.policy import Policy
+from access_key_provider.retirement import keys_in_question
 
 if TYPE_CHECKING:
-    from access_key_provider.model import Place
+    from access_key_provider.model import LastUse, Place
     from access_key_provider.ports import Ports
 
 _LOOKS = 3
 
 
-def observe(ports: Ports, place: Place) -> Observed:
+def observe(ports: Ports, place: Place, policy: Policy | None = None) -> Observed:
     """Look at the user's keys and tags and at the secret; at a key's last use only where a decision needs it.
+
+    The policy says which keys are in question because they were replaced; without one none is.
 
     A user, a secret or a key on record that is not found is taken for deleted only if it is not found some seconds
     later either.
@@ -29,7 +35,16 @@ def observe(ports: Ports, place: Place) -> Observed:
         ports.clock.sleep(SETTLING_TIME)
         observed = _look(ports, place)
     used = frozenset(key.id for key in orphan_candidates(observed, place) if ports.keys.last_use(key.id).time)
-    return replace(observed, used=used)
+    return replace(observed, used=used, last_uses=_last_uses(ports, observed, place, policy or Policy()))
+
+
+def _last_uses(ports: Ports, observed: Observed, place: Place, policy: Policy) -> dict[str, LastUse]:
+    """Read the last use of the keys in question. One that can't be read is left out, never taken for "unused"."""
+    uses = {}
+    for key_id in keys_in_question(observed, place, policy) | foreign_keys_in_question(observed, place, policy):
+        with suppress(ProviderError):
+            uses[key_id] = ports.keys.last_use(key_id)
+    return uses
 
 
 def _shows_everything(observed: Observed, place: Place) -> bool:

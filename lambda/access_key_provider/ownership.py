@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from access_key_provider.model import ACTIVE, CURRENT, SerialLabel, owner_in_tag
+from access_key_provider.model import (
+    ACTIVE,
+    CURRENT,
+    PENDING,
+    PREVIOUS,
+    SerialLabel,
+    looks_like_version_id,
+    owner_in_tag,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,25 +30,34 @@ _CLOCK_SKEW = timedelta(minutes=1)
 class OwnedKey:
     """A key that a place created and recorded.
 
-    `key` is None if IAM lists it no more, `version` None if nothing was written for it, `serial` None until it is
-    proven.
+    `key` is None if IAM lists it no more, `version` None if nothing was written for it. `serials` is empty until it is
+    proven; a key that an undo made current again has one more, for the serial that was deployed then.
     """
 
     id: str
     key: AccessKey | None
     version: SecretVersion | None
-    serial: SerialLabel | None
+    serials: tuple[SerialLabel, ...]
     tag: str | None
 
     @property
     def generation(self) -> int:
-        """How many keys came before it, plus one; 0 until it is proven."""
-        return self.serial.generation if self.serial else 0
+        """How many times a key had become current before this one last did, plus one; 0 until it is proven."""
+        return max((serial.generation for serial in self.serials), default=0)
+
+    def generation_of(self, digest: str) -> int:
+        """The same as far as a serial goes; 0 if it never was the key of that serial."""
+        return max((serial.generation for serial in self.serials if serial.digest == digest), default=0)
 
     @property
     def proven(self) -> bool:
         """Whether it can be the current key: it exists, it worked, and its secret is stored."""
-        return self.key is not None and self.serial is not None
+        return self.key is not None and bool(self.serials)
+
+    @property
+    def pending(self) -> bool:
+        """Whether a rotation of Secrets Manager has made it and is not finished."""
+        return self.version is not None and PENDING in self.version.labels and not self.current
 
     @property
     def current(self) -> bool:
@@ -54,8 +71,10 @@ class OwnedKey:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Our own labels on its version."""
-        return _own_labels(self.version, self.id) if self.version else ()
+        """What has to go from its version with it: our own labels, and the one of a rotation that is not finished."""
+        if self.version is None:
+            return ()
+        return (*_own_labels(self.version, self.id), *((PENDING,) if self.pending else ()))
 
 
 def owned_keys(observed: Observed, place: Place) -> tuple[OwnedKey, ...]:
@@ -64,40 +83,57 @@ def owned_keys(observed: Observed, place: Place) -> tuple[OwnedKey, ...]:
     A label and a tag each prove ownership: the label is lost with the secret, the tag is written first.
     """
     listed = {key.id: key for key in observed.keys}
-    versions = {version.id: version for version in observed.secret.versions}
-    ids = {
-        label
+    versions = {
+        label: version
         for version in observed.secret.versions
         for label in version.labels
-        if place.version_id(label) == version.id
+        if place.names(version, label)
     }
+    ids = set(versions)
     ids |= {key for key, value in observed.user_tags.items() if owner_in_tag(value) == place.owner}
     owned = []
     for key_id in ids:
-        version = versions.get(place.version_id(key_id))
+        version = versions.get(key_id) or _version_for(observed, place, key_id)
         owned.append(
             OwnedKey(
                 id=key_id,
                 key=listed.get(key_id),
                 version=version,
-                serial=_serial_label(version) if version else None,
+                serials=_serial_labels(version) if version else (),
                 tag=observed.user_tags.get(key_id),
             )
         )
     return tuple(sorted(owned, key=lambda key: (key.generation, key.id)))
 
 
+def _version_for(observed: Observed, place: Place, key_id: str) -> SecretVersion | None:
+    return next((version for version in observed.secret.versions if place.names(version, key_id)), None)
+
+
 def ownerless_labels(observed: Observed, place: Place) -> Iterator[tuple[SecretVersion, str]]:
-    """Find labels of ours on versions of this place whose key nothing names any more."""
-    known = {place.version_id(key.id) for key in owned_keys(observed, place)}
+    """Find labels of ours on versions of this place whose key nothing names any more.
+
+    What tells that a version of Secrets Manager's rotation was ours stays as long as one of its labels keeps it.
+    """
+    known = {key.version.id for key in owned_keys(observed, place) if key.version}
     for version in observed.secret.versions:
         if place.wrote(version) and version.id not in known:
-            yield from ((version, label) for label in version.labels if SerialLabel.parse(label))
+            yield from ((version, label) for label in _own_labels(version, key_id=""))
 
 
 def open_intent(observed: Observed, place: Place) -> Intent | None:
     """Find the creation that this place has announced and not finished."""
     return next((intent for intent in observed.intents if intent.owner == place.owner), None)
+
+
+def with_announcement(observed: Observed, place: Place, announced: Intent) -> Observed:
+    """Take the announcement of a creation that came to its end for seen, which may be seen late.
+
+    If it was the only attempt, no key of it is lost: whatever came to be since is somebody else's.
+    """
+    if announced.since == announced.until:
+        announced = replace(announced, baseline=frozenset(key.id for key in observed.keys))
+    return replace(observed, user_tags=observed.user_tags | {place.intent_tag: str(announced)})
 
 
 def orphan_candidates(observed: Observed, place: Place) -> tuple[AccessKey, ...]:
@@ -136,9 +172,18 @@ def _may_have_created(intent: Intent, key: AccessKey) -> bool:
     )
 
 
-def _serial_label(version: SecretVersion) -> SerialLabel | None:
-    return next((parsed for parsed in map(SerialLabel.parse, sorted(version.labels)) if parsed), None)
+def _serial_labels(version: SecretVersion) -> tuple[SerialLabel, ...]:
+    return tuple(parsed for parsed in map(SerialLabel.parse, sorted(version.labels)) if parsed)
 
 
 def _own_labels(version: SecretVersion, key_id: str) -> tuple[str, ...]:
-    return tuple(sorted(label for label in version.labels if label == key_id or SerialLabel.parse(label)))
+    return tuple(
+        sorted(
+            label for label in version.labels if label == key_id or SerialLabel.parse(label) or _is_id(label, version)
+        )
+    )
+
+
+def _is_id(label: str, version: SecretVersion) -> bool:
+    """Tell whether a label is the id that we would have chosen, and nothing else keeps the version."""
+    return looks_like_version_id(label) and not version.labels & {CURRENT, PREVIOUS}

@@ -21,33 +21,27 @@ from access_key_provider.actions import (
     LookAgain,
     MoveCurrent,
     ProveKey,
+    RemoveLabel,
     SetStatus,
     StoreSecret,
     TagUser,
-    UntagUser,
 )
-from access_key_provider.errors import (
-    KeyLimitReachedError,
-    SecretUnavailableError,
-    UserNotFoundError,
-)
+from access_key_provider.errors import SecretUnavailableError, UserNotFoundError
+from access_key_provider.key_limit import make_room
 from access_key_provider.model import (
     ACTIVE,
     CURRENT,
     INACTIVE,
-    KEYS_PER_USER,
+    PENDING,
     PREVIOUS,
     SETTLING_TIME,
     Intent,
     SecretState,
     SerialLabel,
 )
-from access_key_provider.ownership import (
-    OwnedKey,
-    open_intent,
-    owned_keys,
-)
+from access_key_provider.ownership import OwnedKey, open_intent, owned_keys
 from access_key_provider.precedence import check_still_wanted, forget_marks, leave_mark, require_latest
+from access_key_provider.registration import unregister
 from access_key_provider.removal import (
     clean_up,
     close_intent,
@@ -56,6 +50,15 @@ from access_key_provider.removal import (
     remove_orphans,
     remove_ownerless_labels,
     remove_unrecorded,
+)
+from access_key_provider.retirement import plan_retirement, supersede
+from access_key_provider.retirement_record import (
+    BY_DEPLOYMENT,
+    BY_UNDO,
+    drop_records,
+    records_of,
+    retirement_of,
+    retirement_tag,
 )
 from access_key_provider.room import has_room_for_user_tag, require_room
 
@@ -66,11 +69,16 @@ if TYPE_CHECKING:
     from access_key_provider.model import Desired, Observed, Place
 
 
-def plan_present(observed: Observed, desired: Desired) -> list[Action]:
+def plan_present(observed: Observed, desired: Desired, made: str | None = None) -> list[Action]:
     """Make the key of the desired serial current, with the desired status.
 
     A key that was already made for this serial is used again: that is what a redelivered request finds, and how a
     rollback gets the very key back that was current before. Else a new one is created and the others are retired.
+
+    Args:
+        observed: what is seen.
+        desired: what is wanted.
+        made: the key that this very request has made by now.
 
     Raises:
         UserNotFoundError: the user does not exist.
@@ -79,14 +87,14 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
         KeyLimitReachedError: there is no room for a new key, and no key of ours to remove.
         NoRoomError: there is no room for its tags or labels.
     """
-    _require_place(observed, desired.place)
+    require_place(observed, desired.place)
     require_latest(observed, desired)
     repairs = _repair(observed, desired)
     if repairs:
         require_room(observed, desired.place, repairs)
         return [*repairs, LookAgain()]
     target = matching_key(observed, desired)
-    act = _settle(observed, desired, target) if target else _replace(observed, desired)
+    act = _settle(observed, desired, target, made) if target else _replace(observed, desired)
     mark = leave_mark(observed, desired)
     rest = [*forget_marks(observed, desired), *clean_up(observed, desired.place), *act]
     # What makes no key, as a rollback does, is never refused for room that it may not need.
@@ -98,12 +106,27 @@ def plan_present(observed: Observed, desired: Desired) -> list[Action]:
 
 
 def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
-    """Find the proven key that was made for the desired serial, the newest if there are several."""
-    digest = desired.place.serial_digest(desired.serial)
+    """Find the proven key of the desired serial, the one that became current last if there are several."""
+    return key_of_serial(observed, desired.place, desired.serial_digest)
+
+
+def key_of_serial(observed: Observed, place: Place, digest: str) -> OwnedKey | None:
+    """Find the proven key of a serial.
+
+    One that a rotation has not finished does not count, nor one that an undo has taken back.
+    """
     matching = [
-        key for key in owned_keys(observed, desired.place) if key.proven and key.serial and key.serial.digest == digest
+        key
+        for key in owned_keys(observed, place)
+        if key.proven and not key.pending and key.generation_of(digest) and not undone(observed, place, key)
     ]
-    return matching[-1] if matching else None
+    return max(matching, key=lambda key: key.generation_of(digest), default=None)
+
+
+def undone(observed: Observed, place: Place, key: OwnedKey) -> bool:
+    """Tell whether an undo has taken a key back: it never becomes current again."""
+    record = retirement_of(observed, place, key.id)
+    return record is not None and record.by == BY_UNDO and not key.current
 
 
 def plan_absent(observed: Observed, place: Place, *, key_may_appear: bool = False) -> list[Action]:
@@ -117,6 +140,10 @@ def plan_absent(observed: Observed, place: Place, *, key_may_appear: bool = Fals
         actions += remove(observed, key)
     actions += remove_orphans(observed, place)
     actions += remove_ownerless_labels(observed, place)
+    if observed.secret.state is SecretState.WRITABLE:
+        gone_with_their_keys = {retirement_tag(place, key.id) for key in owned}
+        left = [tag for tag in records_of(observed, place) if tag not in gone_with_their_keys]
+        actions += [*drop_records(observed, left), *unregister(observed, place)]
     return [*actions, *([] if key_may_appear else close_intent(observed, place))]
 
 
@@ -141,7 +168,7 @@ def plan_withdrawn(
     current, was_current = observed.version_with(CURRENT), before.version_with(CURRENT)
     still_there = {version.id for version in observed.secret.versions}
     if made and current and was_current and current.id == place.version_id(made) and was_current.id in still_there:
-        actions.append(MoveCurrent(was_current.id, current.id))
+        actions += make_current(observed, was_current.id)
     changed = {action.key_id for action in done if isinstance(action, SetStatus)}
     status_before = {key.id: key.status for key in before.keys if key.id in changed}
     owned = owned_keys(observed, place)
@@ -156,7 +183,8 @@ def plan_withdrawn(
     return [*actions, *(close_intent(observed, place) if intent in done else [])]
 
 
-def _require_place(observed: Observed, place: Place) -> None:
+def require_place(observed: Observed, place: Place) -> None:
+    """Refuse a place where no key can be. Raises UserNotFoundError or SecretUnavailableError."""
     if not observed.user_exists:
         raise UserNotFoundError(
             f"user {place.user_name} does not exist: create it first, or correct the user of the key"
@@ -185,9 +213,8 @@ def _repair(observed: Observed, desired: Desired) -> list[Action]:
     for key in owned:
         if key.version is None or key.key is None or not (key.proven or key.current) or open_intent(observed, place):
             continue
-        if key.serial is None:
-            generation = 1 + max(other.generation for other in owned)
-            label = SerialLabel(place.serial_digest(desired.deployed_serial), generation)
+        if not key.serials:
+            label = next_label(observed, place, place.serial_digest(desired.deployed_serial))
             actions.append(AddLabel(key.version.id, str(label)))
         if key.id not in key.version.labels:
             actions.append(AddLabel(key.version.id, key.id))
@@ -195,29 +222,29 @@ def _repair(observed: Observed, desired: Desired) -> list[Action]:
 
 
 def _goes_back(observed: Observed, desired: Desired, target: OwnedKey) -> bool:
-    """Tell whether keys would be removed that came after: that one of them was made current may be seen late."""
+    """Tell whether keys would be stopped that came after: that one of them was made current may be seen late."""
     others = (key for key in owned_keys(observed, desired.place) if key.key and key.id != target.id)
     return any(key.generation > target.generation or not key.proven for key in others)
 
 
-def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Action]:
-    """Make an existing key the current one, retire the older ones and remove the newer ones, which failed."""
-    place = desired.place
+def _settle(observed: Observed, desired: Desired, target: OwnedKey, made: str | None) -> list[Action]:
+    """Make an existing key the current one, and retire the others as far as that is due."""
+    place, policy = desired.place, desired.policy
     assert target.version is not None  # noqa: S101 - a proven key has a version
-    others = [key for key in owned_keys(observed, place) if key.proven and key.id != target.id]
     actions: list[Action] = []
     # A status is sent whatever is seen: what was set a moment ago, by the request that this one undoes, is seen late.
-    if desired.status == ACTIVE:
+    # But a key that was made Active a moment ago is Inactive only if another delivery is deleting it.
+    if desired.status == ACTIVE and target.id != made:
         actions.append(SetStatus(target.id, ACTIVE))
     if not target.current:
-        actions += [check_still_wanted(observed, desired), _make_current(observed, target.version.id)]
+        actions += supersede(observed, place, policy, BY_DEPLOYMENT)
+        actions += [check_still_wanted(observed, desired), *make_current(observed, target.version.id)]
     if desired.status == INACTIVE:
         actions.append(SetStatus(target.id, INACTIVE))
-    actions += [SetStatus(key.id, INACTIVE) for key in others if key.generation <= target.generation]
-    actions.append(check_still_wanted(observed, desired))
-    for key in others:
-        if key.generation > target.generation:
-            actions += remove(observed, key)
+    if not target.current:
+        # Who is to be retired now shows in the next look.
+        return [*actions, check_still_wanted(observed, desired), LookAgain()]
+    actions += [*plan_retirement(observed, place, policy), check_still_wanted(observed, desired)]
     tag = TagUser(target.id, place.key_tag_value(desired.description))
     if target.tag != tag.value and has_room_for_user_tag(observed.user_tags, target.id):
         actions.append(tag)
@@ -225,55 +252,52 @@ def _settle(observed: Observed, desired: Desired, target: OwnedKey) -> list[Acti
 
 
 def _replace(observed: Observed, desired: Desired) -> list[Action]:
-    """Create a key and make it current, then deactivate the one before."""
+    """Create a key and make it current; the next look retires the one before."""
     place = desired.place
-    owned = owned_keys(observed, place)
-    room = _make_room(observed, place)
-    staying = [key for key in owned if key.proven and key not in room]
-    label = SerialLabel(place.serial_digest(desired.serial), 1 + max((key.generation for key in owned), default=0))
     still_wanted = check_still_wanted(observed, desired)
-    actions: list[Action] = [TagUser(place.intent_tag, str(_announce(observed, place)))]
-    for key in room:
-        actions += remove(observed, key)
-    actions += [
+    room = make_room(observed, place, desired.policy)
+    actions: list[Action] = [
+        TagUser(place.intent_tag, str(announce(observed, place))),
+        *room,
         CreateKey(),
         TagUser(NEW, place.key_tag_value(desired.description)),
         StoreSecret(),
         ProveKey(),
-        AddLabel(NEW, str(label)),
+        AddLabel(NEW, str(next_label(observed, place, desired.serial_digest))),
         *([SetStatus(NEW, INACTIVE)] if desired.status == INACTIVE else []),
+        *supersede(observed, place, desired.policy, BY_DEPLOYMENT),
         still_wanted,
-        _make_current(observed, NEW),
-        *(SetStatus(key.id, INACTIVE) for key in staying),
+        *make_current(observed, NEW),
         # Once more, because a request may have come in between; it is all taken back then.
         still_wanted,
     ]
     # A key of an earlier attempt may come to light only now: the intent stays open till that look.
-    return [*actions, LookAgain(SETTLING_TIME) if open_intent(observed, place) else UntagUser(place.intent_tag)]
+    return [*actions, LookAgain(SETTLING_TIME if open_intent(observed, place) else 0.0)]
 
 
-def _make_room(observed: Observed, place: Place) -> list[OwnedKey]:
-    """Choose which of our retired keys must go for the new one to fit: the oldest first, never an Active one."""
-    leftover = leftover_ids(observed, place)
-    staying = [key for key in observed.keys if key.id not in leftover]
-    retired = [key for key in owned_keys(observed, place) if key.proven and not key.active and not key.current]
-    needed = len(staying) + 1 - KEYS_PER_USER
-    if needed > len(retired):
-        raise KeyLimitReachedError(place.user_name, tuple(staying))
-    return retired[: max(0, needed)]
+def next_label(observed: Observed, place: Place, digest: str) -> SerialLabel:
+    """Write the label of the key that becomes current next."""
+    return SerialLabel(digest, 1 + max((key.generation for key in owned_keys(observed, place)), default=0))
 
 
-def _announce(observed: Observed, place: Place) -> Intent:
-    """Extend an intent that is still open: a key of an earlier attempt may yet come to light."""
+def announce(observed: Observed, place: Place) -> Intent:
+    """Announce a creation. One that is still open is extended: a key of an earlier attempt may yet come to light."""
     before = open_intent(observed, place)
     leftover = leftover_ids(observed, place)
     staying = frozenset(key.id for key in observed.keys if key.id not in leftover)
     return Intent(place.owner, before.since if before else observed.time, observed.time, staying)
 
 
-def _make_current(observed: Observed, version_id: str) -> MoveCurrent:
+def make_current(observed: Observed, version_id: str) -> list[Action]:
+    """Make a version current instead of the one that is.
+
+    A rotation of Secrets Manager leaves AWSPENDING on the version that it made current. Once that is current no more,
+    Secrets Manager would take the label for a rotation that is not finished.
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
+    """
     current = observed.version_with(CURRENT)
-    return MoveCurrent(version_id, current.id if current else None)
+    finished = [RemoveLabel(current.id, PENDING)] if current and PENDING in current.labels else []
+    return [*finished, MoveCurrent(version_id, current.id if current else None)]
 
 
 def _give_back_current(observed: Observed, place: Place) -> list[Action]:
@@ -286,4 +310,4 @@ def _give_back_current(observed: Observed, place: Place) -> list[Action]:
         return []
     if not place.wrote(current) or place.wrote(previous):
         return []
-    return [MoveCurrent(previous.id, current.id)]
+    return make_current(observed, previous.id)

@@ -54,8 +54,8 @@ class SecretVersions(Protocol):
         """Describe the secret; a missing one is a description too."""
         ...
 
-    def put(self, version_id: str, value: str, label: str) -> frozenset[str]:
-        """Write a version with one label, and return the labels it has then."""
+    def put(self, version_id: str, value: str, labels: tuple[str, ...]) -> frozenset[str]:
+        """Write a version with labels, and return those it has then."""
         ...
 
     def add_label(self, version_id: str, label: str) -> None:
@@ -70,12 +70,32 @@ class SecretVersions(Protocol):
         """Move AWSCURRENT if it still is where it was. Raises ConflictError if not."""
         ...
 
-    def tag(self, key: str, value: str) -> None:
-        """Set a tag of the secret."""
+    def tag(self, tags: dict[str, str]) -> None:
+        """Set tags of the secret."""
         ...
 
     def untag(self, keys: tuple[str, ...]) -> None:
         """Remove tags of the secret; those that are gone are fine."""
+        ...
+
+
+class Schedules(Protocol):
+    """Looks at a secret's key to come."""
+
+    def create(self, name: str, at: datetime, secret_arn: str) -> None:
+        """Let the function look at the key of a secret at a time; one of that name that exists already is fine."""
+        ...
+
+    def delete(self, name: str) -> None:
+        """Cancel a look; one that is gone is fine."""
+        ...
+
+
+class Notices(Protocol):
+    """Events for those who watch over keys."""
+
+    def tell(self, what: str, about: dict[str, str]) -> None:
+        """Say what happened, and to which key. Never fails: what was done is done, told or not."""
         ...
 
 
@@ -111,3 +131,5 @@ class Ports:
     secret: SecretVersions
     prover: Prover
     clock: Clock
+    schedules: Schedules
+    notices: Notices

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import CheckStillWanted, TagSecret, UntagSecret
 from access_key_provider.errors import SupersededError
 from access_key_provider.model import REQUEST_TAG_PREFIX, TOMBSTONE_TAG_PREFIX, Mark
+from access_key_provider.registration import registration_tags
 from access_key_provider.room import has_room_for_tag
 
 if TYPE_CHECKING:
@@ -74,16 +75,17 @@ def marks_in_the_way(tags: Mapping[str, str], place: Place) -> tuple[str, ...] |
 
 
 def leave_mark(observed: Observed, desired: Desired) -> list[Action]:
-    """Leave the request's mark, unless an earlier delivery has.
+    """Leave the request's mark, unless an earlier delivery has, and what the template says now.
 
-    On a secret whose tags are full it takes the place of those that it supersedes, so that a rollback always fits.
+    On a secret whose tags are full the mark takes the place of those that it supersedes: a rollback always fits.
     """
     tag = desired.place.request_tag(desired.request.request_id)
+    registration = registration_tags(observed, desired)
     if tag in observed.secret.tags:
-        return []
+        return [TagSecret(tuple(registration.items()))] if registration else []
     superseded = tuple(_requests(observed.secret.tags, desired.place, observed.time))
     swap = [UntagSecret(superseded)] if superseded and not has_room_for_tag(observed.secret.tags, tag) else []
-    return [*swap, TagSecret(tag, str(desired.request))]
+    return [*swap, TagSecret(((tag, str(desired.request)), *registration.items()))]
 
 
 def check_still_wanted(observed: Observed, desired: Desired) -> CheckStillWanted:
@@ -97,9 +99,20 @@ def is_still_wanted(tags: Mapping[str, str], place: Place, check: CheckStillWant
     """Tell from the secret's tags whether no other request has come."""
     marks = marks_of(tags, place)
     new = {tag: Mark.parse(value) for tag, value in marks.items() - check.seen}
-    return check.mark in marks and all(
+    return (check.mark is None or check.mark in marks) and all(
         tag != place.tombstone_tag and mark and check.since and mark.time < check.since for tag, mark in new.items()
     )
+
+
+def check_no_request(observed: Observed, place: Place) -> CheckStillWanted:
+    """Check later, on behalf of somebody else than CloudFormation, that it has made no request since."""
+    return CheckStillWanted(None, frozenset(marks_of(observed.secret.tags, place).items()))
+
+
+def latest_request(observed: Observed, place: Place) -> Mark | None:
+    """Find the mark of the last Create or Update."""
+    marks = _requests(observed.secret.tags, place, observed.time).values()
+    return max(marks, key=lambda mark: mark.time, default=None)
 
 
 def forget_marks(observed: Observed, desired: Desired) -> list[Action]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from access_key_provider.actions import LookAgain, TagSecret
+from access_key_provider.actions import LookAgain, TagSecret, TagUser
 from access_key_provider.apply import Executor
 from access_key_provider.drift import findings
 from access_key_provider.errors import (
@@ -15,9 +15,9 @@ from access_key_provider.errors import (
     ProviderError,
     SupersededError,
 )
-from access_key_provider.model import SETTLING_TIME, SecretState
+from access_key_provider.model import SETTLING_TIME, Intent, SecretState
 from access_key_provider.observe import observe
-from access_key_provider.ownership import owned_keys
+from access_key_provider.ownership import owned_keys, with_announcement
 from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
 from access_key_provider.precedence import is_superseded, marks_in_the_way, marks_of, tombstone
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     from access_key_provider.actions import Action
     from access_key_provider.model import AccessKey, Desired, Mark, Observed, Place
+    from access_key_provider.policy import Policy
     from access_key_provider.ports import Ports
 
 # Seconds kept back while acting, for undoing and answering, and while undoing, for answering.
@@ -77,14 +78,14 @@ def make_absent(ports: Ports, place: Place, request: Mark, *, dated: bool) -> tu
         if in_the_way:
             ports.secret.untag(in_the_way)
         if in_the_way is not None:
-            ports.secret.tag(place.tombstone_tag, str(request))
+            ports.secret.tag({place.tombstone_tag: str(request)})
     removed: list[str] = []
 
     def plan(observed: Observed) -> list[Action]:
         removed.extend(key.id for key in owned_keys(observed, place) if key.key and key.id not in removed)
         return plan_absent(observed, place)
 
-    _carry_out(ports, place, plan)
+    carry_out(ports, place, plan)
     return tuple(removed)
 
 
@@ -107,19 +108,20 @@ class _Creation:
         try:
             observed = _repeat(self._ports, self._pass, _RESERVE_TO_UNDO)
         except ProviderError as error:
-            raise self._undone(_explained(self._ports, error)) from error
+            raise self._undone(explained(self._ports, error)) from error
         found = matching_key(observed, self._desired)
         key_id = self._made if self._made and self._published else found.id if found else ""
+        version = found.version.id if found and found.version and found.id == key_id else self._place.version_id(key_id)
         return Outcome(
             key_id,
-            self._place.version_id(key_id),
+            version,
             self._desired.status,
             created=key_id == self._made,
             found=findings(self._first or observed, self._desired, self._done),
         )
 
     def _pass(self) -> tuple[Observed, float | None]:
-        observed = observe(self._ports, self._place)
+        observed = self._with_announcement(observe(self._ports, self._place, self._desired.policy))
         executor = Executor(self._ports, self._place, reserve=_RESERVE_TO_UNDO)
         plan = self._plan(observed)
         self._acted = True
@@ -136,13 +138,22 @@ class _Creation:
         if tombstone(observed, self._place) != tombstone(self._first, self._place):
             raise SupersededError("CloudFormation deleted the resource while this request was carried out")
         return (
-            plan_present(observed, self._desired) if self._shows_what_was_done(observed) else [LookAgain(SETTLING_TIME)]
+            plan_present(observed, self._desired, self._made)
+            if self._shows_what_was_done(observed)
+            else [LookAgain(SETTLING_TIME)]
         )
+
+    def _with_announcement(self, observed: Observed) -> Observed:
+        tags = [action for action in self._done if isinstance(action, TagUser) and action.key == self._place.intent_tag]
+        announced = Intent.parse(tags[-1].key, tags[-1].value) if tags and self._published else None
+        return with_announcement(observed, self._place, announced) if announced else observed
 
     def _shows_what_was_done(self, observed: Observed) -> bool:
         """Tell whether the mark and the key that were made can be seen: nothing else that is seen may be acted on."""
         marks = marks_of(observed.secret.tags, self._place)
-        if any(isinstance(action, TagSecret) and action.key not in marks for action in self._done):
+        own = self._place.request_tag(self._desired.request.request_id)
+        marked = any(isinstance(action, TagSecret) and own in dict(action.tags) for action in self._done)
+        if marked and own not in marks:
             return False
         owned = owned_keys(observed, self._place)
         return not self._published or any(key.id == self._made and key.proven and key.current for key in owned)
@@ -154,7 +165,7 @@ class _Creation:
         if isinstance(error, OutcomeUnknownError):
             self._ports.clock.sleep(SETTLING_TIME)
         try:
-            _carry_out(self._ports, self._place, self._plan_to_undo(error))
+            carry_out(self._ports, self._place, self._plan_to_undo(error))
         except ProviderError as failure:
             return ProviderError(f"{error}; cleaning up failed as well: {failure}")
         return error
@@ -178,14 +189,37 @@ class _Creation:
         return take_back
 
 
-def _carry_out(ports: Ports, place: Place, plan: Callable[[Observed], list[Action]]) -> None:
+def carry_out(
+    ports: Ports,
+    place: Place,
+    plan: Callable[[Observed], list[Action]],
+    policy: Policy | None = None,
+    made: set[str] | None = None,
+) -> Observed:
+    """Look, plan and act until nothing calls for another look, and return the last look.
+
+    Args:
+        ports: AWS and time.
+        place: where.
+        plan: what to do, given what is seen.
+        policy: which keys' last use the plan needs to know.
+        made: takes the ids of the keys that were made, also if it fails then.
+
+    Raises:
+        ProviderError: an action failed, or the plan refuses.
+    """
+
     def one_pass() -> tuple[Observed, float | None]:
-        observed = observe(ports, place)
+        observed = observe(ports, place, policy)
         executor = Executor(ports, place, reserve=_RESERVE_TO_ANSWER)
-        executor.run(plan(observed))
+        try:
+            executor.run(plan(observed))
+        finally:
+            if made is not None and executor.new_key_id:
+                made.add(executor.new_key_id)
         return observed, executor.look_again_in
 
-    _repeat(ports, one_pass, _RESERVE_TO_ANSWER)
+    return _repeat(ports, one_pass, _RESERVE_TO_ANSWER)
 
 
 def _repeat(ports: Ports, one_pass: Callable[[], tuple[Observed, float | None]], reserve: float) -> Observed:
@@ -206,14 +240,15 @@ def _repeat(ports: Ports, one_pass: Callable[[], tuple[Observed, float | None]],
     raise ConflictError("AWS does not show what was done, or somebody else keeps changing it: deploy again")
 
 
-def _explained(ports: Ports, error: ProviderError) -> ProviderError:
+def explained(ports: Ports, error: ProviderError) -> ProviderError:
     """Complete the message of a reached limit with what the user must know to choose a key to remove."""
     if not isinstance(error, KeyLimitReachedError):
         return error
     described = "; ".join(_described(ports, key) for key in error.keys)
     return ProviderError(
-        f"{error}, and none is ours to remove: {described}. Delete one that is not needed (aws iam update-access-key "
-        f"--status Inactive, wait, aws iam delete-access-key, each with --user-name {error.user_name}), then deploy"
+        f"{error}, and {error.advice or 'none is ours to remove'}: {described}. Delete one that is not needed "
+        "(aws iam update-access-key --status Inactive, wait, aws iam delete-access-key, each with --user-name "
+        f"{error.user_name}), then deploy"
     )
 
 

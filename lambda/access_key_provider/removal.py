@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import DeleteKey, RemoveLabel, SetStatus, UntagUser
 from access_key_provider.model import INACTIVE, SecretState
 from access_key_provider.ownership import orphaned_keys, owned_keys, ownerless_labels
+from access_key_provider.retirement_record import drop_record_of
 
 if TYPE_CHECKING:
     from access_key_provider.actions import Action
@@ -35,8 +36,10 @@ def remove(observed: Observed, owned: OwnedKey) -> list[Action]:
     actions = _delete(owned.key)
     if owned.version and observed.secret.state is SecretState.WRITABLE:
         actions += [RemoveLabel(owned.version.id, label) for label in owned.labels]
-    # Also a tag that is not seen: it may have been set a moment ago.
-    return [*actions, UntagUser(owned.id)] if observed.user_exists else actions
+    if observed.user_exists:
+        # Also a tag that is not seen: it may have been set a moment ago.
+        actions.append(UntagUser(owned.id))
+    return [*actions, *drop_record_of(observed, owned.id)] if observed.secret.state is SecretState.WRITABLE else actions
 
 
 def remove_orphans(observed: Observed, place: Place) -> list[Action]:

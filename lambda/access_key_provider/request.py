@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from access_key_provider.errors import InvalidRequestError
 from access_key_provider.model import ACTIVE, INACTIVE, Desired, Mark, Place, parse_time
+from access_key_provider.policy import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, Policy
 
 if TYPE_CHECKING:
     from datetime import datetime
 
 _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
-_SECRET_ARN = re.compile(
+SECRET_ARN = re.compile(
     r"arn:[a-z-]{1,20}:secretsmanager:(?P<region>[a-z0-9-]{1,30}):[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
 )
 _ROLE_ARN = re.compile(r"arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\x21-\x7e]{1,575}")
@@ -26,7 +28,15 @@ _SERIAL = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
 # What IAM allows in a tag's value, less what `Place.key_tag_value` adds.
 _DESCRIPTION = re.compile(r"[\w .:/=+\-@]{1,233}")
 _STATUS = re.compile(f"{ACTIVE}|{INACTIVE}")
+_SECONDS = re.compile(r"[0-9]{1,9}")
+_KEY_LIMITS = (FAIL, RETIRE_PREVIOUS, REMOVE_UNUSED)
+_ON_KEY_LIMIT = re.compile("|".join(_KEY_LIMITS))
+_DEFERRED = re.compile("Deferred")
+_SCHEDULE_NAME = re.compile(r"[A-Za-z0-9-]{1,20}")
+_VERSION_ID = re.compile(r"[A-Za-z0-9-]{32,64}")
 _SHOWN = 60
+
+CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +49,7 @@ class Properties:
     serial: str
     status: str
     description: str | None
+    policy: Policy = field(default_factory=Policy)
 
     @classmethod
     def parse(cls, properties: object, region: str | None = None) -> Properties:
@@ -49,8 +60,8 @@ class Properties:
         """
         if not isinstance(properties, Mapping):
             raise InvalidRequestError("ResourceProperties must be an object")
-        secret_arn = _text(properties, "SecretArn", _SECRET_ARN, "a complete ARN of a secret")
-        found = _SECRET_ARN.fullmatch(secret_arn)
+        secret_arn = _text(properties, "SecretArn", SECRET_ARN, "a complete ARN of a secret")
+        found = SECRET_ARN.fullmatch(secret_arn)
         if region and found and found["region"] != region:
             raise InvalidRequestError(
                 f"SecretArn {secret_arn} is in {found['region']}, this stack in {region}: use a secret of this region"
@@ -67,6 +78,7 @@ class Properties:
             description=_text(properties, "Description", _DESCRIPTION, "1 to 233 characters that tags allow")
             if "Description" in properties
             else None,
+            policy=_policy(properties),
         )
 
 
@@ -117,7 +129,7 @@ class Request:
         """Name the request, for the mark that it leaves. A date of the future is none of CloudFormation's."""
         return Mark(min(self.requested_at or received_at, received_at), self.request_id)
 
-    def desired(self, properties: Properties, received_at: datetime) -> Desired:
+    def desired(self, properties: Properties, received_at: datetime, function_name: str = "") -> Desired:
         """Say what properties of this resource ask for."""
         deployed = self._deployed
         return Desired(
@@ -129,6 +141,9 @@ class Request:
             deployed_status=deployed.status if deployed else None,
             request=self.mark(received_at),
             dated=self.requested_at is not None,
+            policy=properties.policy,
+            role_arn=properties.role_arn,
+            function_name=function_name,
         )
 
     @property
@@ -150,6 +165,44 @@ class Request:
             return self.place(Properties.parse(self.properties)).physical_id
         except InvalidRequestError:
             return f"{self.stack_name}/{self.logical_id}"[:512]
+
+
+def parse_cut_over(properties: object) -> tuple[str, str]:
+    """Take the secret and the version that all consumers use from the properties of a cut-over.
+
+    Raises:
+        InvalidRequestError: names the property, the value given and what is allowed.
+    """
+    if not isinstance(properties, Mapping):
+        raise InvalidRequestError("ResourceProperties must be an object")
+    return (
+        _text(properties, "SecretArn", SECRET_ARN, "a complete ARN of a secret"),
+        _text(properties, "SecretVersionId", _VERSION_ID, "the id of a version"),
+    )
+
+
+def _policy(properties: Mapping[str, Any]) -> Policy:
+    """Read the rules of retirement; a template of an earlier release has none."""
+    return Policy(
+        grace=_duration(properties, "GracePeriod") or timedelta(),
+        retention=_duration(properties, "RetentionPeriod"),
+        unused_for=_duration(properties, "RetireWhenUnusedFor"),
+        retire_at_latest=_duration(properties, "RetireAtLatest"),
+        maximum_age=_duration(properties, "MaximumAge"),
+        on_key_limit=_optional(properties, "OnKeyLimit", _ON_KEY_LIMIT, " or ".join(_KEY_LIMITS)) or FAIL,
+        unused_since=_duration(properties, "RemoveUnusedAfter"),
+        deferred=_optional(properties, "CutOver", _DEFERRED, "Deferred") is not None,
+        schedule=_optional(properties, "ScheduleName", _SCHEDULE_NAME, "1 to 20 letters, digits and hyphens") or "",
+    )
+
+
+def _duration(properties: Mapping[str, Any], name: str) -> timedelta | None:
+    seconds = _optional(properties, name, _SECONDS, "a number of seconds, at most 9 digits")
+    return None if seconds is None else timedelta(seconds=int(seconds))
+
+
+def _optional(properties: Mapping[str, Any], name: str, allowed: re.Pattern[str], meaning: str) -> str | None:
+    return _text(properties, name, allowed, meaning) if name in properties else None
 
 
 def _text(properties: Mapping[str, Any], name: str, allowed: re.Pattern[str], meaning: str) -> str:

@@ -107,8 +107,8 @@ def _user_tags(actions: Iterable[Action]) -> Iterator[_Change]:
 def _secret_tags(actions: Iterable[Action]) -> Iterator[_Change]:
     for action in actions:
         match action:
-            case TagSecret(key, _):
-                yield {key}, set()
+            case TagSecret(tags):
+                yield {key for key, _ in tags}, set()
             case UntagSecret(keys):
                 yield set(), set(keys)
 
@@ -116,7 +116,7 @@ def _secret_tags(actions: Iterable[Action]) -> Iterator[_Change]:
 def _labels_moved(observed: Observed, actions: Iterable[Action]) -> Iterator[_Change]:
     for action in actions:
         match action:
-            case StoreSecret():
+            case StoreSecret(_, None):
                 # Secrets Manager makes the first version of a secret current by itself.
                 yield {NEW} if observed.secret.versions else {NEW, CURRENT}, set()
             case AddLabel(_, label):

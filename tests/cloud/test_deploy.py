@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING
 
 import pytest
-from aws_cdk import CfnOutput, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -70,6 +70,7 @@ def one_key(
             if secret_arn
             else None,
             secret_name=secret_name,
+            grace_period=Duration.seconds(0),
         )
         CfnOutput(stack, "Secret", value=key.secret.secret_arn)
         CfnOutput(stack, "Id", value=key.access_key_id)
@@ -131,10 +132,12 @@ def test_rotation(account: Account, shop: Deployment) -> None:
 
 
 def test_a_rotation_that_is_rolled_back_restores_the_very_key(account: Account, shop: Deployment) -> None:
-    """Active and current again, and no third key."""
+    """Active and current again; the other is Inactive, and there is no third key."""
     before = shop.deploy(one_key())
     shop.deploy(one_key("2", then_fail=True), fails=True)
-    assert account.keys("deploy") == {before["Id"]: "Active"}
+    statuses = account.keys("deploy")
+    assert statuses.pop(before["Id"]) == "Active"
+    assert list(statuses.values()) == ["Inactive"]
     assert account.works(before["Secret"])
     account.check("deploy", before["Secret"])
 
@@ -285,7 +288,7 @@ def test_a_user_with_a_path(account: Account, shop: Deployment) -> None:
 
 
 def test_a_kms_key_of_the_stack(account: Account, shop: Deployment) -> None:
-    """The embedded account does not enforce KMS policies; that the statements are right is a synth test."""
+    """The key's role may use the KMS key for its secret, or nothing would be stored."""
 
     def declare(stack: Stack) -> None:
         key = AccessKey(
@@ -354,7 +357,10 @@ def test_only_the_provider_can_read_or_write_what_it_should(account: Account, sh
         "secretsmanager:TagResource",
         "secretsmanager:UntagResource",
         "secretsmanager:UpdateSecretVersionStage",
+        "scheduler:CreateSchedule",
+        "scheduler:DeleteSchedule",
+        "events:PutEvents",
     }
     assert [call for call in ours if call.error] == []
     assert all(call.parameters["UserName"] == "deploy" for call in ours if call.service == "iam")
-    assert all(call.parameters["SecretId"] == outputs["Secret"] for call in ours if call.service != "iam")
+    assert all(call.parameters["SecretId"] == outputs["Secret"] for call in ours if call.service == "secretsmanager")

@@ -6,7 +6,7 @@ that is denied is tried again for 45 seconds, because a new role is given that l
 with these roles is what `test_deploy` shows.
 
 The actions come from the synthesized template, so a new one is tried without being listed here. Those on a KMS key are
-not among them: the embedded account does not enforce them, so `tests/synth/test_policies.py` says why each is there.
+not among them: no secret here has one; `tests/synth/test_policies.py` says why each is there.
 It is stricter than AWS about `sts:AssumeRole`: within an account AWS lets in whom a role's trust names, whatever their
 own policy says.
 """
@@ -30,7 +30,7 @@ from botocore.exceptions import ClientError
 from cloud.stacks import Account, Deployment, Session
 from provider.world import Context, TestClock
 
-from access_key_provider import answer, cloudformation, main
+from access_key_provider import answer, invocation, main
 from cdk_iam_access_key import AccessKey, AccessKeyProvider
 from local_cloud.environment import FOREIGN_PREFIXES
 
@@ -237,9 +237,9 @@ class Handler:
             monkeypatch.setenv(name, value)
         # It may hold the credentials of an earlier test, and so may the handler's own sessions.
         monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        monkeypatch.setattr(cloudformation, "_SESSIONS", cloudformation.Sessions())
-        monkeypatch.setattr(cloudformation.InvocationClock, "now", lambda _self: self._clock.now())
-        monkeypatch.setattr(cloudformation.InvocationClock, "sleep", lambda _self, seconds: self._clock.sleep(seconds))
+        monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
+        monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: self._clock.now())
+        monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: self._clock.sleep(seconds))
         monkeypatch.setattr(answer, "_put", self._take)
 
     def _take(self, _url: str, content: bytes) -> int:

@@ -10,14 +10,25 @@ from botocore.retries import standard
 from fakes import client as fake_client
 from fakes import errors
 from fakes.aws import FakeAccount
-from fakes.parameters import ACTIONS, Tags, Text, Texts, Whole
+from fakes.parameters import ACTIONS
+from fakes.rules import Structure, Tags, Text, Texts, Whole
 
 if TYPE_CHECKING:
     import botocore.session
 
 # What the provider has no use for, and the fake refuses like any unknown parameter.
 _LEFT_OUT = {
-    "secretsmanager:PutSecretValue": {"SecretBinary", "RotationToken"},
+    "secretsmanager:PutSecretValue": {"SecretBinary"},
+    "scheduler:CreateSchedule": {
+        "ClientToken",
+        "EndDate",
+        "KmsKeyArn",
+        "ScheduleExpressionTimezone",
+        "StartDate",
+        "State",
+    },
+    "scheduler:DeleteSchedule": {"ClientToken"},
+    "events:PutEvents": {"EndpointId"},
     "sts:AssumeRole": {
         "PolicyArns",
         "Policy",
@@ -56,11 +67,25 @@ def test_every_length_is_the_models(models: botocore.session.Session, name: str)
         assert _bounds(rule) == (shape.metadata.get("min", 0), shape.metadata.get("max")), found
         if isinstance(rule, Texts):
             assert _bounds(rule.member) == (shape.member.metadata["min"], shape.member.metadata["max"])
+        if isinstance(rule, Structure):
+            _check_members(rule, shape.member if rule.listed else shape)
         if isinstance(rule, Tags):
             members = shape.member.members
             for member, of in ((rule.key, "Key"), (rule.value, "Value")):
                 assert _bounds(member) == (members[of].metadata["min"], members[of].metadata["max"])
                 assert member.required == (of in shape.member.required_members)
+
+
+def _check_members(rule: Structure, shape: Any) -> None:
+    required = {found for found, member in rule.members.items() if member.required}
+    assert required == set(shape.required_members)
+    for found, member in rule.members.items():
+        metadata = shape.members[found].metadata
+        assert _bounds(member) == (metadata.get("min", 0), metadata.get("max")), found
+        if isinstance(member, Structure):
+            _check_members(member, shape.members[found])
+        if isinstance(member, Text):
+            assert (member.allowed is not None) == bool({"pattern", "enum"} & metadata.keys()), found
 
 
 def _bounds(rule: Any) -> tuple[int, int | None]:
@@ -75,10 +100,10 @@ def test_every_pattern_is_checked(models: botocore.session.Session, name: str) -
         shape = _operation(models, name).input_shape.members[found]
         if isinstance(rule, Text) and found not in unchecked:
             assert (rule.allowed is not None) == bool({"pattern", "enum"} & shape.metadata.keys()), found
-        assert isinstance(rule, Text | Whole | Texts | Tags)
+        assert isinstance(rule, Text | Whole | Texts | Tags | Structure)
 
 
-@pytest.mark.parametrize("service", ["iam", "secretsmanager"])
+@pytest.mark.parametrize("service", ["iam", "scheduler", "secretsmanager"])
 def test_errors_have_the_codes_and_status_of_the_model(models: botocore.session.Session, service: str) -> None:
     """Every error of the model that the fake knows has the model's status, and the model's class has its name."""
     known = 0
@@ -120,7 +145,7 @@ def test_the_sdks_retries_are_botocores() -> None:
 
 def test_no_error_of_the_model_is_retried_beside(models: botocore.session.Session) -> None:
     """No error is marked as worth a retry in the model, which botocore would heed."""
-    for service in ("iam", "secretsmanager", "sts"):
+    for service in ("events", "iam", "scheduler", "secretsmanager", "sts"):
         marked = [
             shape.name for shape in models.get_service_model(service).error_shapes if "retryable" in shape.metadata
         ]

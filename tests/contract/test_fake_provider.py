@@ -12,7 +12,7 @@ import pytest
 from fakes.aws import Context, FakeAccount, ProcessDeath, cold_start
 from fakes.faults import CONNECTION_LOST, PROCESS_DEATH
 
-from access_key_provider import answer, cloudformation, main
+from access_key_provider import answer, invocation, main
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -119,13 +119,13 @@ def test_installing_leaves_nothing_behind(account: FakeAccount, monkeypatch: pyt
     """The client, the clock, the sessions and the environment are as before."""
     monkeypatch.setenv("AWS_REGION", "before")
     monkeypatch.setenv("AWS_PROFILE", "somebody")
-    clock = cloudformation.InvocationClock
-    before = (boto3.client, clock.now, clock.sleep, cloudformation._SESSIONS, dict(os.environ))
+    clock = invocation.InvocationClock
+    before = (boto3.client, clock.now, clock.sleep, invocation._SESSIONS, dict(os.environ))
     with account.installed():
         assert boto3.client("iam").meta.region_name == account.state.region
         assert "AWS_PROFILE" not in os.environ
         cold_start()
-    assert (boto3.client, clock.now, clock.sleep, cloudformation._SESSIONS, dict(os.environ)) == before
+    assert (boto3.client, clock.now, clock.sleep, invocation._SESSIONS, dict(os.environ)) == before
 
 
 def test_no_client_of_boto3_is_made(account: FakeAccount, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:

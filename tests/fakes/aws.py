@@ -1,6 +1,7 @@
-"""An AWS account in memory: what the provider uses of IAM, Secrets Manager and STS. Stateful, strict, fast.
+"""An AWS account in memory: what the provider uses of IAM, Secrets Manager, STS and EventBridge.
 
-It goes in at the bottom, where `boto3.client` is, so that everything of the provider runs unchanged above it::
+Stateful, strict, fast. It goes in at the bottom, where `boto3.client` is, so that everything of the provider runs
+unchanged above it::
 
     account = FakeAccount()
     account.person.make_user("deploy")
@@ -20,6 +21,8 @@ What goes wrong is told beforehand; a fault that was never met has `fired == 0`:
     account.switches.new_key_rejections = 2                  # see state.Switches
     account.lags.new_keys = Lag(reads=1)                     # see lags.Lags
     account.roles[arn] = Role(arn, user_name, secret_arn, assume_denials=2)
+    scheduler.waiting(account.state)                         # schedules, which only fire if a test invokes them
+    account.person.begin_rotation(arn)                       # as Secrets Manager does: an empty version, AWSPENDING
     cold_start()                                             # the next event meets a new process of the function
 
 `account.client("iam")` is the administrator's: like a boto3 client as well, never logged, failed or shown old news.
@@ -64,7 +67,7 @@ __all__ = [
 REGION = "eu-central-1"
 ACCOUNT_ID = "123456789012"
 
-Service = Literal["iam", "secretsmanager", "sts"]
+Service = Literal["events", "iam", "scheduler", "secretsmanager", "sts"]
 
 
 class FakeAccount:

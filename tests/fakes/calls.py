@@ -15,6 +15,8 @@ OK = "OK"
 _SHOWN = frozenset(
     {
         "AccessKeyId",
+        "GroupName",
+        "Name",
         "ClientRequestToken",
         "DurationSeconds",
         "Marker",
@@ -22,6 +24,7 @@ _SHOWN = frozenset(
         "RemoveFromVersionId",
         "RoleArn",
         "RoleSessionName",
+        "ScheduleExpression",
         "SecretId",
         "Status",
         "TagKeys",

@@ -28,6 +28,7 @@ class Context:
 
     aws_request_id = "00000000-0000-4000-8000-000000000000"
     function_name = "provider"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:provider"
 
     def __init__(self, clock: VirtualClock, seconds: float = 300) -> None:
         """Begin an invocation of so many seconds."""

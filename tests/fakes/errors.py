@@ -9,6 +9,15 @@ from _pytest.outcomes import Failed
 from botocore.exceptions import ClientError, ParamValidationError
 
 _HTTP_STATUS: Final = {
+    "events": {
+        "AccessDeniedException": 400,
+        "ExpiredTokenException": 400,
+        "InternalException": 500,
+        "InvalidSignatureException": 400,
+        "ThrottlingException": 400,
+        "UnrecognizedClientException": 400,
+        "ValidationException": 400,
+    },
     "iam": {
         "AccessDenied": 403,
         "ConcurrentModification": 409,
@@ -24,6 +33,17 @@ _HTTP_STATUS: Final = {
         "SignatureDoesNotMatch": 403,
         "Throttling": 400,
         "ValidationError": 400,
+    },
+    "scheduler": {
+        "AccessDeniedException": 403,
+        "ConflictException": 409,
+        "ExpiredTokenException": 400,
+        "InternalServerException": 500,
+        "ResourceNotFoundException": 404,
+        "InvalidSignatureException": 400,
+        "ThrottlingException": 429,
+        "UnrecognizedClientException": 400,
+        "ValidationException": 400,
     },
     "secretsmanager": {
         "AccessDeniedException": 400,

@@ -74,21 +74,38 @@ UNREACHABLE: Final = Fault(
 SERVER_ERROR: Final = Fault(
     "server error",
     _answer(
-        {"iam": "ServiceFailure", "secretsmanager": "InternalServiceError", "sts": "InternalFailure"},
+        {
+            "events": "InternalException",
+            "iam": "ServiceFailure",
+            "scheduler": "InternalServerException",
+            "secretsmanager": "InternalServiceError",
+            "sts": "InternalFailure",
+        },
         "The request processing has failed because of an unknown error, exception or failure.",
     ),
     ("before", "after"),
 )
 THROTTLED: Final = Fault(
     "throttled",
-    _answer({"iam": "Throttling", "secretsmanager": "ThrottlingException", "sts": "Throttling"}, "Rate exceeded"),
+    _answer(
+        {
+            "events": "ThrottlingException",
+            "iam": "Throttling",
+            "scheduler": "ThrottlingException",
+            "secretsmanager": "ThrottlingException",
+            "sts": "Throttling",
+        },
+        "Rate exceeded",
+    ),
 )
 ACCESS_DENIED: Final = Fault(
     "access denied",
     _answer(
         {
             "sts:GetCallerIdentity": "",
+            "events": "AccessDeniedException",
             "iam": "AccessDenied",
+            "scheduler": "AccessDeniedException",
             "secretsmanager": "AccessDeniedException",
             "sts": "AccessDenied",
         },
@@ -98,7 +115,12 @@ ACCESS_DENIED: Final = Fault(
 NOT_FOUND: Final = Fault(
     "not found",
     _answer(
-        {"iam:GetAccessKeyLastUsed": "", "iam": "NoSuchEntity", "secretsmanager": "ResourceNotFoundException"},
+        {
+            "iam:GetAccessKeyLastUsed": "",
+            "iam": "NoSuchEntity",
+            "scheduler": "ResourceNotFoundException",
+            "secretsmanager": "ResourceNotFoundException",
+        },
         "what the call names cannot be found",
     ),
 )
@@ -111,6 +133,7 @@ CONFLICT: Final = Fault(
             "iam:CreateAccessKey": "LimitExceeded",
             "iam:UpdateAccessKey": "EntityTemporarilyUnmodifiable",
             "iam:DeleteAccessKey": "EntityTemporarilyUnmodifiable",
+            "scheduler:DeleteSchedule": "ConflictException",
             "secretsmanager:PutSecretValue": "ResourceExistsException",
             "secretsmanager:UpdateSecretVersionStage": "InvalidParameterException",
             "secretsmanager:TagResource": "InvalidRequestException",

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import boto3
+from fakes import scheduler
 from fakes.sts import Credentials
 
-from access_key_provider import cloudformation
+from access_key_provider import invocation
 from access_key_provider.calls import Sessions
 
 if TYPE_CHECKING:
@@ -18,6 +19,12 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fakes.aws import FakeAccount
+
+_SCHEDULES = {
+    "SCHEDULE_GROUP": scheduler.GROUP,
+    "SCHEDULE_ROLE_ARN": scheduler.ROLE_ARN,
+    "SCHEDULE_DEAD_LETTER_ARN": scheduler.DEAD_LETTER_ARN,
+}
 
 
 @contextmanager
@@ -41,11 +48,11 @@ def installed(account: FakeAccount) -> Iterator[None]:
     def sleep(_self: object, seconds: float) -> None:
         account.clock.sleep(seconds)
 
-    clock = cloudformation.InvocationClock
+    clock = invocation.InvocationClock
     with (
         mock.patch.object(boto3, "client", client),
         mock.patch.multiple(clock, now=now, sleep=sleep),
-        mock.patch.object(cloudformation, "_SESSIONS", Sessions()),
+        mock.patch.object(invocation, "_SESSIONS", Sessions()),
         _environment(account.state.region),
     ):
         yield
@@ -53,16 +60,18 @@ def installed(account: FakeAccount) -> Iterator[None]:
 
 def cold_start() -> None:
     """Forget what a warm function keeps, as a new process does; while an account is installed."""
-    cloudformation._SESSIONS = Sessions()
+    invocation._SESSIONS = Sessions()
 
 
 @contextmanager
 def _environment(region: str) -> Iterator[None]:
-    """Set the variables of Lambda, and no others of AWS's."""
-    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
+    """Set the variables of Lambda and of the construct, and no others of AWS's."""
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(("AWS_", "SCHEDULE_"))}
     os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
+    os.environ |= _SCHEDULES
     try:
         yield
     finally:
-        del os.environ["AWS_REGION"], os.environ["AWS_DEFAULT_REGION"]
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION", *_SCHEDULES):
+            os.environ.pop(name, None)
         os.environ.update(before)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from fakes.errors import ServiceError, rejected_by_sdk
+from fakes.rules import Structure, Tags, Text, Texts, Whole, members_wrong
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Mapping
+
+    from fakes.rules import Rule
 
 _TAG_PUNCTUATION = frozenset("_.:/=+-@")
 
@@ -31,106 +33,6 @@ def _matching(pattern: str) -> Callable[[str], bool]:
     return lambda text: compiled.fullmatch(text) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Text:
-    """A string."""
-
-    least: int = 0
-    most: int | None = None
-    allowed: Callable[[str], bool] | None = None
-    required: bool = False
-
-    def unsendable(self, name: str, value: object) -> Iterator[str]:
-        """Say what botocore finds wrong."""
-        if not isinstance(value, str):
-            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {str}"
-        elif len(value) < self.least:
-            yield f"Invalid length for parameter {name}, value: {len(value)}, valid min length: {self.least}"
-
-    def invalid(self, name: str, value: Any) -> Iterator[str]:
-        """Say what the service finds wrong."""
-        if self.most is not None and len(value) > self.most:
-            yield f"at '{name}' failed to satisfy constraint: Member must have length at most {self.most}"
-        if self.allowed is not None and not self.allowed(value):
-            yield f"at '{name}' failed to satisfy constraint: Member must satisfy its pattern"
-
-
-@dataclass(frozen=True, slots=True)
-class Whole:
-    """An integer."""
-
-    least: int
-    most: int
-    required: bool = False
-
-    def unsendable(self, name: str, value: object) -> Iterator[str]:
-        """Say what botocore finds wrong."""
-        if not isinstance(value, int) or isinstance(value, bool):
-            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {int}"
-        elif value < self.least:
-            yield f"Invalid range for parameter {name}, value: {value}, valid min value: {self.least}"
-
-    def invalid(self, name: str, value: Any) -> Iterator[str]:
-        """Say what the service finds wrong."""
-        if value > self.most:
-            yield f"at '{name}' failed to satisfy constraint: Member must have value at most {self.most}"
-
-
-@dataclass(frozen=True, slots=True)
-class Texts:
-    """A list of strings."""
-
-    member: Text
-    least: int = 0
-    most: int | None = None
-    required: bool = False
-
-    def unsendable(self, name: str, value: object) -> Iterator[str]:
-        """Say what botocore finds wrong."""
-        if not isinstance(value, list | tuple):
-            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {list}, {tuple}"
-            return
-        if len(value) < self.least:
-            yield f"Invalid length for parameter {name}, value: {len(value)}, valid min length: {self.least}"
-        for index, member in enumerate(value):
-            yield from self.member.unsendable(f"{name}[{index}]", member)
-
-    def invalid(self, name: str, value: Any) -> Iterator[str]:
-        """Say what the service finds wrong."""
-        if self.most is not None and len(value) > self.most:
-            yield f"at '{name}' failed to satisfy constraint: Member must have length at most {self.most}"
-        for index, member in enumerate(value):
-            yield from self.member.invalid(f"{name}.{index + 1}.member", member)
-
-
-@dataclass(frozen=True, slots=True)
-class Tags:
-    """A list of `{"Key": …, "Value": …}`."""
-
-    key: Text
-    value: Text
-    most: int | None = None
-    required: bool = True
-
-    def unsendable(self, name: str, value: object) -> Iterator[str]:
-        """Say what botocore finds wrong."""
-        if not isinstance(value, list | tuple):
-            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {list}, {tuple}"
-            return
-        for index, tag in enumerate(value):
-            yield from _members(f"{name}[{index}]", tag, {"Key": self.key, "Value": self.value})
-
-    def invalid(self, name: str, value: Any) -> Iterator[str]:
-        """Say what the service finds wrong."""
-        if self.most is not None and len(value) > self.most:
-            yield f"at '{name}' failed to satisfy constraint: Member must have length at most {self.most}"
-        for index, tag in enumerate(value):
-            yield from self.key.invalid(f"{name}.{index + 1}.member.key", tag.get("Key", ""))
-            yield from self.value.invalid(f"{name}.{index + 1}.member.value", tag.get("Value", ""))
-
-
-Rule = Text | Whole | Texts | Tags
-
 _USER_NAME = Text(1, 128, _matching(r"[\w+=,.@-]+"))
 _REQUIRED_USER_NAME = Text(1, 128, _matching(r"[\w+=,.@-]+"), required=True)
 _KEY_ID = Text(16, 128, _matching(r"\w+"), required=True)
@@ -141,6 +43,20 @@ _USER_TAG_VALUE = Text(0, 256, _of_tags, required=True)
 _SECRET_ID = Text(1, 2048, required=True)
 _VERSION_ID = Text(32, 64)
 _LABEL = Text(1, 256)
+_SCHEDULE_NAME = Text(1, 64, _matching(r"[0-9a-zA-Z\-_.]+"), required=True)
+_GROUP_NAME = Text(1, 64, _matching(r"[0-9a-zA-Z\-_.]+"))
+_TARGET = Structure(
+    {
+        "Arn": Text(1, 1600, required=True),
+        "RoleArn": Text(1, 1600, _matching(r"arn:aws(-[a-z]+)?:iam::\d{12}:role/[\w+=,.@/-]+"), required=True),
+        "Input": Text(1),
+        "RetryPolicy": Structure({"MaximumEventAgeInSeconds": Whole(60, 86400), "MaximumRetryAttempts": Whole(0, 185)}),
+        "DeadLetterConfig": Structure(
+            {"Arn": Text(1, 1600, _matching(r"arn:aws(-[a-z]+)?:sqs:[a-z0-9\-]+:\d{12}:[a-zA-Z0-9\-_]+"))}
+        ),
+    },
+    required=True,
+)
 
 ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     "iam:CreateAccessKey": {"UserName": _USER_NAME},
@@ -158,6 +74,7 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
         "ClientRequestToken": _VERSION_ID,
         "SecretString": Text(1, 65536),
         "VersionStages": Texts(_LABEL, 1, 20),
+        "RotationToken": Text(36, 256, _matching(r"[a-zA-Z0-9\-]+")),
     },
     "secretsmanager:UpdateSecretVersionStage": {
         "SecretId": _SECRET_ID,
@@ -167,6 +84,25 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     },
     "secretsmanager:TagResource": {"SecretId": _SECRET_ID, "Tags": Tags(Text(1, 128), Text(0, 256))},
     "secretsmanager:UntagResource": {"SecretId": _SECRET_ID, "TagKeys": Texts(Text(1, 128), required=True)},
+    "scheduler:CreateSchedule": {
+        "Name": _SCHEDULE_NAME,
+        "GroupName": _GROUP_NAME,
+        "Description": Text(0, 512),
+        "ScheduleExpression": Text(1, 256, required=True),
+        "FlexibleTimeWindow": Structure({"Mode": Text(0, None, {"OFF"}.__contains__, required=True)}, required=True),
+        "ActionAfterCompletion": Text(0, None, {"NONE", "DELETE"}.__contains__),
+        "Target": _TARGET,
+    },
+    "scheduler:DeleteSchedule": {"Name": _SCHEDULE_NAME, "GroupName": _GROUP_NAME},
+    "events:PutEvents": {
+        "Entries": Structure(
+            {"Source": Text(), "DetailType": Text(), "Detail": Text(), "Resources": Texts(Text(0, 2048))},
+            listed=True,
+            least=1,
+            most=10,
+            required=True,
+        )
+    },
     "sts:AssumeRole": {
         "RoleArn": Text(20, 2048, required=True),
         "RoleSessionName": Text(2, 64, _matching(r"[\w+=,.@-]*"), required=True),
@@ -181,7 +117,7 @@ USER_NAME_EXPECTED: Final = frozenset(name for name, rules in ACTIONS.items() if
 
 def check_sendable(name: str, parameters: Mapping[str, Any]) -> None:
     """Check what botocore checks. Raises ParamValidationError."""
-    problems = list(_members("input", parameters, ACTIONS[name]))
+    problems = list(members_wrong("input", parameters, ACTIONS[name]))
     if problems:
         raise rejected_by_sdk("\n".join(problems))
 
@@ -191,18 +127,5 @@ def check_valid(name: str, parameters: Mapping[str, Any]) -> None:
     rules = ACTIONS[name]
     problems = [problem for found, value in parameters.items() for problem in rules[found].invalid(found, value)]
     if problems:
-        code = "ValidationException" if name.startswith("secretsmanager:") else "ValidationError"
+        code = "ValidationError" if name.startswith(("iam:", "sts:")) else "ValidationException"
         raise ServiceError(code, f"{len(problems)} validation error detected: Value {problems[0]}")
-
-
-def _members(name: str, value: object, rules: Mapping[str, Rule]) -> Iterator[str]:
-    if not isinstance(value, dict):
-        yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {dict}"
-        return
-    for found, rule in rules.items():
-        if found in value:
-            yield from rule.unsendable(f"{name}.{found}", value[found])
-        elif rule.required:
-            yield f'Missing required parameter in {name}: "{found}"'
-    for found in value.keys() - rules.keys():
-        yield f'Unknown parameter in {name}: "{found}", must be one of: {", ".join(rules)}'

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fakes import administrator, iam, secretsmanager
+from fakes import administrator, iam, rotation, secret_tags, secretsmanager
 
 if TYPE_CHECKING:
     from fakes.state import State
@@ -111,13 +111,17 @@ class Person:
     def tag_secret(self, secret_arn: str, key: str, value: str) -> None:
         """Set a tag of a secret."""
         secret = self._secret(secret_arn)
-        secretsmanager.set_tags(self._state, secret, secret.tags.value | {key: value})
+        secret_tags.set_tags(self._state, secret, secret.tags.value | {key: value})
 
     def untag_secret(self, secret_arn: str, *keys: str) -> None:
         """Remove tags of a secret; all of them if none is named."""
         secret = self._secret(secret_arn)
         kept = {key: value for key, value in secret.tags.value.items() if keys and key not in keys}
-        secretsmanager.set_tags(self._state, secret, kept)
+        secret_tags.set_tags(self._state, secret, kept)
+
+    def begin_rotation(self, secret_arn: str, token: str) -> str:
+        """Let Secrets Manager begin a rotation, and return its rotation token; the four steps are the test's."""
+        return rotation.begin_rotation(self._state, secret_arn, token)
 
     def schedule_deletion(self, secret_arn: str) -> None:
         """Delete a secret, with 30 days to change one's mind."""

@@ -20,17 +20,17 @@ if TYPE_CHECKING:
 
 CURRENT = "AWSCURRENT"
 PREVIOUS = "AWSPREVIOUS"
+PENDING = "AWSPENDING"
 _LABELS_PER_SECRET = 20
-_TAGS_PER_SECRET = 50
 
 Answer = dict[str, Any]
 
 
 @dataclass(slots=True)
 class Version:
-    """A version: its value never changes."""
+    """A version: its value never changes once it has one, which that of a rotation has not at first."""
 
-    value: str = field(repr=False)
+    value: str | None = field(repr=False)
     created: datetime
 
 
@@ -47,6 +47,7 @@ class Secret:
     tags: Seen[dict[str, str]] = field(default_factory=lambda: Seen({}))
     deleted: datetime | None = None
     primary_region: str | None = None
+    rotation_token: str | None = field(default=None, repr=False)
 
     def labels_of(self, version_id: str) -> list[str]:
         """List the labels of a version, sorted as AWS does."""
@@ -107,7 +108,7 @@ def get_secret_value(state: State, parameters: Mapping[str, Any]) -> Answer:
     if version_id is None:
         version_id = secret.labels.value.get(label or CURRENT)
     version = secret.versions.get(version_id or "")
-    if version_id is None or version is None:
+    if version_id is None or version is None or version.value is None:
         message = f"Secrets Manager can't find the specified secret value for staging label: {label or CURRENT}"
         raise ServiceError("ResourceNotFoundException", message)
     if label and label not in secret.labels_of(version_id):
@@ -132,14 +133,15 @@ def put_secret_value(state: State, parameters: Mapping[str, Any]) -> Answer:
         raise ServiceError("AccessDeniedException", "Access to KMS is not allowed")
     version_id = parameters.get("ClientRequestToken") or state.names.version_id()
     existing = secret.versions.get(version_id)
-    if existing is None:
+    _require_rotation_token(secret, version_id, parameters)
+    if existing is None or existing.value is None:
         labels = list(dict.fromkeys(parameters.get("VersionStages") or [CURRENT]))
-        if not secret.versions and CURRENT not in labels:
+        if not (secret.versions.keys() - {version_id}) and CURRENT not in labels:
             labels.append(CURRENT)
         after = dict(secret.labels.value)
         for label in sorted(labels, key=CURRENT.__eq__):
-            after = _moved(after, label, version_id)
-        _set_labels(state, secret, after)
+            after = moved(after, label, version_id)
+        set_labels(state, secret, after)
         secret.versions[version_id] = Version(parameters["SecretString"], state.clock.now())
     elif existing.value != parameters["SecretString"]:
         message = (
@@ -151,18 +153,29 @@ def put_secret_value(state: State, parameters: Mapping[str, Any]) -> Answer:
     return {**named, "VersionStages": secret.labels_of(version_id)}
 
 
+def _require_rotation_token(secret: Secret, version_id: str, parameters: Mapping[str, Any]) -> None:
+    """Refuse a session of a role that writes the pending version without saying that it does so for the rotation.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
+    """
+    pending = secret.labels.value.get(PENDING) == version_id and secret.versions[version_id].value is None
+    if parameters.get("RotationToken") != (secret.rotation_token if pending else None):
+        raise ServiceError("InvalidParameterException", "The rotation token is not that of the rotation.")
+
+
 def update_secret_version_stage(state: State, parameters: Mapping[str, Any]) -> Answer:
     """Attach, move or remove a label, if it is where the caller thinks."""
     secret = writable(state, parameters["SecretId"])
     label = parameters["VersionStage"]
     to, of = parameters.get("MoveToVersionId"), parameters.get("RemoveFromVersionId")
     _require_versions(secret, to, of)
+    _require_value(secret, label, to)
     attached = secret.labels.value.get(label)
     _require_place(label, attached, to, of)
     if to is None:
-        _set_labels(state, secret, {found: on for found, on in secret.labels.value.items() if found != label})
+        set_labels(state, secret, {found: on for found, on in secret.labels.value.items() if found != label})
     elif attached != to:
-        _set_labels(state, secret, _moved(secret.labels.value, label, to))
+        set_labels(state, secret, moved(secret.labels.value, label, to))
     return {"ARN": secret.arn, "Name": secret.name}
 
 
@@ -174,6 +187,11 @@ def _require_versions(secret: Secret, to: str | None, of: str | None) -> None:
         if version_id is not None and version_id not in secret.versions:
             message = f"Secrets Manager can't find the specified secret version: {version_id}."
             raise ServiceError("ResourceNotFoundException", message)
+
+
+def _require_value(secret: Secret, label: str, to: str | None) -> None:
+    if to is not None and label == CURRENT and secret.versions[to].value is None:
+        raise ServiceError("InvalidRequestException", f"Version {to} has no value.")
 
 
 def _require_place(label: str, attached: str | None, to: str | None, of: str | None) -> None:
@@ -194,50 +212,20 @@ def _require_place(label: str, attached: str | None, to: str | None, of: str | N
         raise ServiceError("InvalidParameterException", message)
 
 
-def _moved(labels: Mapping[str, str], label: str, to: str) -> dict[str, str]:
+def moved(labels: Mapping[str, str], label: str, to: str) -> dict[str, str]:
     """Put a label on a version. AWSPREVIOUS follows AWSCURRENT."""
     left = labels.get(label)
-    moved = {**labels, label: to}
+    after = {**labels, label: to}
     if label == CURRENT and left not in {None, to}:
-        moved[PREVIOUS] = str(left)
-    return moved
+        after[PREVIOUS] = str(left)
+    return after
 
 
-def _set_labels(state: State, secret: Secret, labels: dict[str, str]) -> None:
+def set_labels(state: State, secret: Secret, labels: dict[str, str]) -> None:
+    """Give a secret other labels. Raises ServiceError."""
     if len(labels) > _LABELS_PER_SECRET:
         message = "The request failed because it would exceed one of the Secrets Manager quotas."
         raise ServiceError("LimitExceededException", message)
     secret.changed = state.clock.now()
     secret.labels.set(labels, secret.changed, state.lags.labels)
     state.changed()
-
-
-def tag_resource(state: State, parameters: Mapping[str, Any]) -> Answer:
-    """Set tags."""
-    secret = writable(state, parameters["SecretId"])
-    new = {tag.get("Key", ""): tag.get("Value", "") for tag in parameters["Tags"]}
-    if "" in new or len(new) < len(parameters["Tags"]):
-        raise ServiceError("InvalidParameterException", "Tag keys must be there, and each of them once.")
-    if any(key.casefold().startswith("aws:") for key in new):
-        raise ServiceError("InvalidParameterException", "Tag keys beginning with aws: are reserved for system use.")
-    set_tags(state, secret, secret.tags.value | new)
-    return {}
-
-
-def untag_resource(state: State, parameters: Mapping[str, Any]) -> Answer:
-    """Remove tags of a secret; those that are not there are fine."""
-    secret = writable(state, parameters["SecretId"])
-    kept = {key: value for key, value in secret.tags.value.items() if key not in parameters["TagKeys"]}
-    set_tags(state, secret, kept)
-    return {}
-
-
-def set_tags(state: State, secret: Secret, tags: dict[str, str]) -> None:
-    """Give a secret other tags. Raises ServiceError."""
-    # Those of AWS's own, which CloudFormation sets, do not count.
-    if sum(not key.startswith("aws:") for key in tags) > _TAGS_PER_SECRET:
-        raise ServiceError("InvalidParameterException", f"You can't attach more than {_TAGS_PER_SECRET} tags.")
-    if tags != secret.tags.value:
-        secret.changed = state.clock.now()
-        secret.tags.set(tags, secret.changed, state.lags.secret_tags)
-        state.changed()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fakes import administrator, iam, secretsmanager, sts
+from fakes import administrator, events, iam, scheduler, secret_tags, secretsmanager, sts
 from fakes.parameters import ACTIONS
 
 if TYPE_CHECKING:
@@ -27,8 +27,11 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "secretsmanager:GetSecretValue": secretsmanager.get_secret_value,
     "secretsmanager:PutSecretValue": secretsmanager.put_secret_value,
     "secretsmanager:UpdateSecretVersionStage": secretsmanager.update_secret_version_stage,
-    "secretsmanager:TagResource": secretsmanager.tag_resource,
-    "secretsmanager:UntagResource": secretsmanager.untag_resource,
+    "secretsmanager:TagResource": secret_tags.tag_resource,
+    "secretsmanager:UntagResource": secret_tags.untag_resource,
+    "scheduler:CreateSchedule": scheduler.create_schedule,
+    "scheduler:DeleteSchedule": scheduler.delete_schedule,
+    "events:PutEvents": events.put_events,
     "sts:AssumeRole": sts.assume_role,
 }
 """What anybody may ask for, if permitted. GetCallerIdentity is about who asks, not about the state."""

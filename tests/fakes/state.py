@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 import string
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from fakes.clock import VirtualClock
 from fakes.lags import Lags
@@ -13,6 +13,7 @@ from fakes.lags import Lags
 if TYPE_CHECKING:
     from fakes.iam import AccessKey, User
     from fakes.lags import Seen
+    from fakes.scheduler import OneTimeSchedule
     from fakes.secretsmanager import Secret
     from fakes.sts import Role, Session
 
@@ -104,6 +105,8 @@ class State:
     secrets: dict[str, Secret] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
+    schedules: dict[str, OneTimeSchedule] = field(default_factory=dict)
+    events: list[dict[str, Any]] = field(default_factory=list)
     secret_access_keys: list[str] = field(default_factory=list, repr=False)
     revision: int = 0
     all_seen: bool = False

@@ -11,6 +11,7 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
+from fakes import scheduler
 from fakes.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -30,11 +31,15 @@ _USER_TAG_ACTIONS: Final = frozenset({"TagUser", "UntagUser"})
 _SECRET_ACTIONS: Final = frozenset({"DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"})
 _SECRET_TAG_ACTIONS: Final = frozenset({"TagResource", "UntagResource"})
 
+# The function itself may describe the secrets that are registered as those of its keys, and nothing else.
+_PROVIDER_TAG: Final = "cdk-iam-access-key:provider"
+PROVIDER_PATH: Final = "/cdk-iam-access-key/shop/"
+
 # Each service has its own words for the same.
-_UNKNOWN: Final = {"secretsmanager": "UnrecognizedClientException"}
-_EXPIRED: Final = {"secretsmanager": "ExpiredTokenException"}
-_WRONG_SIGNATURE: Final = {"secretsmanager": "InvalidSignatureException"}
-_DENIED: Final = {"secretsmanager": "AccessDeniedException"}
+_UNKNOWN: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "UnrecognizedClientException")
+_EXPIRED: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "ExpiredTokenException")
+_WRONG_SIGNATURE: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "InvalidSignatureException")
+_DENIED: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "AccessDeniedException")
 
 Answer = dict[str, Any]
 
@@ -51,6 +56,8 @@ class Role:
         call_denials: how many calls in its sessions are denied, because its policy does not work yet.
         user_tag_keys: which tags of the user it may set, as patterns.
         secret_tag_keys: which tags of the secret it may set.
+        schedule_names: which schedules it may create and delete, as a pattern; it may pass the schedules' role only.
+        event_source: as whose events it may put some.
     """
 
     arn: str
@@ -60,6 +67,8 @@ class Role:
     call_denials: int = 0
     user_tag_keys: tuple[str, ...] = ("AKIA*", "cdk-iam-access-key:*")
     secret_tag_keys: tuple[str, ...] = ("cdk-iam-access-key:*",)
+    schedule_names: str = "shop-Key-*"
+    event_source: str = "cdk-iam-access-key"
 
     def allows(self, state: State, service: str, action: str, parameters: Mapping[str, Any]) -> bool:
         """Evaluate the role's policy."""
@@ -72,6 +81,11 @@ class Role:
             return action in _SECRET_ACTIONS or (
                 action in _SECRET_TAG_ACTIONS and _all_like(keys, self.secret_tag_keys)
             )
+        if service == "scheduler":
+            target = parameters.get("Target", {"RoleArn": scheduler.ROLE_ARN})
+            return target["RoleArn"] == scheduler.ROLE_ARN and fnmatchcase(parameters["Name"], self.schedule_names)
+        if service == "events":
+            return all(entry.get("Source") == self.event_source for entry in parameters["Entries"])
         return action == "GetCallerIdentity"
 
     def _allows_user(self, state: State, action: str, parameters: Mapping[str, Any]) -> bool:
@@ -173,6 +187,10 @@ def authorize(
     """Evaluate the policies of who signs. Raises ServiceError."""
     if service == "sts" and (action == "GetCallerIdentity" or signer is None):
         return
+    if signer is None and service == "secretsmanager" and action == "DescribeSecret":
+        secret = state.secrets.get(parameters["SecretId"])
+        if secret is not None and secret.tags.value.get(_PROVIDER_TAG) == PROVIDER_PATH:
+            return
     allowed = isinstance(signer, Session) and signer.role.allows(state, service, action, parameters)
     if allowed and isinstance(signer, Session) and signer.role.call_denials > 0:
         signer.role.call_denials -= 1

@@ -90,10 +90,10 @@ def calls_of(operation: Operation) -> list[Call]:
         return stack.account.log.calls()
 
 
-def cases(calls: list[Call]) -> Iterator[tuple[Call, Fault, Any]]:
+def cases(calls: list[Call], faults: tuple[Fault, ...] = FAULTS) -> Iterator[tuple[Call, Fault, Any]]:
     """List every fault of every call, at each end at which it can happen."""
     for call in calls:
-        for fault in FAULTS:
+        for fault in faults:
             if fault.applies_to(call):
                 yield from ((call, fault, phase) for phase in fault.phases)
 

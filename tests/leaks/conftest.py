@@ -16,7 +16,7 @@ from leaks.hunt import Hunt
 from moto import mock_aws
 from provider.world import REGION, TestClock, World
 
-from access_key_provider import answer, cloudformation
+from access_key_provider import answer, invocation
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,9 +82,9 @@ def moto(monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     clock = TestClock()
-    monkeypatch.setattr(cloudformation.InvocationClock, "now", lambda _self: clock.now())
-    monkeypatch.setattr(cloudformation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
-    monkeypatch.setattr(cloudformation, "_SESSIONS", cloudformation.Sessions())
+    monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: clock.now())
+    monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
     # Clients of another test's session would not be moto's.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     secrets: list[str] = []

@@ -16,7 +16,7 @@ import pytest
 from moto import mock_aws
 from provider.world import REGION, TestClock, World
 
-from access_key_provider import answer, aws, cloudformation
+from access_key_provider import answer, aws, invocation
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,9 +59,9 @@ def world(monkeypatch: pytest.MonkeyPatch, made: list[str]) -> Iterator[World]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     clock = TestClock()
-    monkeypatch.setattr(cloudformation.InvocationClock, "now", lambda _self: clock.now())
-    monkeypatch.setattr(cloudformation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
-    monkeypatch.setattr(cloudformation, "_SESSIONS", cloudformation.Sessions())
+    monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: clock.now())
+    monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
     with mock_aws():
         iam, secrets = boto3.client("iam"), boto3.client("secretsmanager")
         iam.create_user(UserName="deploy")

@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 from provider.world import ROLE_ARN, Context, TestClock
 
 from access_key_provider import answer, aws, calls, cloudformation, main
+from access_key_provider.errors import InvalidRequestError
 
 if TYPE_CHECKING:
     from provider.world import World
@@ -231,7 +232,7 @@ def test_an_unexpected_exception_is_answered_without_its_text(
 )
 def test_an_event_of_no_known_shape_is_refused(event: Any, world: World) -> None:
     """It names the members found; nothing is answered to anybody's URL."""
-    with pytest.raises(ValueError, match="not a request of CloudFormation"):
+    with pytest.raises((ValueError, InvalidRequestError), match=r"neither a request|must be the complete ARN"):
         main.handler(event, Context(world.clock))
     assert world.answers == []
     world.expect(status=None)
@@ -249,7 +250,6 @@ def test_a_request_of_an_unknown_type_is_answered(world: World, kind: str) -> No
 @pytest.mark.parametrize("kind", ["Create", "Update", "Delete"])
 def test_code_that_can_not_be_imported_is_answered(world: World, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     """Instead of an hour's silence."""
-    monkeypatch.setattr(main, "_cloudformation", None)
     monkeypatch.setattr(main, "_failure", "ModuleNotFoundError")
     world.expect(status=None)
     answer = world.handle(world.event(kind, world.properties(), PhysicalResourceId="x"))
@@ -328,9 +328,7 @@ def test_memory_that_is_short_while_handling_is_answered(
     world.expect(status=None if kind == "Delete" else "Active")
 
 
-def test_the_answer_of_the_timer_has_the_right_id_and_is_the_only_one(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_answer_of_the_timer_has_the_right_id_and_is_the_only_one(world: World) -> None:
     """When something hangs, crhelper's timer answers; what comes later is not sent."""
     event = world.event("Create", world.properties())
 
@@ -338,8 +336,7 @@ def test_the_answer_of_the_timer_has_the_right_id_and_is_the_only_one(
         resource._timeout()
         return "id", {}
 
-    monkeypatch.setattr(cloudformation, "put", hang)
-    resource = cloudformation.AccessKeyResource(event)
+    resource = cloudformation.AccessKeyResource(event, {"create": hang})
     resource(event, Context(TestClock()))
     world.expect(status=None)
     assert [given["Status"] for given in world.answers] == ["FAILED"]

@@ -209,8 +209,17 @@ def send_create_around_a_delete(world: World) -> dict[str, Any]:
     return world.answers[-1]
 
 
+def in_use(world: World) -> list[str]:
+    """List the user's Active keys; a key that was replaced may be there beside them, Inactive."""
+    assert len(world.key_status()) <= 2
+    return [key for key, status in world.key_status().items() if status == "Active"]
+
+
 class FixedContext:
     """Lambda's context with plenty of time."""
+
+    function_name = "provider"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:provider"
 
     def get_remaining_time_in_millis(self) -> int:
         """Say five minutes."""
@@ -245,13 +254,13 @@ def test_rotation_publishes_a_new_key_and_keeps_the_previous_one_inactive(world:
 
 
 def test_rollback_of_a_rotation_restores_the_very_key(world: World) -> None:
-    """Active, current, with the same attributes as before, and without a third key."""
+    """Active, current, with the same attributes as before; the new one is Inactive, and there is no third key."""
     first = world.create()
     world.update(world.properties("2"), world.properties("1"))
     back = world.update(world.properties("1"), world.properties("2"))
     assert back["Status"] == "SUCCESS"
     assert back["Data"] == first["Data"]
-    assert world.key_status() == {first["Data"]["AccessKeyId"]: "Active"}
+    assert in_use(world) == [first["Data"]["AccessKeyId"]]
 
 
 def test_many_rotations_never_leave_more_than_two_keys(world: World) -> None:
@@ -270,7 +279,7 @@ def test_rollback_after_room_was_made_restores_the_current_key(world: World) -> 
     world.update(world.properties("3"), world.properties("2"))
     back = world.update(world.properties("2"), world.properties("3"))
     assert back["Data"] == second["Data"]
-    assert world.key_status() == {second["Data"]["AccessKeyId"]: "Active"}
+    assert in_use(world) == [second["Data"]["AccessKeyId"]]
 
 
 def test_a_rotation_that_fails_leaves_the_current_key_and_its_rollback_is_a_no_op(
@@ -303,7 +312,7 @@ def test_a_rotation_that_fails_after_publishing_is_rolled_back_to_the_previous_k
         assert world.update(world.properties("2"), world.properties("1"))["Status"] == "FAILED"
     back = world.update(world.properties("1"), world.properties("2"))
     assert back["Data"] == first["Data"]
-    assert world.key_status() == {first["Data"]["AccessKeyId"]: "Active"}
+    assert in_use(world) == [first["Data"]["AccessKeyId"]]
 
 
 def test_rotation_at_the_limit_fails_and_leaves_the_current_key(world: World) -> None:
@@ -580,7 +589,7 @@ def test_a_rotation_delivered_again_after_its_rollback_does_nothing(world: World
     late = world.handle(rotate)
     assert late["Status"] == "FAILED"
     assert "later request" in late["Reason"]
-    assert world.key_status() == {first["Data"]["AccessKeyId"]: "Active"}
+    assert in_use(world) == [first["Data"]["AccessKeyId"]]
 
 
 def test_a_delete_delivered_again_after_the_resource_was_created_again_does_nothing(world: World) -> None:

@@ -8,7 +8,7 @@ from unittest import mock
 import pytest
 from fakes.faults import PROCESS_DEATH
 from faults.stack import OPERATIONS, Operation, Stack
-from provider.test_plan import AS_DECLARED, LEAVE_MARK, MARK, PLACE, TAG, A, B, Situation, desired
+from provider.test_plan import AS_DECLARED, LEAVE_MARK, MARK, MARK_TAG, PLACE, TAG, A, B, Situation, desired
 
 from access_key_provider import plan
 from access_key_provider.actions import CreateKey, LookAgain, SetStatus, TagUser, UntagSecret
@@ -72,9 +72,7 @@ def test_what_does_not_fit_is_refused(seen: Situation, serial: str, message: str
         pytest.param(fill(Situation().intent(), user=49), "1", id="the intent is there already"),
         pytest.param(fill(rotated_once(), user=49), "3", id="a retired key's tag makes room"),
         pytest.param(fill(Situation(), secret=50), "1", id="the mark is there already"),
-        pytest.param(
-            Situation(secret_tags={LEAVE_MARK.key: str(MARK)} | {f"aws:{n}": "" for n in range(60)}), "1", id="own"
-        ),
+        pytest.param(Situation(secret_tags={MARK_TAG: str(MARK)} | {f"aws:{n}": "" for n in range(60)}), "1", id="own"),
         pytest.param(fill(Situation(), labels=17), "1", id="labels"),
         pytest.param(fill(rotated_once(), labels=20), "3", id="a retired key's labels make room"),
     ],

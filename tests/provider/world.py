@@ -20,6 +20,7 @@ class Context:
 
     aws_request_id = "0"
     function_name = "provider"
+    invoked_function_arn = f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:provider"
 
     def __init__(self, clock: TestClock, seconds: float = 300) -> None:
         """Begin an invocation of so many seconds."""

@@ -42,6 +42,13 @@ def key_role(stack: Stack) -> tuple[str, dict[str, Any]]:
     return name, role["Properties"]
 
 
+def provider_role(stack: Stack) -> dict[str, Any]:
+    """Return the properties of the role that the function of a stack's provider runs with."""
+    roles = of_type(stack, ROLE)
+    arn = only(stack, "AWS::Lambda::Function")["Role"]
+    return roles[arn["Fn::GetAtt"][0]]["Properties"]
+
+
 def statements(role: dict[str, Any]) -> list[dict[str, Any]]:
     """Return the statements of a role's one inline policy."""
     (policy,) = role["Policies"]

@@ -1,7 +1,7 @@
 import json
 
 import pytest
-from aws_cdk import App, CfnOutput, CfnParameter, Environment, NestedStack, RemovalPolicy, SecretValue, Stack, Token
+from aws_cdk import App, CfnOutput, CfnParameter, Environment, NestedStack, RemovalPolicy, Stack, Token
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -9,6 +9,7 @@ from aws_cdk.assertions import Template
 from synth.templates import KEY, ROLE, SECRET, key_role, of_type, only, resources, statements
 
 from cdk_iam_access_key import AccessKey
+from cdk_iam_access_key._identity import schedule_name
 
 COMPLETE_ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deploy-key-AbCdEf"
 USER_ACTIONS = [
@@ -34,10 +35,14 @@ def test_key_adds_a_secret_a_role_and_a_custom_resource(stack: Stack, user: iam.
         "AWS::IAM::User": 1,
         KEY: 1,
         SECRET: 1,
-        ROLE: 2,
+        ROLE: 3,
+        "AWS::IAM::Policy": 1,
         "AWS::Lambda::Function": 1,
         "AWS::Lambda::EventInvokeConfig": 1,
         "AWS::Logs::LogGroup": 1,
+        "AWS::Scheduler::ScheduleGroup": 1,
+        "AWS::SQS::Queue": 1,
+        "AWS::SQS::QueuePolicy": 1,
     }
 
 
@@ -49,14 +54,16 @@ def test_twenty_keys_share_one_provider(stack: Stack) -> None:
     for kind, count in {
         KEY: 20,
         SECRET: 20,
-        ROLE: 21,
+        ROLE: 22,
         "AWS::Lambda::Function": 1,
         "AWS::Lambda::EventInvokeConfig": 1,
         "AWS::Logs::LogGroup": 1,
-        "AWS::IAM::Policy": 0,
+        "AWS::Scheduler::ScheduleGroup": 1,
+        "AWS::SQS::Queue": 1,
+        "AWS::IAM::Policy": 1,
     }.items():
         template.resource_count_is(kind, count)
-    assert len(resources(stack)) == 20 * 4 + 4
+    assert len(resources(stack)) == 20 * 4 + 9
 
 
 def test_key_with_a_secret_passed_in_adds_two_resources(stack: Stack, user: iam.User) -> None:
@@ -64,14 +71,16 @@ def test_key_with_a_secret_passed_in_adds_two_resources(stack: Stack, user: iam.
     secret = secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", COMPLETE_ARN)
     key = AccessKey(stack, "Key", user=user, secret=secret)
     assert of_type(stack, SECRET) == {}
-    assert len(resources(stack)) == 1 + 2 + 4
+    assert len(resources(stack)) == 1 + 2 + 9
     assert only(stack, KEY)["SecretArn"] == COMPLETE_ARN
     assert key.secret is secret
 
 
 def test_custom_resource_carries_what_the_provider_needs(stack: Stack, user: iam.User) -> None:
     """The properties are those of the wire contract, all of them strings once resolved."""
-    AccessKey(stack, "Key", user=user, serial=7, status=iam.AccessKeyStatus.INACTIVE, description="the build server")
+    key = AccessKey(
+        stack, "Key", user=user, serial=7, status=iam.AccessKeyStatus.INACTIVE, description="the build server"
+    )
     role, _ = key_role(stack)
     (secret,) = of_type(stack, SECRET)
     (function,) = of_type(stack, "AWS::Lambda::Function")
@@ -84,6 +93,10 @@ def test_custom_resource_carries_what_the_provider_needs(stack: Stack, user: iam
         "Serial": "7",
         "Status": "Inactive",
         "Description": "the build server",
+        "GracePeriod": "3600",
+        "RetentionPeriod": "604800",
+        "OnKeyLimit": "Fail",
+        "ScheduleName": schedule_name(key),
     }
 
 
@@ -97,12 +110,12 @@ def test_defaults_are_serial_1_active_and_no_description(stack: Stack, user: iam
 
 
 def test_custom_resource_waits_for_all_of_the_provider(stack: Stack, user: iam.User) -> None:
-    """It is created after, and so deleted before, the function, its role, its log group and its event settings."""
+    """It is created after, and so deleted before, the function, its role, its log group and what schedules need."""
     AccessKey(stack, "Key", user=user)
     (key,) = of_type(stack, KEY).values()
     provider = {name for name in resources(stack) if name.startswith("AccessKeyProvider")}
     assert set(key["DependsOn"]) == provider
-    assert len(provider) == 4
+    assert len(provider) == 9
 
 
 def test_secret_starts_empty(stack: Stack, user: iam.User) -> None:
@@ -131,7 +144,7 @@ def test_role_may_manage_one_user_and_one_secret(stack: Stack, user: iam.User) -
     AccessKey(stack, "Key", user=user)
     _, role = key_role(stack)
     (secret,) = of_type(stack, SECRET)
-    assert statements(role) == [
+    assert statements(role)[:4] == [
         {"Action": USER_ACTIONS, "Effect": "Allow", "Resource": stack.resolve(user.user_arn)},
         {
             "Action": ["iam:TagUser", "iam:UntagUser"],
@@ -147,6 +160,11 @@ def test_role_may_manage_one_user_and_one_secret(stack: Stack, user: iam.User) -
             "Resource": {"Ref": secret},
         },
     ]
+    assert [statement["Action"] for statement in statements(role)[4:]] == [
+        ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"],
+        "iam:PassRole",
+        "events:PutEvents",
+    ]
 
 
 def only_tags(*keys: str) -> dict[str, object]:
@@ -158,9 +176,9 @@ def test_role_trusts_the_function_alone(stack: Stack, user: iam.User) -> None:
     """Nobody but the function's role assumes the role of a key, which lives under the stack's path."""
     AccessKey(stack, "Key", user=user)
     _, role = key_role(stack)
-    (provider,) = [name for name in of_type(stack, ROLE) if name.startswith("AccessKeyProvider")]
+    provider = only(stack, "AWS::Lambda::Function")["Role"]
     assert role["AssumeRolePolicyDocument"]["Statement"] == [
-        {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"AWS": {"Fn::GetAtt": [provider, "Arn"]}}}
+        {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"AWS": provider}}
     ]
     assert role["Path"] == "/cdk-iam-access-key/Stack/"
 
@@ -172,7 +190,7 @@ def test_imported_user_and_secret_are_named_exactly(stack: Stack) -> None:
         stack, "Key", user=user, secret=secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", COMPLETE_ARN)
     )
     _, role = key_role(stack)
-    assert {statement["Resource"] for statement in statements(role)} == {
+    assert {statement["Resource"] for statement in statements(role)[:4]} == {
         "arn:aws:iam::111122223333:user/robots/alice",
         COMPLETE_ARN,
     }
@@ -201,10 +219,10 @@ def test_encryption_key_is_used_through_secrets_manager_only(stack: Stack, user:
     name, role = key_role(stack)
     ((secret, definition),) = of_type(stack, SECRET).items()
     key_arn = stack.resolve(encryption_key.key_arn)
-    assert statements(role)[4:] == [kms_statement(stack, key_arn, {"Ref": secret})]
+    assert statements(role)[7:] == [kms_statement(stack, key_arn, {"Ref": secret})]
     assert definition["Properties"]["KmsKeyId"] == key_arn
     assert name not in json.dumps(of_type(stack, "AWS::KMS::Key"))
-    Template.from_stack(stack).resource_count_is("AWS::IAM::Policy", 0)
+    assert name not in json.dumps(of_type(stack, "AWS::IAM::Policy"))
 
 
 def test_encryption_key_of_a_secret_passed_in_is_used(stack: Stack, user: iam.User) -> None:
@@ -218,7 +236,7 @@ def test_encryption_key_of_a_secret_passed_in_is_used(stack: Stack, user: iam.Us
     )
     AccessKey(stack, "Key", user=user, secret=secret)
     _, role = key_role(stack)
-    assert statements(role)[4:] == [kms_statement(stack, key_arn, COMPLETE_ARN)]
+    assert statements(role)[7:] == [kms_statement(stack, key_arn, COMPLETE_ARN)]
 
 
 def test_grant_read_lets_the_grantee_read_the_secret(stack: Stack, user: iam.User) -> None:
@@ -226,7 +244,7 @@ def test_grant_read_lets_the_grantee_read_the_secret(stack: Stack, user: iam.Use
     consumer = iam.Role(stack, "Consumer", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
     AccessKey(stack, "Key", user=user).grant_read(consumer)
     (secret,) = of_type(stack, SECRET)
-    (policy,) = of_type(stack, "AWS::IAM::Policy").values()
+    (policy,) = [one for name, one in of_type(stack, "AWS::IAM::Policy").items() if name.startswith("Consumer")]
     assert policy["Properties"]["PolicyDocument"]["Statement"] == [
         {
             "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
@@ -246,20 +264,23 @@ def test_attributes_are_those_of_the_custom_resource(stack: Stack, user: iam.Use
     assert access_key.user is user
 
 
-def test_dynamic_reference_can_carry_the_version(stack: Stack, user: iam.User) -> None:
-    """The reference that the documentation shows names the secret, the field and the version."""
+@pytest.mark.parametrize(
+    ("given", "field"),
+    [((), "secretAccessKey"), (("accessKeyId",), "accessKeyId"), (("secretAccessKey",), "secretAccessKey")],
+)
+def test_secret_value_is_pinned_to_the_version(
+    stack: Stack, user: iam.User, given: tuple[str, ...], field: str
+) -> None:
+    """The reference names the secret, the field and the version, so that it changes exactly when the key does."""
     key = AccessKey(stack, "Key", user=user)
-    value = SecretValue.secrets_manager(
-        key.secret.secret_arn, json_field="secretAccessKey", version_id=key.secret_version_id
-    )
-    CfnOutput(stack, "Value", value=value.unsafe_unwrap())
+    CfnOutput(stack, "Value", value=key.secret_value(*given).unsafe_unwrap())
     reference = Template.from_stack(stack).to_json()["Outputs"]["Value"]["Value"]
     (name,) = of_type(stack, KEY)
     (secret,) = of_type(stack, SECRET)
     assert reference["Fn::Join"][1] == [
         "{{resolve:secretsmanager:",
         {"Ref": secret},
-        ":SecretString:secretAccessKey::",
+        f":SecretString:{field}::",
         {"Fn::GetAtt": [name, "SecretVersionId"]},
         "}}",
     ]

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aws_cdk import Acknowledgment, App, CfnParameter, Stack, Validations
+from aws_cdk import Acknowledgment, App, CfnParameter, Duration, Stack, Validations
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_ssm as ssm
 from botocore import xform_name
 from botocore.loaders import create_loader
 from cdk_nag import AwsSolutionsChecks
@@ -24,7 +26,8 @@ from cfnlint.config import ManualArgs
 from constructs import IConstruct
 from synth.templates import ROLE
 
-from cdk_iam_access_key import AccessKey, AccessKeyProvider
+from cdk_iam_access_key import AccessKey, AccessKeyProvider, OnKeyLimit, RotationSchedule
+from cdk_iam_access_key._identity import schedule_name
 
 ROOT = Path(__file__).parents[2]
 HANDLER = ROOT / "lambda" / "access_key_provider"
@@ -34,15 +37,24 @@ ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:{}-AbCdEf"
 REGIONS = ["us-east-1", "cn-north-1", "us-gov-west-1"]
 
 NOT_SCHEDULED = "AwsSolutions-SMG4"
+NO_QUEUE_BEHIND = "AwsSolutions-SQS3"
 WILDCARD = "AwsSolutions-IAM5"
 ROLE_PATH = "Resource::arn:<AWS::Partition>:iam::<AWS::AccountId>:role/cdk-iam-access-key/{}/*"
+SECRETS = "Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:*"
+SCHEDULES = "Resource::arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/<{}>/{}-*"
 # What remains of cdk-nag's findings, and why it may.
 REASONS = {
-    NOT_SCHEDULED: "the key in it is rotated by a change of `serial`; a schedule would rotate behind the template",
-    WILDCARD: (
+    NOT_SCHEDULED: "the key in it is rotated by a change of `serial`; a schedule is a choice of the app",
+    NO_QUEUE_BEHIND: "it is the dead-letter queue of schedules and rules, and holds what is left of their events",
+    ROLE_PATH: (
         "a list of the keys' roles would lose a removed key's role before its Delete is sent; the path is this "
         "stack's own, and each role under it trusts this stack's function alone"
     ),
+    SECRETS: (
+        "a list of the keys' secrets would lose a removed key's secret before its Delete is sent; a condition on the "
+        "provider's tag keeps all others out, and a description holds no secret"
+    ),
+    SCHEDULES: "a schedule's name carries the key and the time; what it begins with is this key's own",
 }
 IGNORED_BY_CFN_LINT = {
     "W3005": "the CDK writes out dependencies that references imply; said twice is not wrong",
@@ -52,6 +64,9 @@ IGNORED_BY_CFN_LINT = {
 ON_BEHALF = {
     "logs:CreateLogStream": "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html",
     "logs:PutLogEvents": "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html",
+    "iam:PassRole": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html",
+    "lambda:InvokeFunction": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html",
+    "sqs:SendMessage": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html",
     "kms:Decrypt": "https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html",
     "kms:GenerateDataKey": "https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html",
 }
@@ -94,6 +109,39 @@ def several_keys(app: App) -> Stack:
         ),
     )
     AccessKey(stack, "Late", user=iam.User.from_user_name(stack, "LateUser", parameter))
+    alarm = cloudwatch.Alarm(
+        stack,
+        "Alarm",
+        metric=cloudwatch.Metric(namespace="Mine", metric_name="Denied"),
+        threshold=1,
+        evaluation_periods=1,
+    )
+    AccessKey(
+        stack,
+        "Scheduled",
+        user=iam.User(stack, "ScheduledUser"),
+        rotation_schedule=RotationSchedule.cron(hour="0/12"),
+        undo_on_alarm=[alarm],
+    )
+    AccessKey(
+        stack,
+        "FarScheduled",
+        user=iam.User(stack, "FarScheduledUser"),
+        automatically_after=Duration.days(30),
+        secret=secret.from_secret_complete_arn(stack, "FarthestSecret", ARN.format("farthest")),
+        undo_on_alarm=[alarm],
+    )
+    reminded = AccessKey(
+        stack,
+        "Reminded",
+        user=iam.User(stack, "RemindedUser"),
+        maximum_age=Duration.days(90),
+        grace_period=Duration.seconds(0),
+        on_key_limit=OnKeyLimit.remove_unused(),
+    )
+    reminded.cut_over_after(
+        ssm.StringParameter(stack, "Consumer", string_value=reminded.secret_version_id),
+    )
     return stack
 
 
@@ -122,16 +170,25 @@ def acknowledged(stack: Stack) -> dict[str, str]:
     """Acknowledge what remains of cdk-nag's findings where it is found, and return why by construct and finding."""
     reasons: dict[str, str] = {}
 
-    def acknowledge(where: IConstruct, rule: str, finding: str = "") -> None:
+    def acknowledge(where: IConstruct, rule: str, finding: str = "", because: str = "") -> None:
         rule_id = f"{rule}[{finding}]" if finding else rule
-        Validations.of(where).acknowledge(Acknowledgment(id=f"AwsSolutions::{rule_id}", reason=REASONS[rule]))
-        reasons[f"{where.node.path}/Resource {rule_id}"] = REASONS[rule]
+        reason = REASONS[because or rule]
+        Validations.of(where).acknowledge(Acknowledgment(id=f"AwsSolutions::{rule_id}", reason=reason))
+        reasons[f"{where.node.path}/Resource {rule_id}"] = reason
 
     for construct in stack.node.find_all():
         if isinstance(construct, AccessKeyProvider):
-            acknowledge(construct.role, WILDCARD, ROLE_PATH.format(stack.stack_name))
-        if isinstance(construct, AccessKey) and construct.secret.node.scope is construct:
-            acknowledge(construct.secret, NOT_SCHEDULED)
+            acknowledge(construct.role, WILDCARD, ROLE_PATH.format(stack.stack_name), ROLE_PATH)
+            acknowledge(construct.role, WILDCARD, SECRETS, SECRETS)
+            acknowledge(construct.dead_letter_queue, NO_QUEUE_BEHIND)
+            group = stack.resolve(construct.schedule_group_name)["Ref"]
+    for construct in stack.node.find_all():
+        if isinstance(construct, AccessKey):
+            (role,) = [child for child in construct.node.children if isinstance(child, iam.Role)]
+            acknowledge(role, WILDCARD, SCHEDULES.format(group, schedule_name(construct)), SCHEDULES)
+            rotated = construct.node.try_find_child("RotationSchedule")
+            if construct.secret.node.scope is construct and not rotated:
+                acknowledge(construct.secret, NOT_SCHEDULED)
     return reasons
 
 
@@ -162,7 +219,11 @@ def test_cdk_nag_looks(app: App) -> None:
     with pytest.raises(RuntimeError, match="ValidationFailed"):
         synthesized(stack)
     findings = found_by_cdk_nag(app)
-    assert {finding["ruleName"].partition("[")[0] for finding in findings["violations"]} == set(REASONS)
+    assert {finding["ruleName"].partition("[")[0] for finding in findings["violations"]} == {
+        NOT_SCHEDULED,
+        NO_QUEUE_BEHIND,
+        WILDCARD,
+    }
 
 
 def test_cfn_lint_finds_nothing(declared: Stack) -> None:
@@ -178,17 +239,14 @@ def test_cfn_lint_looks(app: App) -> None:
 
 
 def statements(stack: Stack) -> list[dict[str, Any]]:
-    """List all statements of all policies in a template, which have to be inline in its roles."""
+    """List all statements of all policies in a template, inline in its roles but for that of the scheduler's role."""
     resources = json.loads(synthesized(stack))["Resources"].values()
-    assert not [one["Type"] for one in resources if one["Type"] in {"AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"}]
+    assert not [one["Type"] for one in resources if one["Type"] == "AWS::IAM::ManagedPolicy"]
     roles = [one["Properties"] for one in resources if one["Type"] == ROLE]
     assert not [role for role in roles if "ManagedPolicyArns" in role]
-    return [
-        statement
-        for role in roles
-        for policy in role["Policies"]
-        for statement in policy["PolicyDocument"]["Statement"]
-    ]
+    (apart,) = [one["Properties"] for one in resources if one["Type"] == "AWS::IAM::Policy"]
+    policies = [policy for role in roles for policy in role.get("Policies", [])]
+    return [statement for policy in [*policies, apart] for statement in policy["PolicyDocument"]["Statement"]]
 
 
 def listed(value: Any) -> list[Any]:
@@ -209,11 +267,11 @@ def test_statements_name_what_they_allow(declared: Stack) -> None:
     assert not [action for action in allowed_actions(declared) if "*" in action or "?" in action]
 
 
-def test_only_the_path_of_the_roles_has_a_wildcard(declared: Stack) -> None:
-    """Every other resource is one user, one secret, one KMS key or one log group.
+def test_wildcards_are_bounded(declared: Stack) -> None:
+    """The keys' roles and secrets, and a key's own schedules; every other resource is one.
 
-    The roles can't be listed: CloudFormation changes policies before it sends the Delete of a removed key, which
-    would then no longer have a role to assume.
+    Roles and secrets can't be listed: CloudFormation changes policies before it sends the Delete of a removed key,
+    which would then no longer have a role to assume.
     """
     wildcards = [
         (statement["Action"], resource)
@@ -221,47 +279,72 @@ def test_only_the_path_of_the_roles_has_a_wildcard(declared: Stack) -> None:
         for resource in listed(statement["Resource"])
         if "*" in json.dumps(resource) or "?" in json.dumps(resource)
     ]
-    path = f":role/cdk-iam-access-key/{declared.stack_name}/*"
-    parts = ["arn:", {"Ref": "AWS::Partition"}, ":iam::", {"Ref": "AWS::AccountId"}, path]
-    assert wildcards == [("sts:AssumeRole", {"Fn::Join": ["", parts]})]
+    keys = [one for one in declared.node.find_all() if isinstance(one, AccessKey)]
+    group = AccessKeyProvider.get_or_create(declared).schedule_group_name
+    account, here = declared.account, f"{declared.region}:{declared.account}"
+    roles = f"arn:{declared.partition}:iam::{account}:role/cdk-iam-access-key/{declared.stack_name}/*"
+    secrets = f"arn:{declared.partition}:secretsmanager:{here}:secret:*"
+    schedules = f"arn:{declared.partition}:scheduler:{here}:schedule/{group}/"
+    scheduling = ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"]
+    expected = [
+        ("sts:AssumeRole", declared.resolve(roles)),
+        ("secretsmanager:DescribeSecret", declared.resolve(secrets)),
+        *((scheduling, declared.resolve(f"{schedules}{schedule_name(key)}-*")) for key in keys),
+    ]
+    assert sorted(wildcards, key=str) == sorted(expected, key=str)
+
+
+def test_callers_of_the_function_are_bounded(app: App) -> None:
+    """Secrets Manager of this account may call it, once for all keys, and one rule of a key with alarms."""
+    resources = json.loads(synthesized(several_keys(app)))["Resources"].values()
+    assert not [one["Type"] for one in resources if one["Type"] == "AWS::Lambda::Url"]
+    permissions = [one["Properties"] for one in resources if one["Type"] == "AWS::Lambda::Permission"]
+    by_rotation = [one for one in permissions if one["Principal"] == "secretsmanager.amazonaws.com"]
+    by_rule = [one for one in permissions if one["Principal"] == "events.amazonaws.com"]
+    assert [one["SourceAccount"] for one in by_rotation] == [{"Ref": "AWS::AccountId"}]
+    assert len({json.dumps(one["SourceArn"]) for one in by_rule}) == 2
+    assert len(permissions) == len(by_rotation) + len(by_rule) == 3
 
 
 def test_roles_trust_one_principal(declared: Stack) -> None:
-    """A key's role trusts the function's role, that one trusts Lambda, and nobody else may call the function."""
+    """A key's role trusts the function's role, that one trusts Lambda, and the scheduler's trusts the Scheduler."""
     resources = json.loads(synthesized(declared))["Resources"]
-    assert not [
-        one["Type"] for one in resources.values() if one["Type"] in {"AWS::Lambda::Permission", "AWS::Lambda::Url"}
-    ]
     roles = {name: one["Properties"] for name, one in resources.items() if one["Type"] == ROLE}
     (function,) = [one["Properties"]["Role"] for one in resources.values() if one["Type"] == "AWS::Lambda::Function"]
     for name, role in roles.items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
         of_function = {"Fn::GetAtt": [name, "Arn"]} == function
-        expected = {"Service": "lambda.amazonaws.com"} if of_function else {"AWS": function}
+        if "SchedulerRole" in name:
+            assert set(statement.pop("Condition")["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
+            expected = {"Service": "scheduler.amazonaws.com"}
+        else:
+            expected = {"Service": "lambda.amazonaws.com"} if of_function else {"AWS": function}
         assert statement == {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": expected}
 
 
 def handler_calls() -> set[str]:
-    """Name what the handler calls: every name in its source that is an operation of a service it makes a client of."""
-    trees = [ast.parse(file.read_text("utf-8")) for file in sorted(HANDLER.glob("*.py"))]
-    nodes = [node for tree in trees for node in ast.walk(tree)]
-    services = {
-        node.args[0].value
-        for node in nodes
-        if isinstance(node, ast.Call)
-        and ast.unparse(node.func) == "boto3.client"
-        and isinstance(node.args[0], ast.Constant)
-    }
-    attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
-    # A paginator is named by its operation.
-    texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+    """Name what the handler calls: in each module, each name that is an operation of a service it makes a client of."""
     models = create_loader()
-    return {
-        f"{service}:{operation}"
-        for service in services
-        for operation in models.load_service_model(service, "service-2")["operations"]
-        if xform_name(operation) in attributes | texts
-    }
+    calls = set()
+    for file in sorted(HANDLER.glob("*.py")):
+        nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
+        services = {
+            node.args[0].value
+            for node in nodes
+            if isinstance(node, ast.Call)
+            and ast.unparse(node.func) == "boto3.client"
+            and isinstance(node.args[0], ast.Constant)
+        }
+        attributes = {node.attr for node in nodes if isinstance(node, ast.Attribute)}
+        # A paginator is named by its operation.
+        texts = {node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str)}
+        calls |= {
+            f"{service}:{operation}"
+            for service in services
+            for operation in models.load_service_model(service, "service-2")["operations"]
+            if xform_name(operation) in attributes | texts
+        }
+    return calls
 
 
 def test_the_roles_allow_what_the_handler_calls(app: App) -> None:

@@ -6,9 +6,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Template
-from synth.templates import KEY, ROLE, key_role, of_type, only, statements
+from synth.templates import KEY, ROLE, key_role, of_type, only, provider_role, statements
 
 from cdk_iam_access_key import AccessKey, AccessKeyProvider
+from cdk_iam_access_key._identity import schedule_name
 
 
 @pytest.fixture
@@ -21,12 +22,21 @@ def test_function_is_set_up_on_purpose(stack: Stack, provider: AccessKeyProvider
     """The function has the current runtime, a timeout below CloudFormation's, and a log group of its own."""
     function = only(stack, "AWS::Lambda::Function")
     (log_group,) = of_type(stack, "AWS::Logs::LogGroup")
+    (group,) = of_type(stack, "AWS::Scheduler::ScheduleGroup")
+    (queue,) = of_type(stack, "AWS::SQS::Queue")
     assert function.pop("Code")["S3Key"].endswith(".zip")
     assert function == {
         "Architectures": ["arm64"],
         "Description": "Creates, rotates and deletes the access keys of Custom::IAMAccessKey",
         "Handler": "access_key_provider.main.handler",
-        "Environment": {"Variables": {"AWS_STS_REGIONAL_ENDPOINTS": "regional"}},
+        "Environment": {
+            "Variables": {
+                "AWS_STS_REGIONAL_ENDPOINTS": "regional",
+                "SCHEDULE_GROUP": {"Ref": group},
+                "SCHEDULE_ROLE_ARN": stack.resolve(provider.scheduler_role.role_arn),
+                "SCHEDULE_DEAD_LETTER_ARN": {"Fn::GetAtt": [queue, "Arn"]},
+            }
+        },
         "LoggingConfig": {"LogGroup": {"Ref": log_group}},
         "MemorySize": 256,
         "Role": stack.resolve(provider.role.role_arn),
@@ -47,8 +57,9 @@ def test_late_events_are_dropped(stack: Stack, user: iam.User) -> None:
 
 @pytest.mark.usefixtures("provider")
 def test_role_may_write_its_log_and_assume_the_roles_of_keys(stack: Stack) -> None:
-    """The function's own role can do nothing else, and has no managed policy."""
-    role = only(stack, ROLE)
+    """Beside that, the function's own role may describe the secrets that are tagged as its keys'."""
+    role = provider_role(stack)
+    secrets = stack.resolve(f"arn:{stack.partition}:secretsmanager:{stack.region}:{stack.account}:secret:*")
     (log_group,) = of_type(stack, "AWS::Logs::LogGroup")
     roles = stack.resolve(f"arn:{stack.partition}:iam::{stack.account}:role/cdk-iam-access-key/Stack/*")
     assert statements(role) == [
@@ -58,12 +69,63 @@ def test_role_may_write_its_log_and_assume_the_roles_of_keys(stack: Stack) -> No
             "Resource": {"Fn::GetAtt": [log_group, "Arn"]},
         },
         {"Action": "sts:AssumeRole", "Effect": "Allow", "Resource": roles},
+        {
+            "Action": "secretsmanager:DescribeSecret",
+            "Condition": {
+                "StringEquals": {"aws:ResourceTag/cdk-iam-access-key:provider": "/cdk-iam-access-key/Stack/"}
+            },
+            "Effect": "Allow",
+            "Resource": secrets,
+        },
     ]
     assert "ManagedPolicyArns" not in role
     assert role["AssumeRolePolicyDocument"]["Statement"] == [
         {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}}
     ]
-    Template.from_stack(stack).resource_count_is("AWS::IAM::Policy", 0)
+
+
+@pytest.mark.usefixtures("provider")
+def test_schedules_call_the_function_and_nothing_else(stack: Stack) -> None:
+    """Only schedules of the group get the role, which reaches one function and one queue."""
+    (group,) = of_type(stack, "AWS::Scheduler::ScheduleGroup")
+    (queue,) = of_type(stack, "AWS::SQS::Queue")
+    (function,) = of_type(stack, "AWS::Lambda::Function")
+    ((name, role),) = [one for one in of_type(stack, ROLE).items() if "SchedulerRole" in one[0]]
+    assert role["Properties"]["AssumeRolePolicyDocument"]["Statement"] == [
+        {
+            "Action": "sts:AssumeRole",
+            "Condition": {
+                "StringEquals": {
+                    "aws:SourceAccount": {"Ref": "AWS::AccountId"},
+                    "aws:SourceArn": {"Fn::GetAtt": [group, "Arn"]},
+                }
+            },
+            "Effect": "Allow",
+            "Principal": {"Service": "scheduler.amazonaws.com"},
+        }
+    ]
+    policy = only(stack, "AWS::IAM::Policy")
+    assert policy["Roles"] == [{"Ref": name}]
+    assert policy["PolicyDocument"]["Statement"] == [
+        {"Action": "lambda:InvokeFunction", "Effect": "Allow", "Resource": {"Fn::GetAtt": [function, "Arn"]}},
+        {"Action": "sqs:SendMessage", "Effect": "Allow", "Resource": {"Fn::GetAtt": [queue, "Arn"]}},
+    ]
+
+
+def test_dead_letter_queue_is_closed(stack: Stack, provider: AccessKeyProvider) -> None:
+    """It is encrypted, asks for TLS, keeps events for two weeks, and takes none from rules that nobody asked for."""
+    (queue,) = of_type(stack, "AWS::SQS::Queue")
+    assert only(stack, "AWS::SQS::Queue") == {"MessageRetentionPeriod": 1_209_600, "SqsManagedSseEnabled": True}
+    assert stack.resolve(provider.dead_letter_queue.queue_arn) == {"Fn::GetAtt": [queue, "Arn"]}
+    (statement,) = only(stack, "AWS::SQS::QueuePolicy")["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Action"]) == ("Deny", "sqs:*")
+    assert statement["Condition"] == {"Bool": {"aws:SecureTransport": "false"}}
+
+
+@pytest.mark.usefixtures("provider")
+def test_nobody_calls_the_function_before_a_key_asks_for_it(stack: Stack) -> None:
+    """A provider alone defines no permission to call the function."""
+    Template.from_stack(stack).resource_count_is("AWS::Lambda::Permission", 0)
 
 
 def test_log_group_goes_with_the_stack(stack: Stack) -> None:
@@ -139,18 +201,20 @@ def test_id_taken_by_another_construct_is_refused(stack: Stack, user: iam.User) 
         AccessKey(stack, "Key", user=user)
 
 
-def test_only_one_wildcard_is_used(stack: Stack, user: iam.User) -> None:
-    """No action and no resource is a wildcard, but for the path of the roles that the function may assume."""
-    AccessKey(stack, "Key", user=user)
+def test_three_wildcards_are_used(stack: Stack, user: iam.User) -> None:
+    """No action is one; of resources the key's schedules, the roles of keys, and the secrets that are tagged."""
+    key = AccessKey(stack, "Key", user=user)
     found = [
         resource
         for role in of_type(stack, ROLE).values()
+        if "Policies" in role["Properties"]
         for statement in statements(role["Properties"])
         for resource in (json.dumps(statement["Action"]), json.dumps(statement["Resource"]))
         if "*" in resource
     ]
-    assert len(found) == 1
-    assert ":role/cdk-iam-access-key/Stack/*" in found[0]
+    assert len(found) == 3
+    for resource in (":role/cdk-iam-access-key/Stack/*", ":secret:*", f"/{schedule_name(key)}-*"):
+        assert len([one for one in found if resource in one]) == 1
 
 
 def test_longest_stack_name_fits_into_a_role_path(app: App) -> None:

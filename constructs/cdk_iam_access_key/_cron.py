@@ -1,0 +1,135 @@
+"""Secrets Manager's cron expressions: `cron(minutes hours day-of-month month day-of-week year)`, in UTC.
+
+Which differ from other crons: windows open on the hour, no more often than every four hours, each year.
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
+"""
+
+import re
+from dataclasses import dataclass
+
+from cdk_iam_access_key._durations import DAY, HOUR
+
+_FIELDS = ("minutes", "hours", "day-of-month", "month", "day-of-week", "year")
+_EXAMPLE = 'e.g. "cron(0 4 1 * ? *)", at 4:00 UTC on the first day of each month'
+_MONTHS = {"JAN": 1, "FEB": 2, "MAR": 3, "APR": 4, "MAY": 5, "JUN": 6, "JUL": 7, "AUG": 8, "SEP": 9}
+_MONTHS |= {"OCT": 10, "NOV": 11, "DEC": 12}
+_WEEKDAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
+_CLOSEST_HOURS = 4
+_SHORTEST_MONTH = 28
+_WEEK = 7
+_RANGE = re.compile(r"(?P<first>\*|\w+)?(?:-(?P<last>\w+))?(?:/(?P<step>[0-9]{1,2}))?", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One of the fields: its name, the numbers it allows, and the words for them."""
+
+    name: str
+    lowest: int
+    highest: int
+    words: dict[str, int]
+    special: re.Pattern[str] = re.compile("(?!)")
+
+    def values(self, text: str) -> set[int] | None:
+        """List the numbers that the field stands for; None if only a calendar can tell, as for the last day."""
+        found: set[int] = set()
+        calendar = False
+        for part in text.upper().split(","):
+            if self.special.fullmatch(part):
+                calendar = True
+            else:
+                found |= self._values(part, text)
+        return None if calendar else found
+
+    def _values(self, part: str, text: str) -> set[int]:
+        match = _RANGE.fullmatch(part)
+        if not match or not part or (match["last"] and match["first"] in {None, "*"}):
+            raise self._refused(text)
+        step = int(match["step"] or 1)
+        open_ended = match["first"] in {None, "*"}
+        first = self.lowest if open_ended else self._number(match["first"], text)
+        if match["last"]:
+            last = self._number(match["last"], text)
+        else:
+            last = self.highest if open_ended or match["step"] else first
+        if step < 1 or step > self.highest or last < first:
+            raise self._refused(text)
+        return set(range(first, last + 1, step))
+
+    def _number(self, text: str, field: str) -> int:
+        number = self.words.get(text, int(text) if text.isdigit() else -1)
+        if not self.lowest <= number <= self.highest:
+            raise self._refused(field)
+        return number
+
+    def _refused(self, text: str) -> ValueError:
+        allowed = f"{self.lowest} to {self.highest}"
+        if self.words:
+            words = list(self.words)
+            allowed += f" or {words[0]} to {words[-1]}"
+        return ValueError(f"rotation_schedule must have {allowed} as its {self.name}, got {text!r}; write {_EXAMPLE}")
+
+
+_HOURS = _Field("hours", 0, 23, {})
+_DAYS = _Field("day-of-month", 1, 31, {}, re.compile(r"L(-[0-9]{1,2})?|[0-9]{1,2}W|LW"))
+_MONTH = _Field("month", 1, 12, _MONTHS)
+_DAYS_OF_WEEK = _Field("day-of-week", 1, 7, _WEEKDAYS, re.compile(r"([1-7]|[A-Z]{3})?L|([1-7]|[A-Z]{3})#[1-5]"))
+
+
+def checked_cron(expression: str) -> tuple[str, int | None]:
+    """Return an expression as Secrets Manager takes it, and the shortest time between two rotations, if it is known.
+
+    Raises:
+        ValueError: It says what Secrets Manager refuses.
+    """
+    match = re.fullmatch(r"\s*(?:cron\((?P<inner>[^()]*)\)|(?P<bare>[^()]*))\s*", expression)
+    fields = (match["inner"] or match["bare"] or "").split() if match else []
+    if len(fields) != len(_FIELDS):
+        raise ValueError(
+            f"rotation_schedule must be cron({' '.join(_FIELDS)}), six fields, got {expression!r} with {len(fields)}; "
+            f"write {_EXAMPLE}"
+        )
+    minutes, hours, day, month, week_day, year = fields
+    if minutes != "0":
+        raise ValueError(
+            f"rotation_schedule must have 0 as its minutes, because Secrets Manager rotates within hours, got "
+            f"{minutes!r}; write {_EXAMPLE}"
+        )
+    if year != "*":
+        raise ValueError(f"rotation_schedule must have * as its year, got {year!r}; Secrets Manager has no other")
+    if (day == "?") == (week_day == "?"):
+        raise ValueError(
+            f"rotation_schedule must have ? as its day-of-month or as its day-of-week, and not as both, got {day!r} "
+            f"and {week_day!r}; write {_EXAMPLE}"
+        )
+    months = _MONTH.values(month) or set()
+    by_hour = _shortest_of_day(_HOURS.values(hours) or set(), hours)
+    by_day = (
+        _shortest_of_days(_DAYS_OF_WEEK.values(week_day), _WEEK)
+        if day == "?"
+        else _shortest_of_days(_DAYS.values(day), _SHORTEST_MONTH)
+    )
+    if by_hour < DAY:
+        return f"cron({' '.join(fields)})", by_hour
+    return f"cron({' '.join(fields)})", by_day if len(months) == len(_MONTHS) or (by_day or 0) < _WEEK * DAY else None
+
+
+def _shortest_of_day(hours: set[int], text: str) -> int:
+    shortest = _shortest_of(hours, 24)
+    if shortest < _CLOSEST_HOURS:
+        raise ValueError(
+            f"rotation_schedule must be at least {_CLOSEST_HOURS} hours apart, got hours {text!r} with {shortest} "
+            "between two of them; write e.g. 0/4 or 8"
+        )
+    return shortest * HOUR
+
+
+def _shortest_of_days(days: set[int] | None, period: int) -> int | None:
+    return None if days is None else _shortest_of(days, period) * DAY
+
+
+def _shortest_of(values: set[int], period: int) -> int:
+    """Return the shortest distance between two values of a cycle, at least 1; the whole cycle if there is only one."""
+    ordered = sorted(values)
+    following = [*ordered[1:], ordered[0] + period]
+    return max(1, min(after - before for before, after in zip(ordered, following, strict=True)))

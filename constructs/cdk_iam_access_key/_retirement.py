@@ -1,0 +1,91 @@
+"""What becomes of the previous key, as properties of the custom resource."""
+
+from dataclasses import dataclass
+
+from aws_cdk import Duration
+
+from cdk_iam_access_key._durations import DAY, HOUR, checked_seconds, in_words
+from cdk_iam_access_key.on_key_limit import OnKeyLimit
+
+_DEFAULT_RETENTION = 7 * DAY
+_LONGEST_GRACE = 90 * DAY
+_LONGEST_RETENTION = 365 * DAY
+
+
+@dataclass(frozen=True, slots=True)
+class Retirement:
+    """The rules of retirement, checked.
+
+    Attributes:
+        grace: How long the previous key stays Active, in seconds.
+        properties: What the provider gets.
+    """
+
+    grace: int
+    properties: dict[str, str]
+
+    @classmethod
+    def of(
+        cls,
+        *,
+        grace_period: Duration | None,
+        retention_period: Duration | None,
+        retire_when_unused_for: Duration | None,
+        retire_at_latest: Duration | None,
+        on_key_limit: OnKeyLimit,
+    ) -> "Retirement":
+        """Check the rules.
+
+        Raises:
+            ValueError: One of them can't work, or not with the others.
+        """
+        grace = HOUR if grace_period is None else _checked_grace(grace_period)
+        retention = (
+            _DEFAULT_RETENTION
+            if retention_period is None
+            else checked_seconds("retention_period", retention_period, minimum=HOUR, maximum=_LONGEST_RETENTION)
+        )
+        properties = {"GracePeriod": str(grace), "RetentionPeriod": str(retention)}
+        _check_gate_can_work(grace, retire_when_unused_for=retire_when_unused_for, retire_at_latest=retire_at_latest)
+        if retire_when_unused_for is not None:
+            # IAM's record of a key's last use lags behind.
+            unused = checked_seconds("retire_when_unused_for", retire_when_unused_for, minimum=HOUR)
+            properties["RetireWhenUnusedFor"] = str(unused)
+        if retire_at_latest is not None:
+            latest = checked_seconds("retire_at_latest", retire_at_latest)
+            if latest <= grace:
+                raise ValueError(
+                    f"retire_at_latest must be longer than grace_period, got {in_words(latest)} and {in_words(grace)}; "
+                    "nothing can be overdue before the grace period is over"
+                )
+            properties["RetireAtLatest"] = str(latest)
+        return cls(grace, properties | _on_key_limit(on_key_limit))
+
+
+def _checked_grace(grace_period: Duration) -> int:
+    if isinstance(grace_period, Duration) and not grace_period.is_unresolved():
+        nothing = grace_period.to_seconds(integral=False) == 0
+    else:
+        nothing = False
+    return 0 if nothing else checked_seconds("grace_period", grace_period, maximum=_LONGEST_GRACE)
+
+
+def _check_gate_can_work(grace: int, **gate: Duration | None) -> None:
+    given = [name for name, value in gate.items() if value is not None]
+    if given and not grace:
+        raise ValueError(
+            f"{given[0]} must come with a grace_period of a minute or more, got 0: the previous key is deactivated in "
+            "the deployment that rotates, in use or not; set grace_period, or leave it out"
+        )
+
+
+def _on_key_limit(choice: OnKeyLimit) -> dict[str, str]:
+    if not isinstance(choice, OnKeyLimit):
+        raise ValueError(  # noqa: TRY004 - one kind of error at synth
+            f"on_key_limit must be an OnKeyLimit, got an object of {type(choice).__name__}; pass OnKeyLimit.FAIL, "
+            "OnKeyLimit.RETIRE_PREVIOUS or OnKeyLimit.remove_unused()"
+        )
+    properties = {"OnKeyLimit": choice.kind}
+    if choice.seconds is not None:
+        properties["RemoveUnusedAfter"] = str(choice.seconds)
+    return properties

@@ -1,0 +1,92 @@
+"""What a look at a key leads to, whoever asks for it and whenever it comes. Pure functions, as in `plan`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from access_key_provider.actions import LookAgain, SetStatus, Tell
+from access_key_provider.model import ACTIVE, INACTIVE
+from access_key_provider.ownership import owned_keys
+from access_key_provider.precedence import check_no_request
+from access_key_provider.removal import remove
+from access_key_provider.retirement import TOO_OLD, plan_retirement, replaced_keys
+from access_key_provider.retirement_record import retirement_of
+
+if TYPE_CHECKING:
+    from collections.abc import Set as AbstractSet
+
+    from access_key_provider.actions import Action
+    from access_key_provider.model import Observed
+    from access_key_provider.ownership import OwnedKey
+    from access_key_provider.registration import Registration
+
+
+def plan_look(
+    observed: Observed,
+    managed: Registration,
+    *,
+    cut_over: bool = False,
+    deactivated: AbstractSet[str] = frozenset(),
+) -> list[Action]:
+    """Retire what is due, and tell if the current key is too old.
+
+    Nothing is retired while the current key does not work or is not ours: the previous one may be needed then.
+
+    Args:
+        observed: what is seen.
+        managed: the key.
+        cut_over: all consumers use the current key by now.
+        deactivated: the keys that this look has deactivated. If one of them is current, a request restored it at the
+            same moment.
+    """
+    current = current_key(observed, managed)
+    if current is None:
+        return []
+    if not current.active and current.id in deactivated:
+        return [SetStatus(current.id, ACTIVE)]
+    if not current.active and not managed.inactive:
+        return []
+    if any(_unseen_switch(observed, managed, key, current) for key in replaced_keys(observed, managed.place)):
+        return []
+    retired = [
+        *_finish_deletions(observed, managed),
+        *plan_retirement(observed, managed.place, managed.policy, cut_over=cut_over),
+    ]
+    if not retired:
+        return _remind(observed, managed, current)
+    stops = any(isinstance(action, SetStatus) and action.status == INACTIVE for action in retired)
+    return [check_no_request(observed, managed.place), *retired, *([LookAgain()] if stops else [])]
+
+
+def current_key(observed: Observed, managed: Registration) -> OwnedKey | None:
+    """Find our key that is current, if there is one and it exists."""
+    return next((key for key in owned_keys(observed, managed.place) if key.current and key.proven), None)
+
+
+def _unseen_switch(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:
+    """Tell whether a key may be the current one already: it came later, and nothing says that it was replaced."""
+    return key.generation > current.generation and retirement_of(observed, managed.place, key.id) is None
+
+
+def _finish_deletions(observed: Observed, managed: Registration) -> list[Action]:
+    """Remove what a look that died has left of the keys that it deleted."""
+    return [
+        action
+        for key in owned_keys(observed, managed.place)
+        if key.key is None and not key.current and retirement_of(observed, managed.place, key.id)
+        for action in remove(observed, key)
+    ]
+
+
+def _remind(observed: Observed, managed: Registration, current: OwnedKey) -> list[Action]:
+    bound = managed.policy.maximum_age
+    if bound is None or current.key is None or observed.time < current.key.created + bound:
+        return []
+    about = (
+        ("accessKeyId", current.id),
+        ("userName", managed.place.user_name),
+        ("secretArn", managed.place.secret_arn),
+        ("created", current.key.created.isoformat()),
+        ("ageInDays", str((observed.time - current.key.created).days)),
+    )
+    return [Tell(TOO_OLD, about)]

@@ -1,0 +1,125 @@
+"""What is done for a key that is known by its secret only: a scheduled look, an undo, a cut-over."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from access_key_provider.actions import SetStatus
+from access_key_provider.errors import InvalidRequestError, NothingToUndoError, ProviderError
+from access_key_provider.invocation import ports_of, registered
+from access_key_provider.journal import record
+from access_key_provider.looks import current_key, plan_look
+from access_key_provider.model import CURRENT, format_time
+from access_key_provider.observe import observe
+from access_key_provider.reconcile import carry_out
+from access_key_provider.request import SECRET_ARN
+from access_key_provider.retirement import next_look
+from access_key_provider.statement import statement
+from access_key_provider.undo import plan_undo, previous_key
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from access_key_provider.actions import Action
+    from access_key_provider.model import Observed
+    from access_key_provider.ports import Ports
+    from access_key_provider.registration import Registration
+
+_RETRY_AFTER = timedelta(minutes=15)
+# A schedule runs within the minute after its time; one that comes a moment early waits for it.
+_EARLY = 60.0
+
+
+def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
+    """Carry out an operation and return the state of the key after it.
+
+    Raises:
+        ProviderError: why it can't be done.
+    """
+    operation, secret_id = event.get("Operation"), event.get("SecretId")
+    if operation not in _OPERATIONS:
+        raise InvalidRequestError(f"Operation must be one of {', '.join(_OPERATIONS)}")
+    if not isinstance(secret_id, str) or not SECRET_ARN.fullmatch(secret_id):
+        raise InvalidRequestError("SecretId must be the complete ARN of a secret")
+    managed = registered(secret_id, context)
+    ports = _ports(operation, managed, context)
+    _OPERATIONS[operation](ports, managed, event)
+    return statement(observe(ports, managed.place, managed.policy), managed)
+
+
+def cut_over(secret_arn: str, version_id: str, context: Any) -> None:
+    """Deactivate the previous key now: all consumers use the given version, if it still is the current one."""
+    managed = registered(secret_arn, context)
+    ports = _ports("CutOver", managed, context)
+
+    def is_latest(observed: Observed) -> bool:
+        current = observed.version_with(CURRENT)
+        return current is not None and current.id == version_id
+
+    _retire(ports, managed, cut_over=is_latest)
+
+
+def _show(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None:
+    """Do nothing: the state is the answer."""
+    del ports, managed, event
+
+
+def _look(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None:
+    del event
+    try:
+        observed = _retire(ports, managed)
+        due = next_look(observed, managed.place)
+        wait = (due - ports.clock.now()).total_seconds() if due else _EARLY
+        if 0 < wait < min(_EARLY, ports.clock.remaining() / 2):
+            ports.clock.sleep(wait)
+            _retire(ports, managed)
+    except ProviderError as error:
+        # Lambda tries twice more within minutes; what hinders for longer must not end the retirement.
+        record("the look failed", secret=managed.place.secret_arn, reason=str(error))
+        again, prefix = ports.clock.now() + _RETRY_AFTER, managed.policy.schedule
+        ports.schedules.create(f"{prefix}-again-{format_time(again)}", again, managed.place.secret_arn)
+        raise
+
+
+def _retire(ports: Ports, managed: Registration, cut_over: Callable[[Observed], bool] = lambda _: False) -> Observed:
+    deactivated: set[str] = set()
+
+    def plan(observed: Observed) -> list[Action]:
+        actions = plan_look(observed, managed, cut_over=cut_over(observed), deactivated=deactivated)
+        deactivated.update(action.key_id for action in actions if isinstance(action, SetStatus))
+        return actions
+
+    return carry_out(ports, managed.place, plan, managed.policy)
+
+
+def _undo(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None:
+    automatic = bool(event.get("Alarm"))
+    restored = ""
+
+    def plan(observed: Observed) -> list[Action]:
+        nonlocal restored
+        current = current_key(observed, managed)
+        if current and current.id == restored:
+            return []
+        restored = previous_key(observed, managed, automatic=automatic).id
+        return plan_undo(observed, managed, automatic=automatic)
+
+    # What an undo that was interrupted has left to do comes first.
+    _retire(ports, managed)
+    try:
+        carry_out(ports, managed.place, plan, managed.policy)
+    except NothingToUndoError as error:
+        record("nothing to undo", secret=managed.place.secret_arn, reason=str(error))
+        if not automatic:
+            raise
+    _retire(ports, managed)
+
+
+def _ports(operation: str, managed: Registration, context: Any) -> Ports:
+    session = re.sub(r"[^\w+=,.@-]", "-", f"{operation}-{managed.place.logical_id}", flags=re.ASCII)[:64]
+    return ports_of(managed.place, managed.role_arn, session, context)
+
+
+_OPERATIONS = {"Look": _look, "Show": _show, "Undo": _undo}

@@ -1,0 +1,72 @@
+"""Secrets Manager's rotation: one event a step, answered by success or an exception.
+
+https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_lambda-functions.html
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from access_key_provider.errors import InvalidRequestError, ProviderError
+from access_key_provider.invocation import ports_of, registered
+from access_key_provider.journal import record
+from access_key_provider.reconcile import carry_out, explained
+from access_key_provider.request import SECRET_ARN
+from access_key_provider.rotation import plan_creation, plan_finish, plan_test, plan_undoing
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from access_key_provider.actions import Action
+    from access_key_provider.model import Observed
+    from access_key_provider.registration import Registration
+
+    _Planner = Callable[[Observed, Registration, str], list[Action]]
+
+_STEPS: dict[str, _Planner] = {
+    "createSecret": plan_creation,
+    "setSecret": plan_test,
+    "testSecret": plan_test,
+    "finishSecret": plan_finish,
+}
+_TOKEN = re.compile(r"[A-Za-z0-9-]{32,64}")
+_LONGEST_ROTATION_TOKEN = 256
+
+
+def handle(event: Mapping[str, Any], context: Any) -> None:
+    """Carry out a step. It may come again, with the same token, after any failure.
+
+    Raises:
+        ProviderError: the step failed; Secrets Manager begins the rotation anew with the same token.
+    """
+    step, secret_id, token = event.get("Step"), event.get("SecretId"), event.get("ClientRequestToken")
+    rotation_token = event.get("RotationToken", "")
+    if step not in _STEPS:
+        raise InvalidRequestError(f"Step must be one of {', '.join(_STEPS)}")
+    if not isinstance(secret_id, str) or not SECRET_ARN.fullmatch(secret_id):
+        raise InvalidRequestError("SecretId must be the complete ARN of a secret")
+    if not isinstance(token, str) or not _TOKEN.fullmatch(token):
+        raise InvalidRequestError("ClientRequestToken must be 32 to 64 letters, digits and hyphens")
+    if not isinstance(rotation_token, str) or len(rotation_token) > _LONGEST_ROTATION_TOKEN:
+        raise InvalidRequestError("RotationToken must be a text")
+    managed = registered(secret_id, context)
+    ports = ports_of(
+        managed.place,
+        managed.role_arn,
+        f"{step}-{re.sub(r'[^a-zA-Z0-9_+=,.@-]', '-', managed.place.logical_id)}"[:64],
+        context,
+        rotation_token=rotation_token,
+    )
+    planner = _STEPS[step]
+    about = {"step": step, "user": managed.place.user_name, "version": token}
+    made: set[str] = set()
+    try:
+        carry_out(ports, managed.place, lambda observed: planner(observed, managed, token), managed.policy, made)
+    except ProviderError as error:
+        # A key whose secret is not stored is of no use to the next try. No other: a deployment may be making one.
+        with suppress(ProviderError):
+            carry_out(ports, managed.place, lambda observed: plan_undoing(observed, managed, made))
+        raise explained(ports, error) from error
+    record("the step succeeded", **about)

@@ -1,0 +1,107 @@
+"""Going back to the previous key. Pure functions, as in `plan`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from access_key_provider.actions import AddLabel, LookAgain, SetStatus, Tell
+from access_key_provider.errors import NothingToUndoError
+from access_key_provider.model import ACTIVE, format_time
+from access_key_provider.ownership import owned_keys
+from access_key_provider.plan import make_current, next_label, undone
+from access_key_provider.precedence import check_no_request
+from access_key_provider.retirement import replaced_keys, supersede
+from access_key_provider.retirement_record import BY_UNDO, retirement_of
+
+if TYPE_CHECKING:
+    from access_key_provider.actions import Action
+    from access_key_provider.model import Observed
+    from access_key_provider.ownership import OwnedKey
+    from access_key_provider.registration import Registration
+
+RESTORED = "Access Key Restored"
+
+
+def plan_undo(observed: Observed, managed: Registration, *, automatic: bool = False) -> list[Action]:
+    """Make the previous key Active and current again; the look after it deactivates the key that was current.
+
+    The restored key becomes the key of the serial that is deployed, so that the next deployment does not bring the bad
+    one back.
+
+    Args:
+        observed: what is seen.
+        managed: the key.
+        automatic: whether an alarm asks: then only within the grace period.
+
+    Raises:
+        NothingToUndoError: there is no key to go back to; the message says why.
+    """
+    place = managed.place
+    bad, good = _current(observed, managed), previous_key(observed, managed, automatic=automatic)
+    assert good.version is not None  # noqa: S101 - a proven key has a version
+    label = next_label(observed, place, managed.serial_digest)
+    labelled = good.generation_of(managed.serial_digest) == label.generation - 1
+    return [
+        *([] if good.active else [SetStatus(good.id, ACTIVE)]),
+        *supersede(observed, place, managed.policy, BY_UNDO),
+        *([] if labelled else [AddLabel(good.version.id, str(label))]),
+        check_no_request(observed, place),
+        *make_current(observed, good.version.id),
+        Tell(
+            RESTORED,
+            (
+                ("accessKeyId", good.id),
+                ("replacedAccessKeyId", bad.id),
+                ("userName", place.user_name),
+                ("secretArn", place.secret_arn),
+                ("by", "alarm" if automatic else "operator"),
+            ),
+        ),
+        LookAgain(),
+    ]
+
+
+def previous_key(observed: Observed, managed: Registration, *, automatic: bool = False) -> OwnedKey:
+    """Find the key that was current before the current one.
+
+    Raises:
+        NothingToUndoError: there is none, or not any more.
+    """
+    place = managed.place
+    current = _current(observed, managed)
+    if managed.inactive:
+        raise NothingToUndoError("the template declares the key Inactive: nobody uses it, deploy it Active first")
+    replaced = replaced_keys(observed, place)
+    earlier = [key for key in replaced if _came_before(observed, managed, key, current)]
+    if not earlier:
+        taken_back = next((key for key in replaced if undone(observed, place, key)), None)
+        if taken_back:
+            record = retirement_of(observed, place, taken_back.id)
+            when = f" at {format_time(record.replaced)}" if record else ""
+            raise NothingToUndoError(
+                f"{taken_back.id} was taken back by an undo{when}, and {current.id} is current again: to get another "
+                "key, deploy a new serial"
+            )
+        raise NothingToUndoError(f"{current.id} is the only key: none was replaced, or it is deleted already")
+    found = earlier[-1]
+    record = retirement_of(observed, place, found.id)
+    if automatic and (record is None or observed.time >= record.replaced + managed.policy.time_active):
+        raise NothingToUndoError(f"the grace period of {found.id} is over: an alarm no longer goes back to it")
+    return found
+
+
+def _came_before(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:
+    """Leave out keys that a rollback or an undo has replaced. A crash may have given a key its new label already."""
+    if undone(observed, managed.place, key):
+        return False
+    taking_back = retirement_of(observed, managed.place, current.id)
+    return key.generation < current.generation or (taking_back is not None and taking_back.by == BY_UNDO)
+
+
+def _current(observed: Observed, managed: Registration) -> OwnedKey:
+    current = next((key for key in owned_keys(observed, managed.place) if key.current and key.proven), None)
+    if current is None:
+        raise NothingToUndoError(
+            "the value that is current was not written by this key, or its key is gone: deploy a new serial instead"
+        )
+    return current
