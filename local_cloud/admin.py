@@ -1,7 +1,7 @@
 """What the emulator serves: ministack with its gaps closed, and a few paths of our own beside it.
 
-`/_local_cloud/status|calls|settings|reset` is what `LocalCloud` uses. The answers of custom resources are
-taken here too, because ministack drops their query string and what is wrong with their body.
+`/_local_cloud/status|calls|secret-access-keys|settings|reset` is what `LocalCloud` uses. The answers of custom
+resources are taken here too, because ministack drops their query string and what is wrong with their body.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ from typing import Any
 
 from ministack import app as ministack_app
 
-from local_cloud import call_log, gaps
+from local_cloud import call_log, gaps, issued_keys
 from local_cloud.gaps import custom_resource_answers, last_use, new_keys, rotation
 
 _ADMIN = "/_local_cloud/"
 
 gaps.close_all()
 call_log.start()
+issued_keys.start()
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
@@ -40,6 +41,8 @@ async def _administer(method: str, path: str, receive: Any) -> tuple[int, Any]:
             return 200, {"pid": os.getpid()}
         case "GET", "calls":
             return 200, call_log.calls()
+        case "GET", "secret-access-keys":
+            return 200, issued_keys.issued()
         case "DELETE", "calls":
             call_log.clear()
         case "PUT", "settings":

@@ -213,6 +213,10 @@ class LocalCloud:
         """Forget the calls so far."""
         self._admin("DELETE", "calls")
 
+    def secret_access_keys(self) -> list[str]:
+        """Give those of all access keys made since the start, for tests that search for them where none may be."""
+        return [str(secret) for secret in self._admin("GET", "secret-access-keys")]
+
     def reset(self) -> None:
         """Empty the account: resources, calls, and what `configure()` set since the start."""
         self._admin("POST", "reset")

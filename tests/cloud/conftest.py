@@ -10,11 +10,15 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud.cloudformation_stack import Stack
+from cloud.leak_hunt import CloudHunt
 
 from local_cloud import CdkCli, LocalCloud
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
+
+    from local_cloud import CdkResult
 
 
 @pytest.fixture(scope="session")
@@ -22,6 +26,37 @@ def cloud() -> Iterator[LocalCloud]:
     """Run an account for the whole session; what earlier tests left is still in it."""
     with LocalCloud() as account:
         yield account
+
+
+@pytest.fixture(autouse=True)
+def leak_hunt(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[CloudHunt | None]:
+    """Search what each test on the account has written for the keys made in it: at its end, and after its clean-up."""
+    if "cloud" not in request.fixturenames:
+        yield None
+        return
+    hunt = CloudHunt(request.getfixturevalue("cloud"), tmp_path)
+    finished = CdkCli._finished
+
+    def remembered(*arguments: object) -> CdkResult:
+        result = finished(*arguments)  # type: ignore[arg-type]
+        hunt.outputs.append(result)
+        return result
+
+    monkeypatch.setattr(CdkCli, "_finished", remembered)
+    yield hunt
+    hunt.check()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
+    """Search before the fixtures clean up: with a stack go its logs."""
+    result = yield
+    hunt = pyfuncitem.funcargs.get("leak_hunt")
+    if isinstance(hunt, CloudHunt):
+        hunt.check()
+    return result
 
 
 @pytest.fixture
