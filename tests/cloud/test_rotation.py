@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from local_cloud import LocalCloud
 
-_SECONDS = 40
+_SECONDS = 60
 
 
 @dataclass
@@ -137,9 +137,9 @@ def shop(empty_cloud: LocalCloud, tmp_path: Path) -> Iterator[Shop]:
 
 def test_the_previous_key_lives_until_its_grace_is_over_and_is_deleted_later(shop: Shop) -> None:
     """By two schedules, and nobody deploys."""
-    shop.deploy("1", GracePeriod=3, RetentionPeriod=3, RetireWhenUnusedFor=1)
+    shop.deploy("1", GracePeriod=8, RetentionPeriod=4, RetireWhenUnusedFor=1)
     old = shop.current()
-    shop.deploy("2", GracePeriod=3, RetentionPeriod=3, RetireWhenUnusedFor=1)
+    shop.deploy("2", GracePeriod=8, RetentionPeriod=4, RetireWhenUnusedFor=1)
     assert shop.statuses() == {old: "Active", shop.current(): "Active"}
     assert len(shop.schedules()) == 1
     shop.until(lambda: shop.statuses().get(old) == "Inactive", "the previous key is Inactive")
