@@ -13,8 +13,8 @@ help: ## List the targets.
 
 setup: .venv/.ready node_modules/.ready ## Make the virtual environment and fetch the pinned CDK command line.
 
-demo: setup ## Deploy, rotate, roll back and destroy a key on an AWS account embedded in this machine.
-	$(BIN)/python -m demo $(ARGS)
+demo: setup ## The life of a key on an AWS account embedded in this machine. STEPS=basic or rotation: one part.
+	$(BIN)/python -m demo --steps $(or $(STEPS),all) $(ARGS)
 
 test: setup ## Run all tests. ARGS=... goes to pytest.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)

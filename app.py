@@ -1,13 +1,14 @@
 """The example app: an IAM user with an access key, to deploy, rotate, switch off and destroy.
 
 cdk deploy                                      the user gets a key
-cdk deploy -c serial=2                          rotate
+cdk deploy -c serial=2                          rotate: the previous key stays Active for an hour and until unused
+cdk deploy -c serial=2 -c grace=0               rotate: the previous key is deactivated in the same deployment
 cdk deploy -c serial=2 -c status=Inactive       deactivate the key
 cdk deploy -c serial=3 -c fail=true             rotate, then fail on purpose: CloudFormation rolls back
 cdk destroy                                     the key is deleted, then the user
 """
 
-from aws_cdk import App, CfnOutput, CfnWaitCondition, CfnWaitConditionHandle, Stack
+from aws_cdk import App, CfnOutput, CfnWaitCondition, CfnWaitConditionHandle, Duration, Stack
 from aws_cdk import aws_iam as iam
 from constructs import Construct, Node
 
@@ -28,6 +29,7 @@ class AccessKeyExample(Stack):
             user=user,
             serial=_context(self.node, "serial", default="1"),
             status=_STATUS[_context(self.node, "status", default="Active", allowed=list(_STATUS))],
+            grace_period=Duration.minutes(_number(self.node, "grace", default="60")),
         )
         CfnOutput(self, "UserName", value=user.user_name)
         CfnOutput(self, "AccessKeyId", value=key.access_key_id)
@@ -48,6 +50,13 @@ def _context(node: Node, name: str, *, default: str, allowed: list[str] | None =
     if allowed and given not in allowed:
         raise ValueError(f"context {name} must be {' or '.join(allowed)}, got {given!r}; pass -c {name}={allowed[0]}")
     return given
+
+
+def _number(node: Node, name: str, *, default: str) -> int:
+    given = _context(node, name, default=default)
+    if not (given.isascii() and given.isdigit()):
+        raise ValueError(f"context {name} must be a number of minutes, got {given!r}; pass -c {name}={default}")
+    return int(given)
 
 
 app = App()

@@ -1,4 +1,4 @@
-"""The demo at the command line: `python -m demo [--keep]`."""
+"""The demo at the command line: `python -m demo [--steps basic|rotation|all] [--keep]`."""
 
 from __future__ import annotations
 
@@ -12,9 +12,14 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from demo.account import ROTATION_STACK
+from demo.bookends import closing, opening
 from demo.driver import Driver
-from demo.journey import STEPS, STEPS_THAT_KEEP, Journey
+from demo.journey import Journey
+from demo.records import Records
 from demo.report import Report
+from demo.rotation_journey import RotationJourney
+from demo.steps import take
 from local_cloud import CdkCli, LocalCloud, LocalCloudError
 
 if TYPE_CHECKING:
@@ -22,6 +27,8 @@ if TYPE_CHECKING:
 
 # Where `python -m local_cloud env` and `down` look.
 _KEPT = Path(__file__).resolve().parent.parent / ".local-cloud"
+_ROTATION_APP = ("python", "demo/rotation_app.py")
+_PARTS = ("all", "basic", "rotation")
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -29,15 +36,15 @@ _TERMINATED = 128 + signal.SIGTERM
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the journey and give the exit code: 0, 1 if an expectation does not hold, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--keep", action="store_true", help="do not destroy, and leave the account running")
-    keep: bool = parser.parse_args(arguments).keep
+    parser.add_argument("--steps", choices=_PARTS, default="all", help="the short journey, the one of rotation, or all")
+    parser.add_argument("--keep", action="store_true", help="keep the example's stack, and the account running")
+    given = parser.parse_args(arguments)
     report = Report(Console(record=True, highlight=False))
     try:
-        with _kept_account() if keep else LocalCloud() as cloud:
+        with _kept_account() if given.keep else LocalCloud() as cloud:
             report.opening(cloud.endpoint_url)
-            driver = Driver(cloud, CdkCli(cloud), report)
-            succeeded = Journey(driver).run(STEPS_THAT_KEEP if keep else STEPS)
-            if keep:
+            succeeded = _play(cloud, report, part=given.steps, keep=given.keep)
+            if given.keep:
                 report.kept()
     except KeyboardInterrupt:
         report.failure("interrupted")
@@ -46,6 +53,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         report.failure(str(error))
         return 1
     return 0 if succeeded else 1
+
+
+def _play(cloud: LocalCloud, report: Report, *, part: str, keep: bool) -> bool:
+    """Take the steps of one part or of all, and tell whether all expectations hold."""
+    records = Records(cloud, report)
+    example = Driver(cloud, CdkCli(cloud), records, report)
+    cdk, option = CdkCli(cloud, app=_ROTATION_APP), f'--app "{" ".join(_ROTATION_APP)}"'
+    rotating = RotationJourney(Driver(cloud, cdk, records, report, stack=ROTATION_STACK, option=option))
+    steps = [opening(example)]
+    if part != "rotation":
+        steps += Journey(example).steps(destroys=not keep)
+    if part != "basic":
+        steps += rotating.steps()
+    with contextlib.closing(rotating):
+        return take([*steps, closing(example)], records, report)
 
 
 @contextlib.contextmanager

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from demo.keyring import Keyring
     from local_cloud import LocalCloud
 
-STACK = "AccessKeyExample"
+EXAMPLE_STACK = "AccessKeyExample"
+ROTATION_STACK = "KeyRotationExample"
 TOOLKIT_STACK = "CDKToolkit"
 DELETED = "deleted"
 ABSENT = "absent"
@@ -77,19 +78,58 @@ class Account:
     Args:
         cloud: A running account.
         keyring: The keys to sign calls with, also those that are deleted by now.
+        stack: The name of the stack.
     """
 
-    def __init__(self, cloud: LocalCloud, keyring: Keyring) -> None:
+    def __init__(self, cloud: LocalCloud, keyring: Keyring, stack: str) -> None:
         self._keyring = keyring
+        self._name = stack
         self._iam = cloud.client("iam")
         self._secrets = cloud.client("secretsmanager")
         self._stacks = cloud.client("cloudformation")
         self._outputs: Mapping[str, str] = {}
+        self._others: frozenset[str] = frozenset()
+
+    def begin(self) -> None:
+        """Leave the keys that are known by now out of every look: they are of another stack."""
+        self._others = frozenset(self._keyring.ids)
 
     @property
     def user_name(self) -> str:
         """The user's name, also after the stack is gone; empty before it is deployed."""
-        return self._outputs.get("UserName", "")
+        return self.output("UserName")
+
+    def output(self, name: str) -> str:
+        """Give an output of the stack, also after the stack is gone; empty before it is deployed."""
+        return self._outputs.get(name, "")
+
+    def current_key_id(self) -> str:
+        """Give the id of the current key, without signing a call with any key."""
+        stages = _stages(self._labels(self._outputs.get("SecretArn")))
+        return next((key_id for key_id, stage in stages.items() if stage == "current"), ABSENT)
+
+    def key_status(self, key_id: str) -> str:
+        """Give the status of a key, without signing a call with it: that would be a use."""
+        key = self._listed_keys().get(key_id)
+        return str(key["Status"]) if key else DELETED
+
+    def secret_name(self) -> str:
+        """Give the name of the secret, which is shorter than its ARN."""
+        return str(self._secrets.describe_secret(SecretId=self.output("SecretArn"))["Name"])
+
+    def is_pending(self) -> bool:
+        """Tell whether Secrets Manager rotates the secret at this moment, or tests its function."""
+        labels = self._labels(self._outputs.get("SecretArn")).values()
+        return any("AWSPENDING" in names and "AWSCURRENT" not in names for names in labels)
+
+    def deployed_serial(self) -> str:
+        """Give the serial that the stack's template declares."""
+        resources = self._stacks.get_template(StackName=self._name)["TemplateBody"]["Resources"].values()
+        return next(str(r["Properties"]["Serial"]) for r in resources if r["Type"] == "Custom::IAMAccessKey")
+
+    def deployments(self) -> int:
+        """Count what CloudFormation has reported of the stack: it grows with every deployment."""
+        return len(self._stacks.describe_stack_events(StackName=self._name)["StackEvents"])
 
     def stack_status(self, name: str) -> str:
         """Give the status of a stack, `absent` if there is none."""
@@ -97,14 +137,14 @@ class Account:
 
     def failed_resources(self) -> set[str]:
         """Give the logical ids of what failed since the stack was made."""
-        events = self._stacks.describe_stack_events(StackName=STACK)["StackEvents"]
+        events = self._stacks.describe_stack_events(StackName=self._name)["StackEvents"]
         return {event["LogicalResourceId"] for event in events if event["ResourceStatus"].endswith("_FAILED")}
 
     def published(self) -> str:
         """Give what everybody who may look at the stack can read: its template, outputs and events."""
         reads = (self._stacks.get_template, self._stacks.describe_stacks, self._stacks.describe_stack_events)
         try:
-            return json.dumps([read(StackName=STACK) for read in reads], default=str)
+            return json.dumps([read(StackName=self._name) for read in reads], default=str)
         except ClientError:
             return ""
 
@@ -114,7 +154,7 @@ class Account:
         Args:
             status: The status that the current key is declared to have, None if no key is declared.
         """
-        stack = self._stack(STACK)
+        stack = self._stack(self._name)
         outputs = {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
         self._outputs = outputs or self._outputs
         secret_arn = self._outputs.get("SecretArn")
@@ -148,6 +188,8 @@ class Account:
         stages = _stages(labels)
         listed = self._listed_keys()
         for key_id in dict.fromkeys((*self._keyring.ids, *listed)):
+            if key_id in self._others:
+                continue
             call = self._keyring.call(key_id)
             key = listed.get(key_id)
             status, created = (key["Status"], f"{key['CreateDate']:%H:%M:%S}") if key else (DELETED, "")

@@ -1,25 +1,36 @@
-"""Runs the CDK command line, looks at the account after it, and tells the report."""
+"""Runs commands, looks at the account after them, and tells the report."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo import expectations as expect
-from demo.account import Account, Seen
-from demo.keyring import Keyring
-from demo.notes import Notes
+from demo.account import EXAMPLE_STACK, Account, Seen
+from demo.expectations import Expectation
+from demo.inventory import Inventory, added, take_inventory
 from local_cloud import CdkError
+from local_cloud.environment import without_foreign_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
-    from demo.expectations import Expectation
+    from demo.records import Records
     from demo.report import Report
-    from local_cloud import CdkCli, CdkResult, LocalCloud
+    from local_cloud import ApiCall, CdkCli, CdkResult, LocalCloud
+
+_ROOT = Path(__file__).resolve().parent.parent
+_SECONDS_BETWEEN_LOOKS = 0.25
+_SECONDS_BETWEEN_LINES = 5.0
+_COMMAND_SECONDS = 120
 
 
 class UnmetError(Exception):
-    """An expectation does not hold. `output` is what the CDK command line wrote, if that is what failed."""
+    """An expectation does not hold. `output` is what the command line wrote, if that is what failed."""
 
     def __init__(self, expectation: Expectation, output: str = "") -> None:
         super().__init__(expectation.sentence)
@@ -31,24 +42,52 @@ class Driver:
     """What a person does: type a command, wait, look.
 
     Args:
-        cloud: An empty account.
-        cdk: The CDK command line on `app.py`, against that account.
+        cloud: The account.
+        cdk: The CDK command line on an app, against that account.
+        records: Of the whole run.
         report: Where the story goes.
+        stack: The name of the app's stack.
+        option: How the app is named on the command line, if it is not that of `cdk.json`.
 
     Attributes:
         seen: The last look at the account.
     """
 
-    def __init__(self, cloud: LocalCloud, cdk: CdkCli, report: Report) -> None:
+    def __init__(
+        self,
+        cloud: LocalCloud,
+        cdk: CdkCli,
+        records: Records,
+        report: Report,
+        *,
+        stack: str = EXAMPLE_STACK,
+        option: str = "",
+    ) -> None:
         self.cloud = cloud
+        self.records = records
         self.report = report
-        self.keyring = Keyring(cloud)
-        self.account = Account(cloud, self.keyring)
-        self.notes = Notes(cloud, self.keyring)
+        self.account = Account(cloud, records.keyring, stack)
         self.seen = Seen()
         self._cdk = cdk
-        self._outputs: list[str] = []
-        self._published: list[str] = []
+        self._option = [option] if option else []
+        self._told: list[dict[str, str]] = []
+        self._inventory: Inventory = {}
+        self._calls_before = 0
+        records.directories.append(cdk.output)
+
+    def begin(self) -> None:
+        """Remember what there is already, because it is not of this stack."""
+        self.account.begin()
+        self._inventory = take_inventory(self.cloud)
+        self._calls_before = len(self.cloud.calls())
+
+    def calls(self) -> list[ApiCall]:
+        """Give the API calls since the beginning."""
+        return self.cloud.calls()[self._calls_before :]
+
+    def left(self) -> Inventory:
+        """Give what there is that there was not at the beginning, by kind of resource."""
+        return added(self._inventory, take_inventory(self.cloud))
 
     def bootstrap(self) -> None:
         """Run `cdk bootstrap`."""
@@ -64,12 +103,73 @@ class Driver:
         Raises:
             UnmetError: It failed, or did not when it was meant to.
         """
-        command = " ".join(["cdk deploy", *(f"-c {name}={value}" for name, value in context.items())])
+        command = " ".join(["cdk deploy", *self._option, *(f"-c {name}={value}" for name, value in context.items())])
         self._run(command, lambda: self._cdk.deploy(context=context, fails=fails), fails=fails)
 
     def destroy(self) -> None:
         """Run `cdk destroy`."""
-        self._run("cdk destroy", self._cdk.destroy)
+        self._run(" ".join(["cdk destroy", *self._option]), self._cdk.destroy)
+
+    def run(self, command: Sequence[str], shown: str) -> str:
+        """Run a command as the account's administrator and give what it printed.
+
+        Raises:
+            UnmetError: It failed, or did not end in time.
+        """
+        started = time.monotonic()
+        with self.report.running(shown), self.records.notes.taken():
+            try:
+                done = subprocess.run(  # noqa: S603 - the commands are the demo's own
+                    command,
+                    cwd=_ROOT,
+                    env={**without_foreign_settings(os.environ), **self.cloud.environment()},
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    timeout=_COMMAND_SECONDS,
+                    check=True,
+                )
+            except subprocess.CalledProcessError as error:
+                unmet = expect.command_ends_as_meant(shown, error.returncode, fails=False)
+                raise UnmetError(unmet, error.stdout) from error
+            except subprocess.TimeoutExpired as error:
+                raise UnmetError(expect.command_ends_as_meant(shown, -1, fails=False)) from error
+        self.report.took(time.monotonic() - started)
+        self.records.outputs.append(done.stdout)
+        return done.stdout
+
+    def wait(self, sentence: str, watch: Callable[[], str], expected: str, *, seconds: int) -> Expectation:
+        """Look again and again until something is as expected, and show what it is meanwhile.
+
+        Args:
+            sentence: What is waited for.
+            watch: Gives what is to be seen.
+            expected: What it should become.
+            seconds: After how many the wait ends, with an expectation that does not hold.
+        """
+        started, shown, line_due = time.monotonic(), "", 0.0
+        with self.report.waiting(sentence), self.records.notes.taken():
+            while True:
+                found, passed = watch(), time.monotonic() - started
+                over = found == expected or passed > seconds
+                if found != shown or passed >= line_due or over:
+                    self.report.moment(passed, found)
+                    shown, line_due = found, passed + _SECONDS_BETWEEN_LINES
+                if over:
+                    late = f"{found}, after {seconds} s"
+                    return Expectation(sentence, expected, expected if found == expected else late)
+                time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def told(self) -> list[dict[str, str]]:
+        """Give the events so far that the stack's queue has got from the provider."""
+        sqs, url = self.cloud.client("sqs"), self.account.output("QueueUrl")
+        for message in sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+            event = json.loads(message["Body"])
+            self.records.told.append(message["Body"])
+            self._told.append({"event": event["detail-type"], **event["detail"]})
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return self._told
 
     def look(self, *, declared: str | None) -> Seen:
         """Look at the account and show the user's keys.
@@ -78,28 +178,17 @@ class Driver:
             declared: The status that the key is declared to have, None if no key is.
         """
         self.seen = self.account.look(declared)
-        self._published.append(self.account.published())
+        self.records.published.append(self.account.published())
         self.report.keys(self.seen.keys)
         return self.seen
 
-    def written(self) -> dict[str, bytes]:
-        """Give everything that was written anywhere, by what it is called."""
-        files = [path for path in self._cdk.output.rglob("*") if path.is_file()]
-        return {
-            "what this demo printed": self.report.printed.encode(),
-            "what cdk printed": "\n".join(self._outputs).encode(),
-            "the stack's templates, outputs and events": "\n".join(self._published).encode(),
-            "the function's log": "\n".join(self.notes.log).encode(),
-            **{str(path): path.read_bytes() for path in files},
-        }
-
     def _run(self, command: str, run: Callable[[], CdkResult], *, fails: bool = False) -> None:
         try:
-            with self.report.running(command), self.notes.taken():
+            with self.report.running(command), self.records.notes.taken():
                 result = run()
         except CdkError as error:
             raise UnmetError(
                 expect.command_ends_as_meant(command, error.result.returncode, fails=fails), str(error)
             ) from error
         self.report.took(result.seconds, "failed, as it was meant to, after" if fails else "took")
-        self._outputs.append(result.output)
+        self.records.outputs.append(result.output)

@@ -112,9 +112,41 @@ def only_failure_is(name: str, failed: Iterable[str]) -> Expectation:
 
 
 def third_key_was_taken_back(seen: Seen, before: Seen) -> Expectation:
-    """A key was made that there was not before, and is deleted again."""
+    """A key was made that there was not before, and is deactivated."""
     statuses = (key.status for key in seen.keys if key.id not in {known.id for known in before.keys})
-    return Expectation("the third key was made, and is deleted again", DELETED, _listed(statuses))
+    return Expectation("the third key was made, and is Inactive", "Inactive", _listed(statuses))
+
+
+def is_in_grace(name: str, key: KeySeen) -> Expectation:
+    """The key is current no more and still works."""
+    found = f"{key.stage}, {key.status}, {key.answer}"
+    return Expectation(f"{name} is the previous one, and still works", f"previous, Active, {ACCEPTED}", found)
+
+
+def all_were_accepted(answers: Sequence[str]) -> Expectation:
+    """No call of the client failed."""
+    return Expectation("every call of the client was accepted", ACCEPTED, _listed(set(answers)))
+
+
+def nobody_deployed(before: int, after: int) -> Expectation:
+    """CloudFormation did nothing meanwhile."""
+    return Expectation("nobody deployed meanwhile", f"{before} events of the stack", f"{after} events of the stack")
+
+
+def serial_is(serial: str, expected: str) -> Expectation:
+    """The template still declares the serial."""
+    return Expectation(f"the deployed serial is still {expected}", expected, serial)
+
+
+def steps_were(found: Sequence[str]) -> Expectation:
+    """Secrets Manager called the function for each step of a rotation, once, and each succeeded."""
+    steps = "createSecret, setSecret, testSecret, finishSecret"
+    return Expectation("the four steps of a rotation succeeded", steps, ", ".join(found) or _NONE)
+
+
+def a_schedule_waits(schedules: int) -> Expectation:
+    """There is something for the destruction of the stack to cancel."""
+    return Expectation("a schedule waits for the previous key", "at least 1", "at least 1" if schedules else "0")
 
 
 def nothing_is_left(left: Mapping[str, frozenset[str]]) -> Iterator[Expectation]:
@@ -157,7 +189,7 @@ def every_secret_is_known(calls: Sequence[ApiCall], known: Sequence[str]) -> Exp
 
 def no_secret_was_found(leaks: Sequence[str]) -> Expectation:
     """No secret access key is anywhere but in Secrets Manager."""
-    return Expectation("secret access keys found in output, templates and logs: none", _NONE, _listed(leaks))
+    return Expectation("secret access keys found in output, templates, logs and events: none", _NONE, _listed(leaks))
 
 
 def _tag_keys(calls: Sequence[ApiCall], name: str) -> set[str]:

@@ -16,6 +16,11 @@ _LISTS: dict[str, tuple[str, str, str, dict[str, Any]]] = {
     "secret": ("secretsmanager", "list_secrets", "SecretList[].Name", {"IncludePlannedDeletion": True}),
     "function": ("lambda", "list_functions", "Functions[].FunctionName", {}),
     "log group": ("logs", "describe_log_groups", "logGroups[].logGroupName", {}),
+    "schedule": ("scheduler", "list_schedules", "Schedules[].Name", {}),
+    "schedule group": ("scheduler", "list_schedule_groups", "ScheduleGroups[].Name", {}),
+    "rule": ("events", "list_rules", "Rules[].Name", {}),
+    "alarm": ("cloudwatch", "describe_alarms", "MetricAlarms[].AlarmName", {}),
+    "queue": ("sqs", "list_queues", "QueueUrls[]", {}),
     "stack": ("cloudformation", "describe_stacks", "Stacks[].StackName", {}),
 }
 

@@ -63,9 +63,11 @@ class Notes:
     def _note_secrets(self) -> None:
         for secret in self._secrets.list_secrets()["SecretList"]:
             for version in secret["SecretVersionsToStages"].keys() - self._versions:
-                value = self._secrets.get_secret_value(SecretId=secret["ARN"], VersionId=version)
-                self._keyring.add(value["SecretString"])
-                self._versions.add(version)
+                # A version that a rotation has announced has no value yet; the others are read all the same.
+                with contextlib.suppress(ClientError):
+                    value = self._secrets.get_secret_value(SecretId=secret["ARN"], VersionId=version)
+                    self._keyring.add(value["SecretString"])
+                    self._versions.add(version)
 
     def _note_log_lines(self) -> None:
         for group in self._logs.describe_log_groups()["logGroups"]:

@@ -52,7 +52,7 @@ class Report:
 
     def opening(self, endpoint_url: str) -> None:
         """Say what this is."""
-        self.console.print("The life of an access key: the CDK command line deploys app.py", style="bold")
+        self.console.print("The life of an access key: the CDK command line deploys an app", style="bold")
         self.console.print("to an AWS account on this machine: ministack, IAM enforced,")
         self.console.print(endpoint_url)
 
@@ -68,6 +68,27 @@ class Report:
     def running(self, command: str) -> Iterator[None]:
         """Show the command that a user would type, and a running clock on a terminal."""
         self._indented(Text(f"$ {command}", style="cyan"))
+        with self._clock():
+            yield
+
+    @contextlib.contextmanager
+    def waiting(self, sentence: str) -> Iterator[None]:
+        """Say what is waited for, and show a running clock on a terminal."""
+        self._indented(Text(f"waiting until {sentence}", style="cyan"))
+        with self._clock():
+            yield
+
+    def moment(self, seconds: float, found: str) -> None:
+        """Say what there is to see while waiting."""
+        self._indented(Text.assemble((f"{seconds:5.1f} s  ", "dim"), (found, _STATUS_STYLES.get(found, ""))))
+
+    def quote(self, lines: Iterable[str]) -> None:
+        """Show what a command said."""
+        for line in lines:
+            self._indented(Text(line, style="dim"))
+
+    @contextlib.contextmanager
+    def _clock(self) -> Iterator[None]:
         columns = (
             TextColumn(" " * (_INDENT - 1)),
             SpinnerColumn("line" if self.console.options.ascii_only else "dots"),

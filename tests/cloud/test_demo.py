@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +22,11 @@ from demo.report import Report
 from local_cloud import CdkError, CdkResult, LocalCloud, LocalCloudError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+    from demo.expectations import Expectation
+    from demo.rotation_journey import RotationJourney
+    from demo.steps import Step
 
 ROOT = Path(__file__).resolve().parents[2]
 COLOURS = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS")
@@ -29,26 +34,31 @@ COLOURS = ("FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE", "COLUMNS")
 KEEPING = """
 import sys, pathlib, demo.__main__, local_cloud
 class Cdk:
-    def __init__(self, cloud): pass
+    output = pathlib.Path(sys.argv[1])
+    def __init__(self, cloud, app=None): pass
     def bootstrap(self): return local_cloud.CdkResult((), 0, "", 0.0)
 demo.__main__.CdkCli = Cdk
 demo.__main__._KEPT = pathlib.Path(sys.argv[1])
 sys.exit(demo.__main__.main(["--keep"]))
 """
+ON = ("Active", "accepted")
+OFF = ("Inactive", "InvalidClientTokenId")
+GONE = ("deleted", "InvalidClientTokenId")
 SECRET = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY"
 
 
 @pytest.fixture
 def instead_of_cdk(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[Callable[[], CdkResult]], list[int]]:
     """Put a function in the place of the CDK command line; gives the processes of the accounts it ran against."""
-    accounts = []
+    accounts: list[int] = []
 
     def replace(run: Callable[[], CdkResult]) -> list[int]:
         class Replacement:
             output = tmp_path
 
-            def __init__(self, cloud: LocalCloud) -> None:
-                accounts.append(cloud.pid)
+            def __init__(self, cloud: LocalCloud, *, app: Sequence[str] | None = None) -> None:
+                if app is None:
+                    accounts.append(cloud.pid)
 
             def bootstrap(self) -> CdkResult:
                 return run()
@@ -88,26 +98,58 @@ def said(capsys: pytest.CaptureFixture[str]) -> str:
     return " ".join(capsys.readouterr().out.split())
 
 
+@dataclass(frozen=True)
+class Story:
+    """What one run of the demo printed, checked for what is true of every run."""
+
+    text: str
+
+    @classmethod
+    def of(cls, part: str, directory: Path) -> Story:
+        """Run a part of the demo as a user does; nothing is left on the machine."""
+        environment = {name: value for name, value in os.environ.items() if name not in COLOURS}
+        run = subprocess.run(
+            [sys.executable, "-m", "demo", "--steps", part],
+            cwd=ROOT,
+            env={**environment, "TMPDIR": str(directory), "PYTHONIOENCODING": "utf-8"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            encoding="utf-8",
+            timeout=300,
+            check=False,
+        )
+        assert run.returncode == 0, run.stdout + run.stderr
+        assert not run.stderr
+        assert "\x1b" not in run.stdout
+        assert max(len(line) for line in run.stdout.splitlines()) <= 80
+        assert "secret access keys found in output, templates, logs and events: none" in run.stdout
+        assert re.search(r"^All \d+ expectations hold\.$", run.stdout, re.MULTILINE)
+        assert not list(directory.glob("local-cloud-*"))
+        return cls(run.stdout)
+
+    @property
+    def titles(self) -> list[str]:
+        """The titles of the steps."""
+        return re.findall(r"^\d/\d  (.+)$", self.text, re.MULTILINE)
+
+    @property
+    def commands(self) -> list[str]:
+        """The commands that were run, as far as they fit into a line."""
+        return re.findall(r"^ +\$ (.+)$", self.text, re.MULTILINE)
+
+    @property
+    def keys(self) -> list[list[tuple[str, str]]]:
+        """What each look saw of each key, its status and the answer to a call, in the order the keys were made."""
+        rows = re.findall(r"^ +(AKIA\w+) +(\w+) .*?(\w+)$", self.text, re.MULTILINE)
+        rows = [row for row in rows if row[1] in {"Active", "Inactive", "deleted"}]
+        return [[row[1:] for row in rows if row[0] == key] for key in dict.fromkeys(key for key, _, _ in rows)]
+
+
 def test_the_demo_takes_a_key_through_its_life(tmp_path: Path) -> None:
-    """All expectations hold, the text is plain and fits 80 columns, and nothing is left on the machine."""
-    environment = {name: value for name, value in os.environ.items() if name not in COLOURS}
+    """The short journey: all expectations hold, and each look sees each key as it should be."""
+    story = Story.of("basic", tmp_path)
 
-    run = subprocess.run(
-        [sys.executable, "-m", "demo"],
-        cwd=ROOT,
-        env={**environment, "TMPDIR": str(tmp_path), "PYTHONIOENCODING": "utf-8"},
-        stdin=subprocess.DEVNULL,
-        capture_output=True,
-        encoding="utf-8",
-        timeout=300,
-        check=False,
-    )
-
-    assert run.returncode == 0, run.stdout + run.stderr
-    assert not run.stderr
-    assert "\x1b" not in run.stdout
-    assert max(len(line) for line in run.stdout.splitlines()) <= 80
-    assert re.findall(r"^\d/9  (.+)$", run.stdout, re.MULTILINE) == [
+    assert story.titles == [
         "Bootstrap",
         "Deploy",
         "Show",
@@ -118,26 +160,73 @@ def test_the_demo_takes_a_key_through_its_life(tmp_path: Path) -> None:
         "Destroy",
         "Look back",
     ]
-    assert re.findall(r"^ +\$ (.+)$", run.stdout, re.MULTILINE) == [
+    assert story.commands == [
         "cdk bootstrap",
         "cdk deploy",
-        "cdk deploy -c serial=2",
-        "cdk deploy -c serial=3 -c fail=true",
-        "cdk deploy -c serial=2 -c status=Inactive",
-        "cdk deploy -c serial=2",
+        "cdk deploy -c serial=2 -c grace=0",
+        "cdk deploy -c serial=3 -c grace=0 -c fail=true",
+        "cdk deploy -c serial=2 -c grace=0 -c status=Inactive",
+        "cdk deploy -c serial=2 -c grace=0",
         "cdk destroy",
     ]
-    rows = re.findall(r"^ +(AKIA\w+) +(\w+) .*?(\w+)$", run.stdout, re.MULTILINE)
-    first, second, third = dict.fromkeys(key for key, _, _ in rows)
-    gone = ("deleted", "InvalidClientTokenId")
-    off = ("Inactive", "InvalidClientTokenId")
-    on = ("Active", "accepted")
-    assert [(status, answer) for key, status, answer in rows if key == first] == [on, off, gone, gone, gone, gone]
-    assert [(status, answer) for key, status, answer in rows if key == second] == [on, on, off, on, gone]
-    assert [(status, answer) for key, status, answer in rows if key == third] == [gone, gone, gone, gone]
-    assert "secret access keys found in output, templates and logs: none" in run.stdout
-    assert re.search(r"^All \d+ expectations hold\.$", run.stdout, re.MULTILINE)
-    assert not list(tmp_path.glob("local-cloud-*"))
+    first, second, third = story.keys
+    assert first == [ON, OFF, GONE, GONE, GONE, GONE]
+    assert second == [ON, ON, OFF, ON, GONE]
+    assert third == [OFF, OFF, OFF, GONE]
+
+
+def test_the_demo_rotates_and_goes_back_while_nobody_deploys(tmp_path: Path) -> None:
+    """The journey of rotation: what is used is kept, what is unused goes, and both ways back restore the same key."""
+    story = Story.of("rotation", tmp_path)
+
+    assert story.titles == [
+        "Bootstrap",
+        "Deploy a key that rotates by itself",
+        "Rotate while a client uses the old key",
+        "The client stops",
+        "Rotate, and an alarm goes off",
+        "Secrets Manager rotates",
+        "Undo",
+        "Destroy",
+        "Look back",
+    ]
+    app = '--app "python demo/rotation_app.py"'
+    assert story.commands[:-2] == [
+        "cdk bootstrap",
+        f"cdk deploy {app}",
+        f"cdk deploy {app} -c serial=2",
+        f"cdk deploy {app} -c serial=3 -c grace=600",
+    ]
+    assert story.commands[-2].startswith("python -m cdk_iam_access_key undo --secret")
+    assert story.commands[-1] == f"cdk destroy {app}"
+    assert re.search(
+        r"^ +Event +Access Key Still In Use\n.*\n +Last use +last used .* by sts", story.text, re.MULTILINE
+    )
+    old, kept, bad, native = story.keys
+    assert old == [ON, ON, OFF, *[GONE] * 6]
+    assert kept == [ON, ON, ON, ON, ON, ON, ON, GONE]
+    assert bad == [ON, OFF, GONE, GONE, GONE]
+    assert native == [ON, OFF, GONE]
+
+
+def test_without_a_choice_both_journeys_are_made(
+    monkeypatch: pytest.MonkeyPatch, instead_of_cdk: Callable[[Callable[[], CdkResult]], list[int]]
+) -> None:
+    """One account, prepared once and looked back at once."""
+    taken: list[str] = []
+    instead_of_cdk(does_nothing)
+
+    def note(steps: Sequence[Step], *_: object) -> bool:
+        taken.extend(step.title for step in steps)
+        return True
+
+    monkeypatch.setattr(command_line, "take", note)
+
+    assert command_line.main([]) == 0
+
+    assert taken.count("Destroy") == 2
+    assert taken.count("Bootstrap") == taken.count("Look back") == 1
+    assert {"Deactivate", "Undo"} < set(taken)
 
 
 def test_an_expectation_that_does_not_hold_ends_the_demo(
@@ -168,6 +257,26 @@ def test_a_command_that_fails_is_quoted(
     assert "the bucket is on fire" in text
     assert "the beginning" not in text
     assert "The function's log of this step" in text
+
+
+def test_a_wait_ends_in_time_and_says_what_was_found(
+    instead_of_cdk: Callable[[Callable[[], CdkResult]], list[int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What never becomes true is an expectation that does not hold; what becomes true ends the wait at once."""
+    instead_of_cdk(does_nothing)
+    found: list[Expectation] = []
+
+    def wait(journey: RotationJourney) -> list[Step]:
+        statuses = iter(["Active", "Active", "Inactive"])
+        found.append(journey._driver.wait("it is off", lambda: next(statuses), "Inactive", seconds=30))
+        found.append(journey._driver.wait("it is gone", lambda: "Inactive", "deleted", seconds=1))
+        return []
+
+    monkeypatch.setattr(command_line.RotationJourney, "steps", wait)
+    command_line.main(["--steps", "rotation"])
+
+    assert [expectation.holds for expectation in found] == [True, False]
+    assert found[1].found == "Inactive, after 1 s"
 
 
 def test_ctrl_c_stops_the_account(
