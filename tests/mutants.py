@@ -220,7 +220,7 @@ MUTANTS = (
     Mutant("answer twice", "cloudformation.py", "            if self._answered:\n                return\n", ""),
     Mutant(
         "answer with an exception's text",
-        "cloudformation.py",
+        "failures.py",
         'f"unexpected {type(error).__name__} in the function; its log says where"',
         'f"unexpected {error}"',
     ),
