@@ -1,6 +1,6 @@
 """The templates under the eyes of two checkers, and every statement of every role accounted for.
 
-`tests/cloud/test_least_privilege.py` tries the same roles on an account.
+`tests/cloud/least_privilege` tries the same roles on an account.
 """
 
 import ast
