@@ -37,7 +37,10 @@ def test_a_keys_session_reaches_no_other_key(
 
 
 def test_a_keys_session_uses_its_kms_key_for_its_secret_only(account: Account, own: Target, session: Session) -> None:
-    """Through Secrets Manager: what is asked of KMS itself is denied, in the secret's own context too."""
+    """Through Secrets Manager: what is asked of KMS itself is denied.
+
+    The account tells a policy neither condition of a direct call, so each of the two alone is enough here.
+    """
     kms_key = account.secrets.describe_secret(**own.secret)["KmsKeyId"]
     kms = session.client("kms")
     assert denied(lambda: kms.generate_data_key(KeyId=kms_key, KeySpec="AES_256")) == "kms:GenerateDataKey"
