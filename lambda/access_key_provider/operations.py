@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from access_key_provider.actions import SetStatus
-from access_key_provider.errors import InvalidRequestError, NothingToUndoError, ProviderError
+from access_key_provider.errors import AccessDeniedError, InvalidRequestError, NothingToUndoError, ProviderError
 from access_key_provider.invocation import ports_of, registered
 from access_key_provider.journal import record
 from access_key_provider.looks import current_key, plan_look
@@ -75,6 +75,9 @@ def _look(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None
         if 0 < wait < min(_EARLY, ports.clock.remaining() / 2):
             ports.clock.sleep(wait)
             _retire(ports, managed)
+    except AccessDeniedError:
+        # What is not allowed will not be in a quarter of an hour: forged tags would make looks without end.
+        raise
     except ProviderError as error:
         # Lambda tries twice more within minutes; what hinders for longer must not end the retirement.
         record("the look failed", secret=managed.place.secret_arn, reason=str(error))
