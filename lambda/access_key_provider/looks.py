@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.actions import LookAgain, SetStatus, Tell
 from access_key_provider.model import ACTIVE, INACTIVE
-from access_key_provider.ownership import owned_keys
+from access_key_provider.ownership import current_key, owned_keys
 from access_key_provider.precedence import check_no_request
 from access_key_provider.removal import remove
 from access_key_provider.retirement import TOO_OLD, plan_retirement, replaced_keys
@@ -39,7 +39,7 @@ def plan_look(
         deactivated: the keys that this look has deactivated. If one of them is current, a request restored it at the
             same moment.
     """
-    current = current_key(observed, managed)
+    current = current_key(observed, managed.place)
     if current is None:
         return []
     if not current.active and current.id in deactivated:
@@ -56,11 +56,6 @@ def plan_look(
         return _remind(observed, managed, current)
     stops = any(isinstance(action, SetStatus) and action.status == INACTIVE for action in retired)
     return [check_no_request(observed, managed.place), *retired, *([LookAgain()] if stops else [])]
-
-
-def current_key(observed: Observed, managed: Registration) -> OwnedKey | None:
-    """Find our key that is current, if there is one and it exists."""
-    return next((key for key in owned_keys(observed, managed.place) if key.current and key.proven), None)
 
 
 def _unseen_switch(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -10,11 +9,12 @@ from access_key_provider.actions import SetStatus
 from access_key_provider.errors import AccessDeniedError, InvalidRequestError, NothingToUndoError, ProviderError
 from access_key_provider.invocation import ports_of, registered
 from access_key_provider.journal import record
-from access_key_provider.looks import current_key, plan_look
+from access_key_provider.looks import plan_look
 from access_key_provider.model import CURRENT, format_time
 from access_key_provider.observe import observe
+from access_key_provider.ownership import current_key
 from access_key_provider.reconcile import carry_out
-from access_key_provider.request import SECRET_ARN
+from access_key_provider.request import parse_secret_id, session_name
 from access_key_provider.retirement import next_look
 from access_key_provider.statement import statement
 from access_key_provider.undo import plan_undo, previous_key
@@ -38,12 +38,10 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
     Raises:
         ProviderError: why it can't be done.
     """
-    operation, secret_id = event.get("Operation"), event.get("SecretId")
+    operation = event.get("Operation")
     if operation not in _OPERATIONS:
         raise InvalidRequestError(f"Operation must be one of {', '.join(_OPERATIONS)}")
-    if not isinstance(secret_id, str) or not SECRET_ARN.fullmatch(secret_id):
-        raise InvalidRequestError("SecretId must be the complete ARN of a secret")
-    managed = registered(secret_id, context)
+    managed = registered(parse_secret_id(event), context)
     ports = _ports(operation, managed, context)
     _OPERATIONS[operation](ports, managed, event)
     return statement(observe(ports, managed.place, managed.policy), managed)
@@ -103,7 +101,7 @@ def _undo(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None
 
     def plan(observed: Observed) -> list[Action]:
         nonlocal restored
-        current = current_key(observed, managed)
+        current = current_key(observed, managed.place)
         if current and current.id == restored:
             return []
         restored = previous_key(observed, managed, automatic=automatic).id
@@ -121,8 +119,7 @@ def _undo(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None
 
 
 def _ports(operation: str, managed: Registration, context: Any) -> Ports:
-    session = re.sub(r"[^\w+=,.@-]", "-", f"{operation}-{managed.place.logical_id}", flags=re.ASCII)[:64]
-    return ports_of(managed.place, managed.role_arn, session, context)
+    return ports_of(managed.place, managed.role_arn, session_name(operation, managed.place.logical_id), context)
 
 
 _OPERATIONS = {"Look": _look, "Show": _show, "Undo": _undo}

@@ -110,6 +110,11 @@ def _version_for(observed: Observed, place: Place, key_id: str) -> SecretVersion
     return next((version for version in observed.secret.versions if place.names(version, key_id)), None)
 
 
+def current_key(observed: Observed, place: Place) -> OwnedKey | None:
+    """Find our key that is current, if there is one and it exists and was proven."""
+    return next((key for key in owned_keys(observed, place) if key.current and key.proven), None)
+
+
 def ownerless_labels(observed: Observed, place: Place) -> Iterator[tuple[SecretVersion, str]]:
     """Find labels of ours on versions of this place whose key nothing names any more.
 

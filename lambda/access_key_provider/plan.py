@@ -106,15 +106,11 @@ def plan_present(observed: Observed, desired: Desired, made: str | None = None) 
 
 
 def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
-    """Find the proven key of the desired serial, the one that became current last if there are several."""
-    return key_of_serial(observed, desired.place, desired.serial_digest)
-
-
-def key_of_serial(observed: Observed, place: Place, digest: str) -> OwnedKey | None:
-    """Find the proven key of a serial.
+    """Find the proven key of the desired serial, the one that became current last if there are several.
 
     One that a rotation has not finished does not count, nor one that an undo has taken back.
     """
+    place, digest = desired.place, desired.serial_digest
     matching = [
         key
         for key in owned_keys(observed, place)

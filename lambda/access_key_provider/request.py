@@ -119,7 +119,7 @@ class Request:
     @property
     def session_name(self) -> str:
         """Say in CloudTrail what is being done and for which resource."""
-        return re.sub(r"[^\w+=,.@-]", "-", f"{self.kind}-{self.logical_id}", flags=re.ASCII)[:64]
+        return session_name(self.kind, self.logical_id)
 
     def place(self, properties: Properties) -> Place:
         """Name the place that properties of this resource speak of."""
@@ -165,6 +165,23 @@ class Request:
             return self.place(Properties.parse(self.properties)).physical_id
         except InvalidRequestError:
             return f"{self.stack_name}/{self.logical_id}"[:512]
+
+
+def session_name(what: str, logical_id: str) -> str:
+    """Name a session of a key's role after what is done, and for which resource."""
+    return re.sub(r"[^\w+=,.@-]", "-", f"{what}-{logical_id}", flags=re.ASCII)[:64]
+
+
+def parse_secret_id(event: Mapping[str, Any]) -> str:
+    """Take the secret from an event that names nothing else.
+
+    Raises:
+        InvalidRequestError: it is no complete ARN of a secret.
+    """
+    secret_id = event.get("SecretId")
+    if not isinstance(secret_id, str) or not SECRET_ARN.fullmatch(secret_id):
+        raise InvalidRequestError("SecretId must be the complete ARN of a secret")
+    return secret_id
 
 
 def parse_cut_over(properties: object) -> tuple[str, str]:

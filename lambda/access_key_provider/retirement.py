@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.actions import CancelSchedule, ScheduleLook, SetStatus, TagSecret, Tell
 from access_key_provider.model import INACTIVE, format_time
-from access_key_provider.ownership import owned_keys
+from access_key_provider.ownership import current_key, owned_keys
 from access_key_provider.removal import remove
 from access_key_provider.retirement_record import (
     BY_UNDO,
@@ -70,7 +70,7 @@ def supersede(observed: Observed, place: Place, policy: Policy, by: str) -> list
     Before the switch, so that a crash right after it leaves no key that nobody comes back to. An earlier record of the
     key, of a switch that never came, is written over: the grace period begins now.
     """
-    current = next((key for key in owned_keys(observed, place) if key.current and key.proven), None)
+    current = current_key(observed, place)
     if current is None or not policy.schedule:
         return []
     record = Retirement(observed.time, by)

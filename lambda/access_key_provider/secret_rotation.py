@@ -13,7 +13,7 @@ from access_key_provider.errors import InvalidRequestError, ProviderError
 from access_key_provider.invocation import ports_of, registered
 from access_key_provider.journal import record
 from access_key_provider.reconcile import carry_out, explained
-from access_key_provider.request import SECRET_ARN
+from access_key_provider.request import parse_secret_id, session_name
 from access_key_provider.rotation import plan_creation, plan_finish, plan_test, plan_undoing
 
 if TYPE_CHECKING:
@@ -41,12 +41,11 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     Raises:
         ProviderError: the step failed; Secrets Manager begins the rotation anew with the same token.
     """
-    step, secret_id, token = event.get("Step"), event.get("SecretId"), event.get("ClientRequestToken")
+    step, token = event.get("Step"), event.get("ClientRequestToken")
     rotation_token = event.get("RotationToken", "")
     if step not in _STEPS:
         raise InvalidRequestError(f"Step must be one of {', '.join(_STEPS)}")
-    if not isinstance(secret_id, str) or not SECRET_ARN.fullmatch(secret_id):
-        raise InvalidRequestError("SecretId must be the complete ARN of a secret")
+    secret_id = parse_secret_id(event)
     if not isinstance(token, str) or not _TOKEN.fullmatch(token):
         raise InvalidRequestError("ClientRequestToken must be 32 to 64 letters, digits and hyphens")
     if not isinstance(rotation_token, str) or len(rotation_token) > _LONGEST_ROTATION_TOKEN:
@@ -55,7 +54,7 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     ports = ports_of(
         managed.place,
         managed.role_arn,
-        f"{step}-{re.sub(r'[^a-zA-Z0-9_+=,.@-]', '-', managed.place.logical_id)}"[:64],
+        session_name(step, managed.place.logical_id),
         context,
         rotation_token=rotation_token,
     )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import AddLabel, LookAgain, SetStatus, Tell
 from access_key_provider.errors import NothingToUndoError
 from access_key_provider.model import ACTIVE, format_time
-from access_key_provider.ownership import owned_keys
+from access_key_provider.ownership import current_key
 from access_key_provider.plan import make_current, next_label, undone
 from access_key_provider.precedence import check_no_request
 from access_key_provider.retirement import replaced_keys, supersede
@@ -99,7 +99,7 @@ def _came_before(observed: Observed, managed: Registration, key: OwnedKey, curre
 
 
 def _current(observed: Observed, managed: Registration) -> OwnedKey:
-    current = next((key for key in owned_keys(observed, managed.place) if key.current and key.proven), None)
+    current = current_key(observed, managed.place)
     if current is None:
         raise NothingToUndoError(
             "the value that is current was not written by this key, or its key is gone: deploy a new serial instead"
