@@ -217,7 +217,7 @@ MUTANTS = (
     Mutant(
         "no patience with a new role", "calls.py", "_SECONDS_FOR_A_NEW_ROLE = 45.0", "_SECONDS_FOR_A_NEW_ROLE = 0.0"
     ),
-    Mutant("answer twice", "cloudformation.py", "            if self._answered:\n                return\n", ""),
+    Mutant("answer twice", "custom_resource.py", "            if self._answered:\n                return\n", ""),
     Mutant(
         "answer with an exception's text",
         "failures.py",
@@ -229,7 +229,7 @@ MUTANTS = (
     Mutant(
         "answer an event that is no request",
         "main.py",
-        "    if _is_request(event):\n",
+        "    if is_request(event):\n",
         "    if isinstance(event, dict):\n",
     ),
     Mutant("accept the root user", "request.py", 'if user_name == "root":', "if False:"),

@@ -1,23 +1,13 @@
-"""Requests of CloudFormation for a `Custom::IAMAccessKey`, through crhelper.
-
-crhelper runs the handler of the request's type, watches the deadline and builds the answer. What it does in ways
-that can hang a stack or tell too much is replaced here; `docs/decisions/001-crhelper.md` has the list.
-"""
+"""Requests of CloudFormation for a `Custom::IAMAccessKey`."""
 
 from __future__ import annotations
 
-import logging
 import os
-import threading
-from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from crhelper import CfnResource
-
-from access_key_provider import answer
+from access_key_provider.custom_resource import CustomResource, Result, quieten_loggers
 from access_key_provider.drift import told
 from access_key_provider.errors import InvalidRequestError, ProviderError
-from access_key_provider.failures import shown
 from access_key_provider.invocation import ports_of
 from access_key_provider.journal import record
 from access_key_provider.operations import cut_over
@@ -25,72 +15,26 @@ from access_key_provider.reconcile import make_absent, make_present
 from access_key_provider.request import CUT_OVER_TYPE, Properties, Request, parse_cut_over
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from access_key_provider.model import Place
     from access_key_provider.ports import Ports
 
 
-class Result(NamedTuple):
-    """What an answer tells of a success: the resource's id, its attributes, and what was not as it had been left."""
+class AccessKeyResource(CustomResource):
+    """The custom resource of a key, whose handlers get the parsed request."""
 
-    physical_id: str
-    data: Mapping[str, str] = MappingProxyType({})
-    found: str = ""
-
-
-class AccessKeyResource(CfnResource):
-    """crhelper's resource, one for each request, that answers once, in time, with the right id and not too much."""
-
-    def __init__(self, event: Mapping[str, Any], handlers: Mapping[str, Any]) -> None:
-        """Register the handlers, without the clients and the two-minute pause that only polling needs."""
-        # crhelper makes three clients unless it is told that it runs locally; it needs none of them here.
-        os.environ["AWS_SAM_LOCAL"] = "true"
-        try:
-            super().__init__(json_logging=False, log_level="WARNING", boto_level="WARNING", sleep_on_delete=0)
-        finally:
-            os.environ.pop("AWS_SAM_LOCAL", None)
-        self._sam_local = None
-        self._request = event
-        self._answering = threading.Lock()
-        self._answered = False
-        for kind, handle in handlers.items():
-            getattr(self, kind)(self._guarded(handle))
-
-    def _guarded(self, handle: Any) -> Any:
-        """Pass on our own errors as the reason, and of all others only what kind they are."""
-
-        def guarded(event: Mapping[str, Any], context: Any) -> str:
-            request = Request.parse(event)
-            try:
-                physical_id, self.Data, self.Reason = handle(request, context)
-            except Exception as error:  # noqa: BLE001 - its text may hold anything, so it goes no further
-                raise shown(error, **_about(request)) from None
-            return str(physical_id)
-
-        return guarded
+    def __init__(self, event: Mapping[str, Any], handlers: Mapping[str, Callable[[Request, Any], Result]]) -> None:
+        """Register the handlers."""
+        super().__init__(event, {kind: _parsing(handle) for kind, handle in handlers.items()})
 
     def generate_physical_id(self, event: Mapping[str, Any]) -> str:
         """Give a failed Create the id that its Delete will come back with."""
         return Request.parse(event).answer_id()
 
-    def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:
-        """Answer, unless that is done already: crhelper's timer and its handler may both come here."""
-        del send_response
-        with self._answering:
-            if self._answered:
-                return
-            self._answered = True
-        try:
-            status, reason = status or self.Status, reason or str(self.Reason)
-            physical_id = self.PhysicalResourceId or self.generate_physical_id(self._request)
-            data = self.Data if status == answer.SUCCESS else {}
-            content = answer.body(self._request, status, str(physical_id), reason, data)
-            answer.send(self._request["ResponseURL"], content)
-        except Exception:
-            # Nothing was sent, so somebody else may answer: crhelper, or the entry point, which needs less memory.
-            self._answered = False
-            raise
+
+def _parsing(handle: Callable[[Request, Any], Result]) -> Callable[[Mapping[str, Any], Any], Result]:
+    return lambda event, context: handle(Request.parse(event), context)
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
@@ -98,21 +42,6 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     quieten_loggers()
     handlers = _CUT_OVER if event.get("ResourceType") == CUT_OVER_TYPE else _ACCESS_KEY
     AccessKeyResource(event, handlers)(event, context)
-
-
-def quieten_loggers() -> None:
-    """Shut off what crhelper logs of events, URLs and bodies, and the SDK of requests and answers, at every level."""
-    quiet = {
-        "crhelper": logging.CRITICAL,
-        "boto3": logging.WARNING,
-        "botocore": logging.WARNING,
-        "urllib3": logging.WARNING,
-    }
-    for name in [*quiet, *logging.root.manager.loggerDict]:
-        package = name.split(".")[0]
-        if package in quiet:
-            # A level of its own, set by somebody for a logger below, would hold against the package's.
-            logging.getLogger(name).setLevel(quiet[package] if name == package else logging.NOTSET)
 
 
 def put(request: Request, context: Any) -> Result:

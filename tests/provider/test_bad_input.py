@@ -288,7 +288,7 @@ def test_memory_that_is_short_while_importing_is_answered(world: World, monkeypa
         (aws, "IamUserKeys"),
         (aws.SecretsManagerVersions, "describe"),
         (aws.SecretsManagerVersions, "put"),
-        (cloudformation.answer, "body"),
+        (answer, "body"),
     ],
 )
 def test_memory_that_is_short_while_handling_is_answered(
@@ -319,7 +319,7 @@ def test_memory_that_is_short_while_handling_is_answered(
             main.handler(event, Context(world.clock))
         except MemoryError:
             # Lambda delivers the event again.
-            assert where == (cloudformation.answer, "body")
+            assert where == (answer, "body")
             assert len(world.answers) == before
         else:
             assert len(world.answers) == before + 1
