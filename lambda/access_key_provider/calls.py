@@ -22,7 +22,7 @@ _Result = TypeVar("_Result")
 
 # Not carried out, and worth another try.
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
-_THROTTLED = frozenset(
+THROTTLED = frozenset(
     {
         "Throttling",
         "ThrottlingException",
@@ -90,7 +90,7 @@ class Caller:
             except ClientError as error:
                 code = error.response.get("Error", {}).get("Code", "")
                 until = self._denied_until if code in _DENIED else throttled_until
-                if code not in _DENIED | _THROTTLED or not self._worth_waiting(pause, until):
+                if code not in _DENIED | THROTTLED or not self._worth_waiting(pause, until):
                     raise _translated(error, code) from error
             except ParamValidationError as error:
                 # Its text may hold the parameters of the call; it was never sent.
@@ -141,7 +141,7 @@ class Sessions:
 
 def _translated(error: ClientError, code: str) -> CallError | OutcomeUnknownError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status >= _SERVER_ERROR and code not in _THROTTLED:
+    if status >= _SERVER_ERROR and code not in THROTTLED:
         return OutcomeUnknownError(f"{error.operation_name} failed inside AWS: {code}")
     said = error.response.get("Error", {}).get("Message", "")
     if error.operation_name == "PutSecretValue" and code in _ABOUT_PARAMETERS:

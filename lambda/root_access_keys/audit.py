@@ -1,0 +1,79 @@
+"""The step of a run that looks at one account, and plans what the next step deletes."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from access_key_provider.custom_resource import quieten_loggers
+from access_key_provider.failures import shown
+from root_access_keys.calls import call
+from root_access_keys.decision import Action, decide
+from root_access_keys.errors import RefusedError
+from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, Run
+from root_access_keys.own_account import root_key_present
+from root_access_keys.root_session import RootSession, Task
+from root_access_keys.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+_DETECTED = (
+    "the root user of the management account has an access key; no role can list or delete it: sign in as root, IAM "
+    "console, Security credentials, deactivate and delete it"
+)
+_UNSEEN = "the management account can only be looked at from itself: deploy a RootAccessKeyGuard there"
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, Any]]]:
+    """Look at an account. Its result is written, unless keys are left to delete: then the next step writes it.
+
+    Raises:
+        TryAgainError: AWS asks for patience.
+        GuardError: the result can't be written.
+    """
+    quieten_loggers()
+    account, run = Account.from_json(event["Account"]), Run.from_json(event["Run"])
+    try:
+        plan = look(account, run, context)
+    except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
+        raise shown(error, account=account.id) from None
+    return {"Plan": plan}
+
+
+def look(account: Account, run: Run, context: Any) -> list[dict[str, Any]]:
+    """Look at an account and return the keys to delete in the next step."""
+    partition, own_account = context.invoked_function_arn.split(":")[1:5:3]
+    try:
+        if account.management:
+            result = _management(account, own_account)
+        else:
+            result = AccountResult(account, *_seen(RootSession(account.id, Task.AUDIT, partition), run))
+    except RefusedError as error:
+        result = AccountResult(account, AccountOutcome.FAILED, why=str(error))
+    plan = [one.key.to_json() for one in result.keys if one.outcome is KeyOutcome.PLANNED] if run.deletes else []
+    if not plan:
+        Store(run.id).put_result(account.id, result.to_json())
+    return plan
+
+
+def outcome_of(action: Action) -> KeyOutcome:
+    """Say what becomes of a key that is only looked at."""
+    outcomes = {Action.REPORT: KeyOutcome.REPORTED, Action.KEEP: KeyOutcome.KEPT, Action.DELETE: KeyOutcome.PLANNED}
+    return outcomes[action]
+
+
+def _seen(session: RootSession, run: Run) -> tuple[AccountOutcome, tuple[KeyResult, ...]]:
+    keys = session.list()
+    now = datetime.now(UTC)
+    decisions = [(key, decide(key, session.last_use(key.id), run.rules, now)) for key in keys]
+    results = tuple(KeyResult(key, outcome_of(decision.action), decision.why) for key, decision in decisions)
+    return (AccountOutcome.WITH_KEYS if results else AccountOutcome.CLEAN), results
+
+
+def _management(account: Account, own_account: str) -> AccountResult:
+    if account.id != own_account:
+        return AccountResult(account, AccountOutcome.UNSEEN, why=_UNSEEN)
+    if root_key_present(call):
+        return AccountResult(account, AccountOutcome.DETECTED, why=_DETECTED)
+    return AccountResult(account, AccountOutcome.CLEAN)

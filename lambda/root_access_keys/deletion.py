@@ -1,0 +1,97 @@
+"""The step of a run that deletes root access keys of one account. Only the state machine may start it.
+
+Whatever was planned, each key is looked at again first: it may have been used meanwhile. A key that this step finds
+gone was deleted by an earlier attempt of it, by another run, or by a person; all of that is fine.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+from access_key_provider.custom_resource import quieten_loggers
+from access_key_provider.failures import shown
+from access_key_provider.journal import record
+from root_access_keys.audit import outcome_of
+from root_access_keys.decision import decide
+from root_access_keys.errors import RefusedError
+from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, RootKey, Run
+from root_access_keys.root_session import RootSession, Task
+from root_access_keys.store import Store
+
+if TYPE_CHECKING:
+    from collections.abc import Collection, Mapping
+
+_NEW = "was not planned: it came to be since this run looked first"
+_GONE = "was gone when it was to be deleted"
+_STILL_LISTED = "IAM still lists it after DeleteAccessKey"
+# IAM's lists follow its deletions within seconds.
+_PAUSES = (1, 2, 4, 8)
+
+
+def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
+    """Delete the keys of a plan that may still be deleted, prove it, and write the account's result.
+
+    Raises:
+        TryAgainError: AWS asks for patience, or an answer was lost. Taken again, the step goes on where it was.
+        GuardError: it must not delete, or the result can't be written.
+    """
+    quieten_loggers()
+    account, run = Account.from_json(event["Account"]), Run.from_json(event["Run"])
+    try:
+        result = delete(account, run, tuple(map(RootKey.from_json, event["Plan"])), context)
+        Store(run.id).put_result(account.id, result.to_json())
+    except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
+        raise shown(error, account=account.id) from None
+    return {"Outcome": str(result.outcome)}
+
+
+def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) -> AccountResult:
+    """Delete what was planned, as far as the rules still say so."""
+    if not run.deletes or account.management:
+        return AccountResult(account, AccountOutcome.FAILED, why="this run must not delete keys of this account")
+    partition = context.invoked_function_arn.split(":")[1]
+    try:
+        session = RootSession(account.id, Task.DELETE, partition)
+        keys = session.list()
+    except RefusedError as error:
+        return AccountResult(account, AccountOutcome.FAILED, why=str(error))
+    planned, there = {key.id for key in plan}, {key.id for key in keys}
+    decided = [_decided(session, key, run, planned) for key in keys]
+    results = _proven(session, [_deleted(session, account, result) for result in decided])
+    gone = [KeyResult(key, KeyOutcome.GONE, _GONE) for key in plan if key.id not in there]
+    return AccountResult(account, AccountOutcome.WITH_KEYS, (*results, *gone))
+
+
+def _decided(session: RootSession, key: RootKey, run: Run, plan: Collection[str]) -> KeyResult:
+    if key.id not in plan:
+        return KeyResult(key, KeyOutcome.KEPT, _NEW)
+    decision = decide(key, session.last_use(key.id), run.rules, datetime.now(UTC))
+    return KeyResult(key, outcome_of(decision.action), decision.why)
+
+
+def _deleted(session: RootSession, account: Account, result: KeyResult) -> KeyResult:
+    if result.outcome is not KeyOutcome.PLANNED:
+        return result
+    try:
+        outcome = KeyOutcome.DELETED if session.delete(result.key.id) else KeyOutcome.GONE
+    except RefusedError as error:
+        return KeyResult(result.key, KeyOutcome.FAILED, str(error))
+    record("root access key", account=account.id, access_key_id=result.key.id, outcome=outcome, why=result.why)
+    return KeyResult(result.key, outcome, result.why if outcome is KeyOutcome.DELETED else _GONE)
+
+
+def _proven(session: RootSession, results: list[KeyResult]) -> list[KeyResult]:
+    """List the keys again until none is there that was deleted, and say so if one stays."""
+    deleted = {result.key.id for result in results if result.outcome is KeyOutcome.DELETED}
+    left = {key.id for key in session.list()} & deleted if deleted else set[str]()
+    for pause in _PAUSES:
+        if not left:
+            break
+        sleep(pause)
+        left = {key.id for key in session.list()} & deleted
+    return [
+        KeyResult(result.key, KeyOutcome.FAILED, _STILL_LISTED) if result.key.id in left else result
+        for result in results
+    ]

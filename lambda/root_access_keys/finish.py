@@ -1,0 +1,69 @@
+"""The last step of a run: it counts, publishes, and remembers that a plan was published."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from access_key_provider.custom_resource import quieten_loggers
+from access_key_provider.failures import shown
+from access_key_provider.journal import record
+from root_access_keys.calls import CLIENT, call
+from root_access_keys.notices import put_event
+from root_access_keys.store import Store
+from root_access_keys.summary import failure_text, in_words, subject, summarize
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+FINISHED = "Root Access Keys Checked"
+FAILED = "Root Access Keys Not Checked"
+_EVENT_FAILURES = 50
+
+
+def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
+    """Publish what a run came to, or that it failed as a whole.
+
+    The plan counts as published only after the notice and the event are out. Taken twice, the step tells it twice.
+
+    Raises:
+        GuardError: it can't be published.
+    """
+    quieten_loggers()
+    try:
+        if "Failure" in event:
+            return _tell_failure(str(event["RunId"]), event["Failure"])
+        return _tell(event["Start"])
+    except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
+        raise shown(error, step="finish") from None
+
+
+def _tell(start: Mapping[str, Any]) -> dict[str, Any]:
+    store = Store(start["Run"]["Id"])
+    summary = summarize(start, store.get("accounts.json"), store.get("skipped.json"), store.results())
+    store.put("summary.json", summary)
+    location = store.location("summary.json")
+    counted = {name: summary[name] for name in ("Run", "Mode", "DryRun", "Accounts", "Keys")}
+    record("run finished", **{name: json.dumps(value) for name, value in counted.items()})
+    _notify(subject(summary), in_words(summary, location))
+    put_event(call, FINISHED, {**counted, "Failed": summary["Failed"][:_EVENT_FAILURES], "Summary": location})
+    if start["DryRun"]:
+        store.publish_plan(start["Settings"], start["Run"]["Id"])
+    return {**counted, "Summary": location}
+
+
+def _tell_failure(run_id: str, failure: Mapping[str, Any]) -> dict[str, Any]:
+    why = failure_text(failure)
+    record("run failed", run=run_id, reason=why)
+    _notify("Root access keys were not checked", f"Root access keys, run {run_id}: it failed as a whole.\n\n{why}")
+    put_event(call, FAILED, {"Run": run_id, "Why": why})
+    return {"Run": run_id, "Why": why}
+
+
+def _notify(title: str, text: str) -> None:
+    topic = os.environ.get("TOPIC_ARN")
+    if topic:
+        call(boto3.client("sns", config=CLIENT).publish, TopicArn=topic, Subject=title, Message=text)

@@ -1,0 +1,181 @@
+"""What the guards know of root access keys. Plain values, which go through JSON between the steps of a run."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+
+class Mode(StrEnum):
+    """What a run may do."""
+
+    AUDIT = "Audit"
+    DELETE_UNUSED = "DeleteUnused"
+
+
+class KeyOutcome(StrEnum):
+    """What became of a key in a run.
+
+    `reported` and `kept` mean that nothing was done, by order or by the rules; `planned` that the next run deletes it;
+    `gone` that it was there when the run looked first and was not when it would have been deleted.
+    """
+
+    REPORTED = "reported"
+    KEPT = "kept"
+    PLANNED = "planned"
+    DELETED = "deleted"
+    GONE = "gone"
+    FAILED = "failed"
+
+
+class AccountOutcome(StrEnum):
+    """What became of an account in a run."""
+
+    CLEAN = "clean"
+    WITH_KEYS = "with keys"
+    DETECTED = "detected"
+    UNSEEN = "unseen"
+    SKIPPED = "skipped"
+    FAILED = "failed"
+
+
+@dataclass(frozen=True, slots=True)
+class RootKey:
+    """An access key of a root user, without its secret, which nobody can read."""
+
+    id: str
+    active: bool
+    created: datetime
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it. An access key id is no secret."""
+        return {
+            "AccessKeyId": self.id,
+            "Status": "Active" if self.active else "Inactive",
+            "Created": self.created.isoformat(),
+        }
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> RootKey:
+        """Read it back."""
+        return cls(str(item["AccessKeyId"]), item["Status"] == "Active", datetime.fromisoformat(item["Created"]))
+
+
+@dataclass(frozen=True, slots=True)
+class LastUse:
+    """When a key was last used, as far as IAM knows; `at` is None if it never was."""
+
+    at: datetime | None
+    service: str = ""
+    region: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownUse:
+    """That IAM did not tell the last use, and why. It is never taken for "unused"."""
+
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a run goes by.
+
+    Attributes:
+        mode: what it may do.
+        unused_for: how long a key must not have been used before it is deleted.
+    """
+
+    mode: Mode
+    unused_for: timedelta
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account of the organization that a run looks at."""
+
+    id: str
+    name: str
+    management: bool = False
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as an item of the run."""
+        return {"Id": self.id, "Name": self.name, "Management": self.management}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Account:
+        """Read it back."""
+        return cls(str(item["Id"]), str(item["Name"]), bool(item["Management"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One run, as its steps tell each other.
+
+    Attributes:
+        id: the name of the execution.
+        rules: what it goes by.
+        deletes: whether it deletes, or only says what the next one would.
+    """
+
+    id: str
+    rules: Rules
+    deletes: bool
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as the input of a step."""
+        return {
+            "Id": self.id,
+            "Mode": str(self.rules.mode),
+            "UnusedForSeconds": int(self.rules.unused_for.total_seconds()),
+            "Deletes": self.deletes,
+        }
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> Run:
+        """Read it back."""
+        rules = Rules(Mode(item["Mode"]), timedelta(seconds=int(item["UnusedForSeconds"])))
+        return cls(str(item["Id"]), rules, item["Deletes"] is True)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyResult:
+    """What a run says of one key.
+
+    Attributes:
+        key: the key.
+        outcome: what became of it.
+        why: in words, with the service and the time of its last use.
+    """
+
+    key: RootKey
+    outcome: KeyOutcome
+    why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it into a result."""
+        return {**self.key.to_json(), "Outcome": str(self.outcome), "Why": self.why}
+
+
+@dataclass(frozen=True, slots=True)
+class AccountResult:
+    """What a run says of one account."""
+
+    account: Account
+    outcome: AccountOutcome
+    keys: tuple[KeyResult, ...] = ()
+    why: str = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it as an object of the bucket."""
+        return {
+            "Account": self.account.to_json(),
+            "Outcome": str(self.outcome),
+            "Keys": [key.to_json() for key in self.keys],
+            "Why": self.why,
+        }

@@ -1,0 +1,95 @@
+"""The check of one account: whether its root user has an access key."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import boto3
+
+from access_key_provider.calls import Caller
+from access_key_provider.custom_resource import quieten_loggers
+from access_key_provider.failures import shown
+from access_key_provider.invocation import InvocationClock
+from access_key_provider.journal import record
+from root_access_keys import checks
+from root_access_keys.calls import CLIENT
+from root_access_keys.errors import GuardError
+from root_access_keys.notices import put_event
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+FOUND = "Root Access Key Found"
+NAMESPACE = "CdkIamAccessKey"
+METRIC = "RootAccessKeysPresent"
+_FAIL = "Fail"
+
+
+def handle(event: Mapping[str, Any], context: Any) -> None:
+    """Check because CloudFormation asks."""
+    checks.handle(event, context, _deployed)
+
+
+def scheduled(context: Any) -> None:
+    """Check because a schedule asks.
+
+    Raises:
+        GuardError: it could not be checked, or not be told.
+    """
+    quieten_loggers()
+    try:
+        check(context)
+    except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
+        raise shown(error, operation="Check") from None
+
+
+def check(context: Any) -> bool:
+    """Ask IAM, and tell the answer as a metric, and as an event if there is a key.
+
+    Raises:
+        ProviderError: IAM does not tell, or it can't be told. That is never "no key".
+    """
+    call = Caller(InvocationClock(context))
+    present = root_key_present(call)
+    account = context.invoked_function_arn.split(":")[4]
+    record(FOUND if present else "no root access key", account=account)
+    call(
+        boto3.client("cloudwatch", config=CLIENT).put_metric_data,
+        Namespace=NAMESPACE,
+        MetricData=[{"MetricName": METRIC, "Value": float(present), "Unit": "Count"}],
+    )
+    if present:
+        put_event(call, FOUND, {"Account": account, "Advice": advice(account)})
+    return present
+
+
+def root_key_present(call: Callable[..., Any]) -> bool:
+    """Tell whether the root user of the own account has an access key, which is all that a role can learn of it.
+
+    https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccountSummary.html
+
+    Raises:
+        ProviderError: IAM does not tell; that is never "no".
+    """
+    summary = call(boto3.client("iam", config=CLIENT).get_account_summary)["SummaryMap"]
+    if "AccountAccessKeysPresent" not in summary:
+        raise GuardError("GetAccountSummary: the answer has no AccountAccessKeysPresent")
+    return bool(summary["AccountAccessKeysPresent"])
+
+
+def advice(account: str) -> str:
+    """Say what to do: no role can do it."""
+    return (
+        f"the root user of account {account} has an access key: whoever has it can do everything. Sign in as the root "
+        "user, open the account menu, Security credentials, Access keys: look when it was last used, deactivate it, "
+        "and delete it when nothing misses it"
+    )
+
+
+def _deployed(properties: Mapping[str, Any], context: Any) -> str:
+    if not check(context):
+        return ""
+    account = context.invoked_function_arn.split(":")[4]
+    if properties.get("OnFound") == _FAIL:
+        raise GuardError(f"{advice(account)}. Then deploy again, or set on_found=RootKeyAction.WARN")
+    return advice(account)

@@ -1,0 +1,103 @@
+"""What a run comes to, counted and in words. Pure functions."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from typing import TYPE_CHECKING, Any
+
+from root_access_keys.model import AccountOutcome, KeyOutcome
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+# SNS takes 256 KiB, a person less.
+_LINES = 200
+_NO_RESULT = "the run has no result of it: the execution of the state machine says why"
+
+
+def summarize(
+    start: Mapping[str, Any],
+    accounts: Sequence[Mapping[str, Any]],
+    skipped: Sequence[Mapping[str, Any]],
+    results: Mapping[str, Mapping[str, Any]],
+) -> dict[str, Any]:
+    """Count what became of every account and every key, and list all that a person should see.
+
+    Args:
+        start: what the first step gave.
+        accounts: those that were to be looked at.
+        skipped: those that were not.
+        results: what became of each, by its id. An account without one failed.
+    """
+    complete = [_complete(account, results.get(account["Id"])) for account in accounts]
+    keys = [{**key, "AccountId": result["Account"]["Id"]} for result in complete for key in result["Keys"]]
+    outcomes = Counter(result["Outcome"] for result in complete)
+    by_key = Counter(key["Outcome"] for key in keys)
+    return {
+        "Run": start["Run"]["Id"],
+        "Mode": start["Run"]["Mode"],
+        "DryRun": start["DryRun"],
+        "Accounts": {"Seen": len(complete), **{outcome.value: outcomes[outcome] for outcome in AccountOutcome}}
+        | {AccountOutcome.SKIPPED.value: len(skipped)},
+        "Keys": {outcome.value: by_key[outcome] for outcome in KeyOutcome},
+        "Found": keys,
+        "Failed": _told(complete, AccountOutcome.FAILED),
+        "Management": _told(complete, AccountOutcome.DETECTED) + _told(complete, AccountOutcome.UNSEEN),
+        "Skipped": [{"AccountId": item["Account"]["Id"], "Why": item["Why"]} for item in skipped],
+    }
+
+
+def in_words(summary: Mapping[str, Any], location: str) -> str:
+    """Write the notice."""
+    accounts, keys = summary["Accounts"], summary["Keys"]
+    kind = "dry run: nothing was deleted, the next run will" if summary["DryRun"] else summary["Mode"]
+    lines = [
+        f"Root access keys, run {summary['Run']} ({kind})",
+        "",
+        f"{accounts['Seen']} accounts seen, {accounts['skipped']} skipped.",
+        f"Of those seen: {accounts['clean']} clean, {accounts['with keys']} with keys, {accounts['failed']} failed.",
+        "Keys: " + ", ".join(f"{count} {outcome}" for outcome, count in keys.items()) + ".",
+        "",
+        *(f"{item['AccountId']} failed: {item['Why']}" for item in summary["Failed"]),
+        *(f"{item['AccountId']}: {item['Why']}" for item in summary["Management"]),
+        *(f"{key['AccountId']} {key['AccessKeyId']} {key['Outcome']}: {key['Why']}" for key in summary["Found"]),
+    ]
+    if len(lines) > _LINES:
+        lines = [*lines[:_LINES], f"... and {len(lines) - _LINES} lines more."]
+    return "\n".join([*lines, "", f"All of it: {location}"])
+
+
+def subject(summary: Mapping[str, Any]) -> str:
+    """Write the subject of the notice: at most 100 characters of ASCII."""
+    keys, failed = summary["Keys"], summary["Accounts"]["failed"]
+    found = sum(keys.values()) + summary["Accounts"]["detected"]
+    return f"Root access keys: {found} found, {keys['deleted']} deleted, {keys['planned']} planned, {failed} failed"
+
+
+def failure_text(failure: Mapping[str, Any]) -> str:
+    """Take the text of an error out of what Step Functions tells of it."""
+    cause = failure.get("Cause")
+    try:
+        told = json.loads(str(cause))
+    except ValueError:
+        return str(failure.get("Error", "unknown"))
+    message = told.get("errorMessage") if isinstance(told, dict) else None
+    return str(message or failure.get("Error", "unknown"))
+
+
+def _complete(account: Mapping[str, Any], result: Mapping[str, Any] | None) -> dict[str, Any]:
+    if result is None:
+        return {"Account": account, "Outcome": AccountOutcome.FAILED.value, "Keys": [], "Why": _NO_RESULT}
+    if "Failure" in result:
+        why = failure_text(result["Failure"])
+        return {"Account": account, "Outcome": AccountOutcome.FAILED.value, "Keys": [], "Why": why}
+    return dict(result)
+
+
+def _told(results: Sequence[Mapping[str, Any]], outcome: AccountOutcome) -> list[dict[str, str]]:
+    return [
+        {"AccountId": result["Account"]["Id"], "Why": result["Why"]}
+        for result in results
+        if result["Outcome"] == outcome
+    ]
