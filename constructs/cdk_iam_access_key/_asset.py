@@ -1,4 +1,4 @@
-"""The code of the provider's function: the handler package and crhelper, nothing else.
+"""The code of the functions: the handler packages and crhelper, nothing else.
 
 Everything needed is already installed, so staging runs no Docker, no pip and no network. The hash is computed
 here, over relative paths and bytes: it is the same for a checkout, an editable install and the wheel, so that the
@@ -16,6 +16,8 @@ from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 HANDLER_PACKAGE = "access_key_provider"
+# The functions of the guards; they share with the provider how requests are answered and calls are made.
+GUARD_PACKAGE = "root_access_keys"
 CRHELPER_VERSION = "2.0.12"
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -24,7 +26,7 @@ _READABLE_FILE = S_IFREG | 0o644
 
 @dataclass(frozen=True, slots=True)
 class HandlerAsset:
-    """The files of the function, by their POSIX path in it."""
+    """The files of a function, by their POSIX path in it."""
 
     files: dict[str, bytes]
 
@@ -55,20 +57,23 @@ class HandlerAsset:
             yield archive
 
 
-def handler_asset() -> HandlerAsset:
-    """Collect the handler and crhelper from where they are installed.
+def handler_asset(*packages: str) -> HandlerAsset:
+    """Collect handler packages and crhelper from where they are installed.
+
+    Args:
+        packages: The packages; the provider's if none is named.
 
     Raises:
-        RuntimeError: The handler is missing, or crhelper is missing or not of the pinned version.
+        RuntimeError: A handler is missing, or crhelper is missing or not of the pinned version.
     """
-    crhelper = Path(str(_crhelper().locate_file("crhelper")))
-    return HandlerAsset({**_modules(_handler()), **_modules(crhelper)})
+    folders = [*map(_handler, packages or (HANDLER_PACKAGE,)), Path(str(_crhelper().locate_file("crhelper")))]
+    return HandlerAsset({path: content for folder in folders for path, content in _modules(folder).items()})
 
 
-def _handler() -> Path:
+def _handler(name: str) -> Path:
     package = Path(__file__).resolve().parent
-    shipped = package / "_lambda" / HANDLER_PACKAGE
-    checkout = package.parents[1] / "lambda" / HANDLER_PACKAGE
+    shipped = package / "_lambda" / name
+    checkout = package.parents[1] / "lambda" / name
     for folder in (shipped, checkout):
         if (folder / "main.py").is_file():
             return folder

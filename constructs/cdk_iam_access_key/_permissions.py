@@ -47,7 +47,6 @@ def on_schedules(stack: Stack, provider: AccessKeyProvider, schedule_name: str) 
         resource="schedule",
         resource_name=f"{provider.schedule_group_name}/{schedule_name}-*",
     )
-    bus = stack.format_arn(service="events", resource="event-bus", resource_name="default")
     return [
         iam.PolicyStatement(actions=["scheduler:CreateSchedule", "scheduler:DeleteSchedule"], resources=[schedules]),
         iam.PolicyStatement(
@@ -55,12 +54,17 @@ def on_schedules(stack: Stack, provider: AccessKeyProvider, schedule_name: str) 
             resources=[provider.scheduler_role.role_arn],
             conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
         ),
-        iam.PolicyStatement(
-            actions=["events:PutEvents"],
-            resources=[bus],
-            conditions={"StringEquals": {"events:source": _EVENT_SOURCE}},
-        ),
+        on_events(stack),
     ]
+
+
+def on_events(stack: Stack) -> iam.PolicyStatement:
+    """Allow events of this library on the account's default bus, and no others."""
+    return iam.PolicyStatement(
+        actions=["events:PutEvents"],
+        resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
+        conditions={"StringEquals": {"events:source": _EVENT_SOURCE}},
+    )
 
 
 def on_encryption_key(stack: Stack, key: kms.IKey, secret_arn: str) -> iam.PolicyStatement:

@@ -2,8 +2,9 @@
 
 import unicodedata
 
-from aws_cdk import Stack, Token, Tokenization
+from aws_cdk import Duration, Stack, Token, Tokenization
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -40,7 +41,7 @@ def check_no_root(user: iam.IUser, identity: Identity) -> None:
         raise ValueError(
             f"user must not be the root user, got {user.user_arn if identity.name != 'root' else 'root'}; "
             "AWS advises against access keys of the root user: use an IAM user, or better a role, with only the "
-            "permissions it needs"
+            "permissions it needs. RootAccessKeyGuard tells whether the root user has one"
         )
 
 
@@ -174,6 +175,24 @@ def checked_field(field: str) -> str:
     if field in _FIELDS:
         return field
     raise ValueError(f"field must be {' or '.join(_FIELDS)}, got {_shown(field)}; pass one of them")
+
+
+def check_kind(name: str, value: object, kind: type, choices: str) -> None:
+    """Refuse a value that is none of an enumeration."""
+    if not isinstance(value, kind):
+        raise ValueError(f"{name} must be {choices}, got {_shown(value)}; pass one of them")  # noqa: TRY004
+
+
+def checked_schedule(schedule: events.Schedule | None) -> events.Schedule:
+    """Return a schedule, once a day if there is none."""
+    if schedule is None:
+        return events.Schedule.rate(Duration.days(1))
+    if not hasattr(schedule, "expression_string"):
+        raise ValueError(
+            f"schedule must be an aws_events.Schedule, got {_shown(schedule)}; pass e.g. "
+            "Schedule.rate(Duration.days(1))"
+        )
+    return schedule
 
 
 def _differ(one: str, other: str) -> bool:

@@ -49,7 +49,7 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
 
 def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) -> AccountResult:
     """Delete what was planned, as far as the rules still say so."""
-    if not run.deletes or account.management:
+    if not run.deletes or not account.announced or account.management:
         return AccountResult(account, AccountOutcome.FAILED, why="this run must not delete keys of this account")
     partition = context.invoked_function_arn.split(":")[1]
     try:

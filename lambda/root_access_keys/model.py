@@ -97,20 +97,28 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """An account of the organization that a run looks at."""
+    """An account of the organization that a run looks at.
+
+    Attributes:
+        id: its id.
+        name: its name in the organization.
+        management: whether it is the management account.
+        announced: whether an earlier run published what these settings would delete in it.
+    """
 
     id: str
     name: str
     management: bool = False
+    announced: bool = False
 
     def to_json(self) -> dict[str, Any]:
         """Write it as an item of the run."""
-        return {"Id": self.id, "Name": self.name, "Management": self.management}
+        return {"Id": self.id, "Name": self.name, "Management": self.management, "Announced": self.announced}
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Account:
         """Read it back."""
-        return cls(str(item["Id"]), str(item["Name"]), bool(item["Management"]))
+        return cls(str(item["Id"]), str(item["Name"]), item["Management"] is True, item["Announced"] is True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +128,7 @@ class Run:
     Attributes:
         id: the name of the execution.
         rules: what it goes by.
-        deletes: whether it deletes, or only says what the next one would.
+        deletes: whether it may delete in accounts that were announced, or only says what the next one would.
     """
 
     id: str

@@ -1,0 +1,71 @@
+"""The service control policy that keeps root users from creating access keys."""
+
+import re
+from collections.abc import Sequence
+
+from aws_cdk import aws_organizations as organizations
+from constructs import Construct
+
+_TARGET = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|\d{12}")
+_CONTENT = {
+    "Version": "2012-10-17",
+    "Statement": [
+        {
+            "Sid": "DenyRootAccessKeyCreation",
+            "Effect": "Deny",
+            "Action": "iam:CreateAccessKey",
+            "Resource": "*",
+            "Condition": {"ArnLike": {"aws:PrincipalArn": "arn:*:iam::*:root"}},
+        }
+    ],
+}
+
+
+class DenyRootAccessKeyCreation(Construct):
+    """Keep the root users of member accounts from creating access keys.
+
+    Service control policies do not bind the management account: its root user can still create keys, which a
+    `RootAccessKeyGuard` there tells. Deploy it in the management account, or in a delegated administrator for
+    AWS Organizations; service control policies must be enabled in the organization.
+
+    https://docs.aws.amazon.com/organizations/latest/userguide/orgs_manage_policies_scps.html
+
+    Args:
+        scope: Where it is defined.
+        id: Its id there.
+        targets: The ids of the organization's root, of organizational units or of accounts.
+        policy_name: The name of the policy.
+
+    Attributes:
+        policy: The service control policy.
+
+    Raises:
+        ValueError: There is no target, or one is none.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the CDK's word
+        *,
+        targets: Sequence[str],
+        policy_name: str = "DenyRootAccessKeyCreation",
+    ) -> None:
+        if isinstance(targets, str) or not targets:
+            raise ValueError(f"targets must be a list of ids with at least one, got {targets!r}; pass e.g. ['r-ab12']")
+        for target in targets:
+            if not _TARGET.fullmatch(target):
+                raise ValueError(
+                    f"targets must be ids of the root (r-ab12), of organizational units (ou-ab12-34cd56ef) or of "
+                    f"accounts (12 digits), got {target!r}; correct it"
+                )
+        super().__init__(scope, id)
+        self.policy = organizations.CfnPolicy(
+            self,
+            "Policy",
+            name=policy_name,
+            type="SERVICE_CONTROL_POLICY",
+            description="Root users must not create access keys",
+            content=_CONTENT,
+            target_ids=list(targets),
+        )

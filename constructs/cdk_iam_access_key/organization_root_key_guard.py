@@ -1,0 +1,336 @@
+"""The guard of an organization: no access keys of root users in its accounts."""
+
+from enum import Enum
+from typing import Any
+
+from aws_cdk import Aws, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_s3 as s3
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from cdk_iam_access_key import _validation as validation
+from cdk_iam_access_key._durations import DAY, checked_seconds
+from cdk_iam_access_key._guard_function import GuardFunction
+from cdk_iam_access_key._guard_schedule import start_execution
+from cdk_iam_access_key._guard_workflow import Steps, define_workflow
+from cdk_iam_access_key._permissions import on_events
+from cdk_iam_access_key.accounts import Accounts, AccountSelection
+
+_AUDIT_TASK = "IAMAuditRootUserCredentials"
+_DELETE_TASK = "IAMDeleteRootUserCredentials"
+_CONCURRENCY = 1000
+_ONE_ACCOUNT = Duration.minutes(2)
+_ALL_ACCOUNTS = Duration.minutes(15)
+_PREFLIGHT = Duration.minutes(5)
+_SERVICE_TIMEOUT = Duration.seconds(330)
+
+
+class RootKeyMode(Enum):
+    """What a guard does about root access keys that it finds.
+
+    - `AUDIT`: it tells.
+    - `DELETE_UNUSED`: it deletes those that have not been used for some time, and tells. Deletion is for ever, and
+      AWS lets nobody but the root user deactivate a key first.
+    """
+
+    AUDIT = "Audit"
+    DELETE_UNUSED = "DeleteUnused"
+
+
+class OrganizationRootKeyGuard(Construct):
+    """Find the access keys of root users in all accounts of an organization, and delete unused ones if asked to.
+
+    Deploy it in the management account or, better, in a delegated administrator for IAM. Centralized root access must
+    be enabled in the organization; the deployment fails with the missing step otherwise. The root user of the
+    management account can only be looked at from there, and only detected: `RootAccessKeyGuard` does the same.
+
+    Each run is an execution of `state_machine`. It enters each account with `sts:AssumeRoot` for the task of an audit,
+    and for the task of a deletion only where there is something to delete. A failing account stops no other. What it
+    finds is in `bucket` (`runs/<execution>/summary.json`), in an event `Root Access Keys Checked` from
+    `cdk-iam-access-key` on the default bus, and in a notice.
+
+    With `DELETE_UNUSED`, the first run after a deployment that changes the guard's settings or its code is a dry run,
+    whose plan is published; the next one deletes. A key that was used within `unused_for`, or whose last use IAM does
+    not tell, is never deleted; one that was never used counts from its creation.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
+
+    Args:
+        scope: Where it is defined.
+        id: Its id there.
+        mode: What it does about keys.
+        unused_for: How long a key must not have been used before it is deleted, at least a day; 90 days if left out.
+        accounts: Which accounts it looks at; all if left out.
+        max_concurrency: How many accounts it looks at at the same time, 1 to 1000. Each takes an invocation of Lambda
+            and calls of STS and IAM, whose limits the account has for all that it does.
+        schedule: When it runs, once a day if left out.
+        notify: Gets a notice of each run, and of alarms; nobody if left out.
+        delete_at_once: Let the first run delete already, without a published plan.
+        results_kept_for: How long the bucket keeps what a run found, at least a day; 365 days if left out.
+
+    Attributes:
+        state_machine: Runs the guard. `{"DryRun": true}` as the input of an execution makes it a dry run.
+        bucket: Holds what the runs found. It stays when the guard is removed.
+        failure_alarm: In alarm when a run failed as a whole.
+
+    Raises:
+        ValueError: A property is of the wrong kind or out of bounds.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the CDK's word
+        *,
+        mode: RootKeyMode = RootKeyMode.AUDIT,
+        unused_for: Duration | None = None,
+        accounts: AccountSelection | None = None,
+        max_concurrency: int = 20,
+        schedule: events.Schedule | None = None,
+        notify: sns.ITopic | None = None,
+        delete_at_once: bool = False,
+        results_kept_for: Duration | None = None,
+    ) -> None:
+        validation.check_kind("mode", mode, RootKeyMode, "RootKeyMode.AUDIT or .DELETE_UNUSED")
+        self._selection = _checked_accounts(accounts)
+        unused = checked_seconds("unused_for", unused_for or Duration.days(90), minimum=DAY)
+        kept = checked_seconds("results_kept_for", results_kept_for or Duration.days(365), minimum=DAY)
+        _check_concurrency(max_concurrency)
+        _check_at_once(mode, delete_at_once=delete_at_once)
+        super().__init__(scope, id)
+        self._notify = notify
+        self.bucket = self._define_bucket(Duration.days(kept // DAY))
+        start = self._define_start()
+        steps = Steps(
+            start=start.function,
+            audit=self._define_audit(),
+            delete=self._define_delete() if mode is RootKeyMode.DELETE_UNUSED else None,
+            finish=self._define_finish(),
+        )
+        selected = {
+            "Only": list(self._selection.only),
+            "OrganizationalUnits": list(self._selection.units),
+            "Excluding": list(self._selection.without),
+        }
+        settings: dict[str, Any] = {
+            "Mode": mode.value,
+            "UnusedForSeconds": unused,
+            "Accounts": selected,
+            "DeleteAtOnce": delete_at_once,
+            # Another version may decide otherwise: it publishes its plan first.
+            "Code": start.code_version,
+        }
+        self.state_machine = define_workflow(self, steps, self.bucket, settings, max_concurrency)
+        self.failure_alarm = self._define_failure_alarm()
+        preflight = self._define_preflight(selected)
+        self.state_machine.node.add_dependency(preflight)
+        start_execution(self, self.state_machine, validation.checked_schedule(schedule))
+
+    def _define_bucket(self, kept: Duration) -> s3.Bucket:
+        return s3.Bucket(
+            self,
+            "Results",
+            encryption=s3.BucketEncryption.S3_MANAGED,
+            block_public_access=s3.BlockPublicAccess.BLOCK_ALL,
+            object_ownership=s3.ObjectOwnership.BUCKET_OWNER_ENFORCED,
+            enforce_ssl=True,
+            lifecycle_rules=[
+                # Not the plan: without it the next run is a dry run again.
+                s3.LifecycleRule(prefix="runs/", expiration=kept)
+            ],
+            removal_policy=RemovalPolicy.RETAIN,
+        )
+
+    def _define_start(self) -> GuardFunction:
+        return self._function(
+            "Start",
+            "start.handler",
+            "Begins a run over the accounts of the organization",
+            _ALL_ACCOUNTS,
+            [
+                self._reading_organization(),
+                # To be told that there is no plan yet takes the right to list; else S3 says that it is forbidden.
+                iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
+                self._on_objects("s3:GetObject", "plan.json"),
+                self._on_objects("s3:PutObject", "runs/*/accounts.json", "runs/*/skipped.json"),
+            ],
+        )
+
+    def _define_audit(self) -> lambda_.IFunction:
+        return self._function(
+            "Audit",
+            "audit.handler",
+            "Looks for root access keys in one account",
+            _ONE_ACCOUNT,
+            [
+                *self._assuming_root(_AUDIT_TASK),
+                # For the management account, from itself; the action can't be limited to a resource.
+                iam.PolicyStatement(actions=["iam:GetAccountSummary"], resources=["*"]),
+                self._on_objects("s3:PutObject", "runs/*/results/*"),
+            ],
+        ).function
+
+    def _define_delete(self) -> lambda_.IFunction:
+        return self._function(
+            "Delete",
+            "deletion.handler",
+            "Deletes unused root access keys of one account",
+            _ONE_ACCOUNT,
+            [*self._assuming_root(_DELETE_TASK), self._on_objects("s3:PutObject", "runs/*/results/*")],
+        ).function
+
+    def _define_finish(self) -> lambda_.IFunction:
+        notify = self._notify
+        finish = self._function(
+            "Finish",
+            "finish.handler",
+            "Publishes what a run over the accounts of the organization found",
+            _ALL_ACCOUNTS,
+            [
+                iam.PolicyStatement(
+                    actions=["s3:ListBucket"],
+                    resources=[self.bucket.bucket_arn],
+                    conditions={"StringLike": {"s3:prefix": "runs/*"}},
+                ),
+                self._on_objects("s3:GetObject", "runs/*"),
+                self._on_objects("s3:PutObject", "runs/*/summary.json", "plan.json"),
+                on_events(Stack.of(self)),
+            ],
+            {} if notify is None else {"TOPIC_ARN": notify.topic_arn},
+        ).function
+        if notify is not None:
+            notify.grant_publish(finish)
+        return finish
+
+    def _define_preflight(self, selected: dict[str, list[str]]) -> CustomResource:
+        check = self._function(
+            "Preflight",
+            "main.organization",
+            "Checks that a guard of root access keys can work where it is deployed",
+            _PREFLIGHT,
+            [
+                iam.PolicyStatement(actions=["iam:ListOrganizationsFeatures"], resources=["*"]),
+                self._reading_organization(),
+            ],
+        ).function
+        return CustomResource(
+            self,
+            "Preflight",
+            resource_type="Custom::OrganizationRootKeyCheck",
+            service_token=check.function_arn,
+            service_timeout=_SERVICE_TIMEOUT,
+            properties={"Accounts": selected},
+        )
+
+    def _define_failure_alarm(self) -> cloudwatch.Alarm:
+        period = Duration.minutes(5)
+        failed = cloudwatch.MathExpression(
+            expression="failed + timedOut + aborted",
+            using_metrics={
+                "failed": self.state_machine.metric_failed(period=period),
+                "timedOut": self.state_machine.metric_timed_out(period=period),
+                "aborted": self.state_machine.metric_aborted(period=period),
+            },
+            period=period,
+        )
+        alarm = failed.create_alarm(
+            self,
+            "FailureAlarm",
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
+            alarm_description="A run over the root access keys of the organization failed as a whole",
+        )
+        if self._notify is not None:
+            alarm.add_alarm_action(cloudwatch_actions.SnsAction(self._notify))
+        return alarm
+
+    def _function(  # noqa: PLR0917 - five facts of a function, in the order of its definition
+        self,
+        function_id: str,
+        handler: str,
+        description: str,
+        timeout: Duration,
+        statements: list[iam.PolicyStatement],
+        environment: dict[str, str] | None = None,
+    ) -> GuardFunction:
+        return GuardFunction(
+            self,
+            f"{function_id}Step" if function_id != "Preflight" else "PreflightCheck",
+            handler=handler,
+            description=description,
+            statements=statements,
+            timeout=timeout,
+            environment={"RESULTS_BUCKET": self.bucket.bucket_name, **(environment or {})},
+        )
+
+    def _reading_organization(self) -> iam.PolicyStatement:
+        """Allow to read what the selection needs; these actions are for the whole organization."""
+        actions = ["organizations:DescribeOrganization"]
+        if self._selection.units:
+            actions += [
+                "organizations:DescribeOrganizationalUnit",
+                "organizations:ListAccountsForParent",
+                "organizations:ListOrganizationalUnitsForParent",
+            ]
+        if self._selection.only or self._selection.without:
+            actions.append("organizations:DescribeAccount")
+        if not self._selection.only and not self._selection.units:
+            actions.append("organizations:ListAccounts")
+        return iam.PolicyStatement(actions=sorted(actions), resources=["*"])
+
+    def _assuming_root(self, task: str) -> list[iam.PolicyStatement]:
+        """Allow to assume root for one task, in the accounts that were chosen only."""
+        policy = f"arn:{Aws.PARTITION}:iam::aws:policy/root-task/{task}"
+        allowed = iam.PolicyStatement(
+            actions=["sts:AssumeRoot"],
+            resources=_roots(self._selection.only or ("*",)),
+            conditions={"StringEquals": {"sts:TaskPolicyArn": policy}},
+        )
+        if not self._selection.without:
+            return [allowed]
+        denied = iam.PolicyStatement(
+            effect=iam.Effect.DENY, actions=["sts:AssumeRoot"], resources=_roots(self._selection.without)
+        )
+        return [allowed, denied]
+
+    def _on_objects(self, action: str, *patterns: str) -> iam.PolicyStatement:
+        return iam.PolicyStatement(
+            actions=[action], resources=[self.bucket.arn_for_objects(pattern) for pattern in patterns]
+        )
+
+
+def _roots(accounts: tuple[str, ...]) -> list[str]:
+    return [f"arn:{Aws.PARTITION}:iam::{account}:root" for account in accounts]
+
+
+def _checked_accounts(accounts: AccountSelection | None) -> AccountSelection:
+    if accounts is None:
+        return Accounts.all()
+    validation.check_kind("accounts", accounts, AccountSelection, "a choice of Accounts, such as Accounts.all()")
+    return accounts
+
+
+def _check_concurrency(max_concurrency: int) -> None:
+    known = isinstance(max_concurrency, int) and not isinstance(max_concurrency, bool)
+    if not known or not 1 <= max_concurrency <= _CONCURRENCY:
+        raise ValueError(
+            f"max_concurrency must be a whole number from 1 to {_CONCURRENCY}, got {max_concurrency!r}; each account "
+            "takes an invocation of Lambda, of which an account has 1000 at a time by default"
+        )
+
+
+def _check_at_once(mode: RootKeyMode, *, delete_at_once: bool) -> None:
+    if not isinstance(delete_at_once, bool):
+        raise ValueError(f"delete_at_once must be True or False, got {delete_at_once!r}; pass one of them")  # noqa: TRY004
+    if delete_at_once and mode is not RootKeyMode.DELETE_UNUSED:
+        raise ValueError(
+            "delete_at_once must come with mode=RootKeyMode.DELETE_UNUSED, got RootKeyMode.AUDIT, which deletes "
+            "nothing; leave it out, or change the mode"
+        )

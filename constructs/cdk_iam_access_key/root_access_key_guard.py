@@ -1,0 +1,147 @@
+"""The guard of one account: no access key of the root user."""
+
+from datetime import UTC, datetime
+from enum import Enum
+
+from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from constructs import Construct
+
+from cdk_iam_access_key import _validation as validation
+from cdk_iam_access_key._guard_function import GuardFunction
+from cdk_iam_access_key._guard_schedule import call_function
+from cdk_iam_access_key._permissions import on_events
+
+_NAMESPACE = "CdkIamAccessKey"
+_METRIC = "RootAccessKeysPresent"
+_TIMEOUT = Duration.minutes(2)
+_SERVICE_TIMEOUT = Duration.seconds(150)
+_ADVICE = (
+    "The root user of this account has an access key: whoever has it can do everything. Sign in as the root user, open "
+    "the account menu, Security credentials, Access keys: look when it was last used, deactivate it, and delete it "
+    "when nothing misses it. No role can do that."
+)
+
+
+class RootKeyAction(Enum):
+    """What a deployment does when the root user has an access key.
+
+    - `FAIL_DEPLOYMENT`: it fails, and the message says what to do.
+    - `WARN`: it succeeds. The metric, the alarm and the event tell.
+    """
+
+    FAIL_DEPLOYMENT = "Fail"
+    WARN = "Warn"
+
+
+class RootAccessKeyGuard(Construct):
+    """Watch that the account's root user has no access key, at deployment and on a schedule.
+
+    A role can learn whether there is one, and nothing else: in one's own account nobody but the root user can list,
+    deactivate or delete its keys. So the guard tells, and says what to do by hand. In member accounts of an
+    organization, `OrganizationRootKeyGuard` can do more.
+
+    It checks when it is created and when its properties change; a rollback checks nothing. Each check gives a value of
+    the metric `RootAccessKeysPresent` in the namespace `CdkIamAccessKey`, and an event `Root Access Key Found` from
+    `cdk-iam-access-key` on the default bus if there is a key.
+
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/root-user-best-practices.html
+
+    Args:
+        scope: Where it is defined.
+        id: Its id there.
+        on_found: What a deployment does when there is a key.
+        schedule: When it checks besides, once a day if left out.
+        notify: Told by both alarms; nobody if left out.
+        check_every_deployment: Put the time of the synthesis into the template, so that each deployment checks. Then
+            no two synthesised templates are the same.
+
+    Attributes:
+        function: The function that checks.
+        metric: 1 at each check that found a key, 0 at each that found none.
+        alarm: In alarm while the last check found a key.
+        failure_alarm: In alarm when a check by schedule failed: then nothing is known.
+
+    Raises:
+        ValueError: A property is of the wrong kind.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        id: str,  # noqa: A002 - the CDK's word
+        *,
+        on_found: RootKeyAction = RootKeyAction.FAIL_DEPLOYMENT,
+        schedule: events.Schedule | None = None,
+        notify: sns.ITopic | None = None,
+        check_every_deployment: bool = False,
+    ) -> None:
+        validation.check_kind("on_found", on_found, RootKeyAction, "RootKeyAction.FAIL_DEPLOYMENT or .WARN")
+        super().__init__(scope, id)
+        guard = GuardFunction(
+            self,
+            "Check",
+            handler="main.own_account",
+            description="Checks that the root user has no access key",
+            statements=_statements(self),
+            timeout=_TIMEOUT,
+        )
+        self.function: lambda_.Function = guard.function
+        self.metric = cloudwatch.Metric(
+            namespace=_NAMESPACE, metric_name=_METRIC, statistic="Maximum", period=Duration.minutes(5)
+        )
+        self.alarm = self._define_alarm("Alarm", self.metric, _ADVICE, notify)
+        errors = self.function.metric_errors(period=Duration.minutes(5))
+        unknown = "The check of the root user's access keys failed: nothing is known. The function's log says why."
+        self.failure_alarm = self._define_alarm("FailureAlarm", errors, unknown, notify)
+        call_function(self, self.function, validation.checked_schedule(schedule), {"Operation": "Check"})
+        resource = CustomResource(
+            self,
+            "Resource",
+            resource_type="Custom::RootAccessKeyCheck",
+            service_token=self.function.function_arn,
+            service_timeout=_SERVICE_TIMEOUT,
+            properties={
+                "OnFound": on_found.value,
+                **({"CheckedAt": datetime.now(UTC).isoformat()} if check_every_deployment else {}),
+            },
+        )
+        # A check that fails the deployment is still told.
+        resource.node.add_dependency(self.alarm, self.failure_alarm)
+
+    def _define_alarm(
+        self, alarm_id: str, metric: cloudwatch.IMetric, description: str, notify: sns.ITopic | None
+    ) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
+            self,
+            alarm_id,
+            metric=metric,
+            threshold=1,
+            evaluation_periods=1,
+            comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
+            # Between two checks there is no value, and what was found last still holds.
+            treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
+            alarm_description=description,
+        )
+        if notify is not None:
+            alarm.add_alarm_action(cloudwatch_actions.SnsAction(notify))
+            alarm.add_ok_action(cloudwatch_actions.SnsAction(notify))
+        return alarm
+
+
+def _statements(scope: Construct) -> list[iam.PolicyStatement]:
+    return [
+        # Neither action can be limited to a resource.
+        iam.PolicyStatement(actions=["iam:GetAccountSummary"], resources=["*"]),
+        iam.PolicyStatement(
+            actions=["cloudwatch:PutMetricData"],
+            resources=["*"],
+            conditions={"StringEquals": {"cloudwatch:namespace": _NAMESPACE}},
+        ),
+        on_events(Stack.of(scope)),
+    ]
