@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Duration
+from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -93,7 +93,9 @@ def define_workflow(
         timeout=_LONGEST_RUN,
         tracing_enabled=True,
         logs=sfn.LogOptions(
-            destination=logs.LogGroup(scope, "RunLog", retention=logs.RetentionDays.ONE_YEAR),
+            destination=logs.LogGroup(
+                scope, "RunLog", retention=logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY
+            ),
             level=sfn.LogLevel.ALL,
             include_execution_data=False,
         ),

@@ -55,7 +55,8 @@ class OrganizationRootKeyGuard(Construct):
     `cdk-iam-access-key` on the default bus, and in a notice.
 
     With `DELETE_UNUSED`, the first run after a deployment that changes the guard's settings or its code is a dry run,
-    whose plan is published; the next one deletes. A key that was used within `unused_for`, or whose last use IAM does
+    whose plan is published; the next one deletes. So it is with each account that joins the organization later, or
+    that could not be entered before. A key that was used within `unused_for`, or whose last use IAM does
     not tell, is never deleted; one that was never used counts from its creation.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
@@ -127,7 +128,8 @@ class OrganizationRootKeyGuard(Construct):
         }
         self.state_machine = define_workflow(self, steps, self.bucket, settings, max_concurrency)
         self.failure_alarm = self._define_failure_alarm()
-        preflight = self._define_preflight(selected)
+        # Each change of the settings is checked, not only one of the accounts.
+        preflight = self._define_preflight(settings)
         self.state_machine.node.add_dependency(preflight)
         start_execution(self, self.state_machine, validation.checked_schedule(schedule))
 
@@ -154,8 +156,7 @@ class OrganizationRootKeyGuard(Construct):
             _ALL_ACCOUNTS,
             [
                 self._reading_organization(),
-                # To be told that there is no plan yet takes the right to list; else S3 says that it is forbidden.
-                iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn]),
+                self._listing(),
                 self._on_objects("s3:GetObject", "plan.json"),
                 self._on_objects("s3:PutObject", "runs/*/accounts.json", "runs/*/skipped.json"),
             ],
@@ -192,12 +193,8 @@ class OrganizationRootKeyGuard(Construct):
             "Publishes what a run over the accounts of the organization found",
             _ALL_ACCOUNTS,
             [
-                iam.PolicyStatement(
-                    actions=["s3:ListBucket"],
-                    resources=[self.bucket.bucket_arn],
-                    conditions={"StringLike": {"s3:prefix": "runs/*"}},
-                ),
-                self._on_objects("s3:GetObject", "runs/*"),
+                self._listing(),
+                self._on_objects("s3:GetObject", "runs/*", "plan.json"),
                 self._on_objects("s3:PutObject", "runs/*/summary.json", "plan.json"),
                 on_events(Stack.of(self)),
             ],
@@ -207,7 +204,7 @@ class OrganizationRootKeyGuard(Construct):
             notify.grant_publish(finish)
         return finish
 
-    def _define_preflight(self, selected: dict[str, list[str]]) -> CustomResource:
+    def _define_preflight(self, settings: dict[str, Any]) -> CustomResource:
         check = self._function(
             "Preflight",
             "main.organization",
@@ -224,7 +221,7 @@ class OrganizationRootKeyGuard(Construct):
             resource_type="Custom::OrganizationRootKeyCheck",
             service_token=check.function_arn,
             service_timeout=_SERVICE_TIMEOUT,
-            properties={"Accounts": selected},
+            properties=settings,
         )
 
     def _define_failure_alarm(self) -> cloudwatch.Alarm:
@@ -299,6 +296,13 @@ class OrganizationRootKeyGuard(Construct):
             effect=iam.Effect.DENY, actions=["sts:AssumeRoot"], resources=_roots(self._selection.without)
         )
         return [allowed, denied]
+
+    def _listing(self) -> iam.PolicyStatement:
+        """Allow to list; who may not is told of an object that is not there, the first plan say, that it is forbidden.
+
+        https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+        """
+        return iam.PolicyStatement(actions=["s3:ListBucket"], resources=[self.bucket.bucket_arn])
 
     def _on_objects(self, action: str, *patterns: str) -> iam.PolicyStatement:
         return iam.PolicyStatement(

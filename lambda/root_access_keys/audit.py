@@ -51,14 +51,11 @@ def look(account: Account, run: Run, context: Any) -> list[dict[str, Any]]:
             result = AccountResult(account, *_seen(RootSession(account.id, Task.AUDIT, partition), run))
     except RefusedError as error:
         result = AccountResult(account, AccountOutcome.FAILED, why=str(error))
-    plan = (
-        [one.key.to_json() for one in result.keys if one.outcome is KeyOutcome.PLANNED]
-        if run.deletes and account.announced
-        else []
-    )
-    if not plan:
-        Store(run.id).put_result(account.id, result.to_json())
-    return plan
+    plan = [one.key.to_json() for one in result.keys if one.outcome is KeyOutcome.PLANNED]
+    if plan and run.deletes and account.announced:
+        return plan
+    Store(run.id).put_result(account.id, result.to_json())
+    return []
 
 
 def outcome_of(action: Action) -> KeyOutcome:

@@ -1,4 +1,4 @@
-"""The last step of a run: it counts, publishes, and remembers that a plan was published."""
+"""The last step of a run: it counts, publishes, and remembers of which accounts."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from access_key_provider.custom_resource import quieten_loggers
 from access_key_provider.failures import shown
 from access_key_provider.journal import record
 from root_access_keys.calls import CLIENT, call
+from root_access_keys.model import Mode
 from root_access_keys.notices import put_event
 from root_access_keys.store import Store
 from root_access_keys.summary import failure_text, in_words, subject, summarize
@@ -27,7 +28,7 @@ _EVENT_FAILURES = 50
 def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Publish what a run came to, or that it failed as a whole.
 
-    The plan counts as published only after the notice and the event are out. Taken twice, the step tells it twice.
+    What the next run would delete counts as published only after the notice and the event are out. Taken twice, the step tells it twice.
 
     Raises:
         GuardError: it can't be published.
@@ -50,8 +51,8 @@ def _tell(start: Mapping[str, Any]) -> dict[str, Any]:
     record("run finished", **{name: json.dumps(value) for name, value in counted.items()})
     _notify(subject(summary), in_words(summary, location))
     put_event(call, FINISHED, {**counted, "Failed": summary["Failed"][:_EVENT_FAILURES], "Summary": location})
-    if start["DryRun"]:
-        store.publish_plan(start["Settings"], start["Run"]["Id"])
+    if start["Run"]["Mode"] == Mode.DELETE_UNUSED:
+        store.announce(start["Settings"], summary["Looked"])
     return {**counted, "Summary": location}
 
 

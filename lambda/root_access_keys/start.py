@@ -1,9 +1,15 @@
-"""The first step of a run: whether it may delete, and which accounts it looks at."""
+"""The first step of a run: whether and where it may delete, and which accounts it looks at.
+
+Nothing is deleted by surprise: a run deletes only in accounts in which an earlier run of the same settings has looked,
+and published what the next one would delete. So the first run deletes nothing, and a later one nothing in an account
+that has joined since, or that could not be entered before.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -26,7 +32,7 @@ def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
         event: `RunId`, the `Settings` of the construct, and the `Input` that the execution was started with.
 
     Returns:
-        The `Run`, whether it is a `DryRun`, the digest of its `Settings`, and where its `Accounts` are.
+        The `Run`, whether it is a `DryRun` as a whole, the digest of its `Settings`, and where its `Accounts` are.
 
     Raises:
         TryAgainError: AWS asks for patience.
@@ -43,13 +49,15 @@ def begin(run_id: str, settings: Mapping[str, Any], given: object) -> dict[str, 
     """Decide what the run may do, and write down which accounts it looks at and which not."""
     store, digest = Store(run_id), settings_digest(settings)
     rules = Rules(Mode(settings["Mode"]), timedelta(seconds=int(settings["UnusedForSeconds"])))
-    dry = _asks_for_dry_run(given) or not (settings["DeleteAtOnce"] is True or store.published_plan() == digest)
+    at_once, announced = settings["DeleteAtOnce"] is True, store.announced(digest)
+    dry = _asks_for_dry_run(given) or not (at_once or announced)
     deletes = rules.mode is Mode.DELETE_UNUSED and not dry
     run = Run(run_id, rules, deletes)
     selected = select(Selection.from_json(settings["Accounts"]))
-    store.put("accounts.json", [account.to_json() for account in selected.accounts])
+    accounts = [replace(account, announced=at_once or account.id in announced) for account in selected.accounts]
+    store.put("accounts.json", [account.to_json() for account in accounts])
     store.put("skipped.json", [{"Account": account.to_json(), "Why": why} for account, why in selected.skipped])
-    record("run", run=run_id, mode=str(rules.mode), deletes=str(deletes), accounts=len(selected.accounts))
+    record("run", run=run_id, mode=str(rules.mode), deletes=str(deletes), accounts=len(accounts))
     return {
         "Run": run.to_json(),
         "DryRun": rules.mode is Mode.DELETE_UNUSED and not deletes,

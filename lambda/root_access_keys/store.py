@@ -4,7 +4,7 @@ runs/<run>/accounts.json          the accounts that are looked at, which the Dis
 runs/<run>/skipped.json           those that are not, and why
 runs/<run>/results/<account>.json what became of each
 runs/<run>/summary.json           all of it, counted
-plan.json                         the settings for which a plan was published
+plan.json                         the accounts whose plan was published, and for which settings
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from root_access_keys.calls import CLIENT, call
 from root_access_keys.errors import RefusedError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from mypy_boto3_s3 import S3Client
 
 _PLAN = "plan.json"
@@ -67,18 +69,19 @@ class Store:
                 for key, content in zip(keys, contents, strict=True)
             }
 
-    def published_plan(self) -> str | None:
-        """Return the digest of the settings whose plan was published last."""
+    def announced(self, digest: str) -> frozenset[str]:
+        """Return the accounts of which it was published what these settings would delete."""
         try:
-            return str(self._get(_PLAN)["Settings"])
+            plan = self._get(_PLAN)
         except RefusedError as error:
             if error.code in _MISSING:
-                return None
+                return frozenset()
             raise
+        return frozenset(plan["Accounts"]) if plan["Settings"] == digest else frozenset()
 
-    def publish_plan(self, digest: str, run_id: str) -> None:
-        """Remember that the plan of these settings was published."""
-        self._put(_PLAN, {"Settings": digest, "Run": run_id})
+    def announce(self, digest: str, accounts: Iterable[str]) -> None:
+        """Remember that it was published what these settings would delete in accounts, besides those before."""
+        self._put(_PLAN, {"Settings": digest, "Accounts": sorted(self.announced(digest) | set(accounts))})
 
     def _put(self, key: str, content: Any) -> None:
         call(

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 # SNS takes 256 KiB, a person less.
 _LINES = 200
+_LOOKED = (AccountOutcome.CLEAN, AccountOutcome.WITH_KEYS)
 _NO_RESULT = "the run has no result of it: the execution of the state machine says why"
 
 
@@ -42,6 +43,7 @@ def summarize(
         | {AccountOutcome.SKIPPED.value: len(skipped)},
         "Keys": {outcome.value: by_key[outcome] for outcome in KeyOutcome},
         "Found": keys,
+        "Looked": [result["Account"]["Id"] for result in complete if result["Outcome"] in _LOOKED],
         "Failed": _told(complete, AccountOutcome.FAILED),
         "Management": _told(complete, AccountOutcome.DETECTED) + _told(complete, AccountOutcome.UNSEEN),
         "Skipped": [{"AccountId": item["Account"]["Id"], "Why": item["Why"]} for item in skipped],
