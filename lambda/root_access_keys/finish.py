@@ -28,7 +28,8 @@ _EVENT_FAILURES = 50
 def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
     """Publish what a run came to, or that it failed as a whole.
 
-    What the next run would delete counts as published only after the notice and the event are out. Taken twice, the step tells it twice.
+    What the next run would delete counts as published only after the notice and the event are out. Taken twice, the
+    step tells it twice.
 
     Raises:
         GuardError: it can't be published.
