@@ -103,6 +103,7 @@ class OrganizationRootKeyGuard(Construct):
         kept = checked_seconds("results_kept_for", results_kept_for or Duration.days(365), minimum=DAY)
         _check_concurrency(max_concurrency)
         _check_at_once(mode, delete_at_once=delete_at_once)
+        schedule = validation.checked_schedule(schedule)
         super().__init__(scope, id)
         self._notify = notify
         self.bucket = self._define_bucket(Duration.days(kept // DAY))
@@ -131,7 +132,7 @@ class OrganizationRootKeyGuard(Construct):
         # Each change of the settings is checked, not only one of the accounts.
         preflight = self._define_preflight(settings)
         self.state_machine.node.add_dependency(preflight)
-        start_execution(self, self.state_machine, validation.checked_schedule(schedule))
+        start_execution(self, self.state_machine, schedule)
 
     def _define_bucket(self, kept: Duration) -> s3.Bucket:
         return s3.Bucket(

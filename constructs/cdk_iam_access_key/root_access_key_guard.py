@@ -82,6 +82,7 @@ class RootAccessKeyGuard(Construct):
         check_every_deployment: bool = False,
     ) -> None:
         validation.check_kind("on_found", on_found, RootKeyAction, "RootKeyAction.FAIL_DEPLOYMENT or .WARN")
+        schedule = validation.checked_schedule(schedule)
         super().__init__(scope, id)
         guard = GuardFunction(
             self,
@@ -99,7 +100,7 @@ class RootAccessKeyGuard(Construct):
         errors = self.function.metric_errors(period=Duration.minutes(5))
         unknown = "The check of the root user's access keys failed: nothing is known. The function's log says why."
         self.failure_alarm = self._define_alarm("FailureAlarm", errors, unknown, notify)
-        call_function(self, self.function, validation.checked_schedule(schedule), {"Operation": "Check"})
+        call_function(self, self.function, schedule, {"Operation": "Check"})
         resource = CustomResource(
             self,
             "Resource",

@@ -61,7 +61,7 @@ def test_leftovers_in_the_folder_change_nothing(tmp_path: Path, monkeypatch: pyt
     (copy / "__pycache__").mkdir()
     for leftover in ("__pycache__/main.cpython-311.pyc", "main.pyi", "main.py.orig", ".#main.py", "notes.txt"):
         (copy / leftover).write_bytes(b"leftover")
-    monkeypatch.setattr(_asset, "_handler", lambda: copy)
+    monkeypatch.setattr(_asset, "_handler", lambda _name: copy)
     monkeypatch.chdir(tmp_path)
     assert handler_asset() == before
     assert handler_asset().hash == before.hash

@@ -1,0 +1,315 @@
+"""The guards of root access keys: what they define, what they may do, and what they refuse."""
+
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from aws_cdk import App, CfnParameter, Duration, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
+from synth.templates import ROLE, of_type, only
+
+from cdk_iam_access_key import (
+    AccessKey,
+    Accounts,
+    DenyRootAccessKeyCreation,
+    OrganizationRootKeyGuard,
+    RootAccessKeyGuard,
+    RootKeyAction,
+    RootKeyMode,
+)
+
+AUDIT = "arn:aws:iam::aws:policy/root-task/IAMAuditRootUserCredentials"
+DELETE = "arn:aws:iam::aws:policy/root-task/IAMDeleteRootUserCredentials"
+MACHINE = "AWS::StepFunctions::StateMachine"
+
+
+def plain(value: Any) -> Any:
+    """Write a resolved value as text, with the partition of most."""
+    if isinstance(value, dict):
+        if value == {"Ref": "AWS::Partition"}:
+            return "aws"
+        if "Fn::Join" in value:
+            return "".join(str(plain(part)) for part in value["Fn::Join"][1])
+        return {name: plain(part) for name, part in value.items()}
+    return [plain(part) for part in value] if isinstance(value, list) else value
+
+
+def all_statements(stack: Stack) -> list[tuple[str, dict[str, Any]]]:
+    """List the statements of all roles, each with the name of its role or policy."""
+    found = []
+    for kind, policies in ((ROLE, "Policies"), ("AWS::IAM::Policy", None)):
+        for name, resource in of_type(stack, kind).items():
+            properties = plain(resource["Properties"])
+            for policy in properties.get(policies, []) if policies else [properties]:
+                found += [(name, statement) for statement in policy["PolicyDocument"]["Statement"]]
+    return found
+
+
+def with_action(stack: Stack, action: str) -> list[tuple[str, dict[str, Any]]]:
+    """List the statements that are about an action."""
+    return [
+        (name, one)
+        for name, one in all_statements(stack)
+        if action in (one["Action"] if isinstance(one["Action"], list) else [one["Action"]])
+    ]
+
+
+def definition(stack: Stack) -> dict[str, Any]:
+    """Read the state machine's definition."""
+    text = plain(only(stack, MACHINE)["DefinitionString"])
+    found: dict[str, Any] = json.loads(
+        re.sub(r"\{'(Ref|Fn::GetAtt)': [^}]*\}", lambda match: match[0].split("'")[3], text)
+    )
+    return found
+
+
+def guard(stack: Stack, **properties: Any) -> OrganizationRootKeyGuard:
+    """Define a guard that deletes."""
+    return OrganizationRootKeyGuard(stack, "Org", mode=RootKeyMode.DELETE_UNUSED, **properties)
+
+
+def test_root_is_assumed_for_the_two_tasks_only(stack: Stack) -> None:
+    """One function for each task, bound to it by a condition, and nobody else."""
+    guard(stack)
+    found = with_action(stack, "sts:AssumeRoot")
+    assert [(name[:7], one["Condition"]) for name, one in found] == [
+        ("OrgAudi", {"StringEquals": {"sts:TaskPolicyArn": AUDIT}}),
+        ("OrgDele", {"StringEquals": {"sts:TaskPolicyArn": DELETE}}),
+    ]
+    assert {one["Resource"] for _, one in found} == {"arn:aws:iam::*:root"}
+
+
+def test_only_the_state_machine_may_start_the_deletion(stack: Stack) -> None:
+    """No other role may invoke it, and no resource policy lets anybody in."""
+    guard(stack)
+    functions = [name for name in of_type(stack, "AWS::Lambda::Function") if name.startswith("OrgDelete")]
+    callers = [name for name, one in with_action(stack, "lambda:InvokeFunction") if functions[0] in json.dumps(one)]
+    assert len(functions) == 1
+    assert {name[:15] for name in callers} == {"OrgStateMachine"}
+    assert not of_type(stack, "AWS::Lambda::Permission")
+    assert not of_type(stack, "AWS::Lambda::Url")
+
+
+def test_an_audit_has_no_function_that_deletes(stack: Stack) -> None:
+    """What is not there can't be called."""
+    OrganizationRootKeyGuard(stack, "Org")
+    assert [name[:8] for name, _ in with_action(stack, "sts:AssumeRoot")] == ["OrgAudit"]
+    assert "Delete" not in definition(stack)["States"]["EachAccount"]["ItemProcessor"]["States"]
+
+
+def test_a_selection_bounds_the_roots_that_can_be_assumed(app: App) -> None:
+    """Accounts that were named are the only ones, excluded ones are denied outright."""
+    only_two, but_one = Stack(app, "OnlyTwo"), Stack(app, "ButOne")
+    guard(only_two, accounts=Accounts.only(["111111111111", "222222222222"]))
+    guard(but_one, accounts=Accounts.excluding(["333333333333"]))
+    roots = ["arn:aws:iam::111111111111:root", "arn:aws:iam::222222222222:root"]
+    assert [one["Resource"] for _, one in with_action(only_two, "sts:AssumeRoot")] == [roots, roots]
+    denied = [one for _, one in with_action(but_one, "sts:AssumeRoot") if one["Effect"] == "Deny"]
+    assert [one["Resource"] for one in denied] == ["arn:aws:iam::333333333333:root"] * 2
+    assert not any("Condition" in one for one in denied)
+
+
+@pytest.mark.parametrize(
+    ("accounts", "actions"),
+    [
+        (Accounts.all(), ["DescribeOrganization", "ListAccounts"]),
+        (Accounts.only(["111111111111"]), ["DescribeAccount", "DescribeOrganization"]),
+        (Accounts.excluding(["111111111111"]), ["DescribeAccount", "DescribeOrganization", "ListAccounts"]),
+        (
+            Accounts.organizational_units(["ou-ab12-34cd56ef"]),
+            [
+                "DescribeOrganization",
+                "DescribeOrganizationalUnit",
+                "ListAccountsForParent",
+                "ListOrganizationalUnitsForParent",
+            ],
+        ),
+    ],
+    ids=["all", "only", "excluding", "units"],
+)
+def test_the_organization_is_read_as_far_as_needed(stack: Stack, accounts: Any, actions: list[str]) -> None:
+    """Two functions read it, and may call what their selection takes."""
+    guard(stack, accounts=accounts)
+    found = with_action(stack, "organizations:DescribeOrganization")
+    assert [one["Action"] for _, one in found] == [[f"organizations:{action}" for action in actions]] * 2
+
+
+def test_a_run_is_bounded_patient_and_stopped_by_no_account(stack: Stack) -> None:
+    """The map tolerates every failure, retries with jitter, and each failure is recorded."""
+    guard(stack, max_concurrency=7)
+    each = definition(stack)["States"]["EachAccount"]
+    states = each["ItemProcessor"]["States"]
+    assert each["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
+    assert (each["MaxConcurrency"], each["ToleratedFailurePercentage"], each["ResultPath"]) == (7, 100, None)
+    for name in ("Audit", "Delete"):
+        (retry,) = states[name]["Retry"]
+        assert (retry["JitterStrategy"], retry["MaxAttempts"]) == ("FULL", 8)
+        assert "TryAgainError" in retry["ErrorEquals"]
+        assert states[name]["Catch"] == [
+            {"ErrorEquals": ["States.ALL"], "ResultPath": "$.Failure", "Next": "RecordFailure"}
+        ]
+    assert states["Planned"]["Choices"] == [{"Variable": "$.Audit.Plan[0]", "IsPresent": True, "Next": "Delete"}]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"unused_for": Duration.days(30)},
+        {"accounts": Accounts.excluding(["111111111111"])},
+        {"delete_at_once": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_each_setting_is_in_what_a_run_is_given(app: App, change: dict[str, Any]) -> None:
+    """A change of one makes another digest, and so a dry run; so does other code."""
+
+    def settings(stack: Stack) -> Any:
+        found = definition(stack)["States"]["Start"]["Parameters"]["Settings"]
+        assert found.items() <= plain(only(stack, "Custom::OrganizationRootKeyCheck")).items()
+        return found
+
+    one, other = Stack(app, "One"), Stack(app, "Other")
+    guard(one)
+    guard(other, **change)
+    assert settings(one) != settings(other)
+    assert len(settings(one)["Code"]) == 64
+    assert settings(one)["Mode"] == "DeleteUnused"
+
+
+def test_results_are_kept_closed_and_for_a_while(stack: Stack) -> None:
+    """Encrypted, by TLS only, not public, expiring but for the plan, and not gone with the guard."""
+    guard(stack, results_kept_for=Duration.days(30))
+    ((_, bucket),) = of_type(stack, "AWS::S3::Bucket").items()
+    properties = bucket["Properties"]
+    assert bucket["DeletionPolicy"] == "Retain"
+    assert set(properties["PublicAccessBlockConfiguration"].values()) == {True}
+    assert properties["LifecycleConfiguration"]["Rules"] == [
+        {"ExpirationInDays": 30, "Prefix": "runs/", "Status": "Enabled"}
+    ]
+    assert properties["BucketEncryption"]
+    (statement,) = only(stack, "AWS::S3::BucketPolicy")["PolicyDocument"]["Statement"]
+    assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
+
+
+@pytest.mark.parametrize("make", [RootAccessKeyGuard, guard], ids=["account", "organization"])
+def test_it_runs_once_a_day_or_as_told(app: App, make: Callable[..., Any]) -> None:
+    """The schedule has a role, a dead-letter queue and bounded retries."""
+    daily, monthly = Stack(app, "Daily"), Stack(app, "Monthly")
+    for stack, properties in (
+        (daily, {}),
+        (monthly, {"schedule": events.Schedule.cron(day="1", hour="4", minute="0")}),
+    ):
+        if make is guard:
+            guard(stack, **properties)
+        else:
+            make(stack, "Root", **properties)
+    one, other = only(daily, "AWS::Scheduler::Schedule"), only(monthly, "AWS::Scheduler::Schedule")
+    assert (one["ScheduleExpression"], other["ScheduleExpression"]) == ("rate(1 day)", "cron(0 4 1 * ? *)")
+    assert one["Target"]["DeadLetterConfig"]
+    assert one["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
+
+
+def test_the_guard_of_an_account_can_look_and_tell(stack: Stack) -> None:
+    """Its function may ask for the account's summary, put its metric and its event, and write its log."""
+    RootAccessKeyGuard(stack, "Root")
+    actions = {
+        action: one
+        for action in ("iam:GetAccountSummary", "cloudwatch:PutMetricData", "events:PutEvents")
+        for _, one in with_action(stack, action)
+    }
+    assert actions["cloudwatch:PutMetricData"]["Condition"] == {
+        "StringEquals": {"cloudwatch:namespace": "CdkIamAccessKey"}
+    }
+    assert actions["events:PutEvents"]["Condition"] == {"StringEquals": {"events:source": "cdk-iam-access-key"}}
+    assert "Condition" not in actions["iam:GetAccountSummary"]
+
+
+@pytest.mark.parametrize(("on_found", "value"), [(RootKeyAction.FAIL_DEPLOYMENT, "Fail"), (RootKeyAction.WARN, "Warn")])
+def test_what_a_deployment_does_is_told_to_the_check(stack: Stack, on_found: RootKeyAction, value: str) -> None:
+    """The check comes after the alarms, so that one that fails the deployment is told too."""
+    RootAccessKeyGuard(stack, "Root", on_found=on_found)
+    ((_, check),) = of_type(stack, "Custom::RootAccessKeyCheck").items()
+    assert check["Properties"]["OnFound"] == value
+    assert set(of_type(stack, "AWS::CloudWatch::Alarm")) <= set(check["DependsOn"])
+    assert "CheckedAt" not in check["Properties"]
+
+
+def test_a_check_at_every_deployment_differs_each_time(app: App) -> None:
+    """The time of the synthesis is in the template then."""
+    stack = Stack(app, "Each")
+    RootAccessKeyGuard(stack, "Root", check_every_deployment=True)
+    assert only(stack, "Custom::RootAccessKeyCheck")["CheckedAt"]
+
+
+def test_a_topic_hears_of_it(stack: Stack) -> None:
+    """The alarms notify it, and the last step of a run may publish to it."""
+    topic = sns.Topic(stack, "Topic")
+    RootAccessKeyGuard(stack, "Root", notify=topic)
+    guard(stack, notify=topic)
+    (name,) = of_type(stack, "AWS::SNS::Topic")
+    alarms = of_type(stack, "AWS::CloudWatch::Alarm").values()
+    assert [alarm["Properties"]["AlarmActions"] for alarm in alarms] == [[{"Ref": name}]] * 3
+    (publishing,) = with_action(stack, "sns:Publish")
+    assert (publishing[0][:9], publishing[1]["Resource"]) == ("OrgFinish", {"Ref": name})
+
+
+def test_the_service_control_policy_denies_the_root_user_the_creation(stack: Stack) -> None:
+    """Whatever the partition, and nothing else."""
+    DenyRootAccessKeyCreation(stack, "Deny", targets=["r-ab12", "ou-ab12-34cd56ef", "111111111111"])
+    policy = only(stack, "AWS::Organizations::Policy")
+    (statement,) = policy["Content"]["Statement"]
+    assert policy["Type"] == "SERVICE_CONTROL_POLICY"
+    assert policy["TargetIds"] == ["r-ab12", "ou-ab12-34cd56ef", "111111111111"]
+    assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "iam:CreateAccessKey", "*")
+    assert statement["Condition"] == {"ArnLike": {"aws:PrincipalArn": "arn:*:iam::*:root"}}
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda s: guard(s, max_concurrency=0), r"max_concurrency must be .* 1 to 1000, got 0"),
+        (lambda s: guard(s, max_concurrency=1001), r"got 1001"),
+        (lambda s: guard(s, max_concurrency=True), r"got True"),
+        (lambda s: guard(s, max_concurrency="many"), r"got 'many'"),
+        (lambda s: guard(s, unused_for=Duration.hours(23)), r"unused_for must be .* at least 1 day and .* got 23 hours"),
+        (lambda s: guard(s, unused_for=90), r"unused_for must be an aws_cdk.Duration"),
+        (lambda s: guard(s, results_kept_for=Duration.minutes(5)), r"results_kept_for must be .* at least 1 day"),
+        (lambda s: guard(s, accounts=["111111111111"]), r"accounts must be a choice of Accounts"),
+        (lambda s: guard(s, schedule="daily"), r"schedule must be an aws_events.Schedule, got 'daily'"),
+        (lambda s: guard(s, delete_at_once="yes"), r"delete_at_once must be True or False, got 'yes'"),
+        (lambda s: OrganizationRootKeyGuard(s, "Org", mode="audit"), r"mode must be RootKeyMode.AUDIT"),
+        (
+            lambda s: OrganizationRootKeyGuard(s, "Org", delete_at_once=True),
+            r"delete_at_once must come with mode=RootKeyMode.DELETE_UNUSED",
+        ),
+        (lambda s: RootAccessKeyGuard(s, "Root", on_found="fail"), r"on_found must be RootKeyAction.FAIL_DEPLOYMENT"),
+        (lambda s: RootAccessKeyGuard(s, "Root", schedule=5), r"schedule must be an aws_events.Schedule, got 5"),
+        (lambda s: DenyRootAccessKeyCreation(s, "Deny", targets=[]), r"targets must be a list .* got \[\]"),
+        (lambda s: DenyRootAccessKeyCreation(s, "Deny", targets="r-ab12"), r"targets must be a list"),
+        (lambda s: DenyRootAccessKeyCreation(s, "Deny", targets=["root"]), r"got 'root'; correct it"),
+        (lambda _: Accounts.only(["111111111111"]).excluding(["222222222222"]), r"either only some or all but some"),
+        (lambda _: Accounts.only([]), r"Accounts.only must get at least one id, got none"),
+        (lambda _: Accounts.only("111111111111"), r"Accounts.only must get a list of ids"),
+        (lambda _: Accounts.only(["12"]), r"Accounts.only must get account ids of 12 digits, got '12'"),
+        (lambda _: Accounts.only([111111111111]), r"known at synth, got 111111111111"),
+        (lambda _: Accounts.excluding([f"{n:012}" for n in range(101)]), r"at most 100 accounts, got 101"),
+        (lambda _: Accounts.organizational_units(["Sandbox"]), r"must get ids such as ou-.* got 'Sandbox'"),
+        (lambda s: Accounts.only([CfnParameter(s, "P").value_as_string]), r"known at synth"),
+    ],
+)
+def test_bad_input_is_refused_at_synth(stack: Stack, make: Callable[[Stack], object], message: str) -> None:
+    """The message names the value, what is allowed and what to change; and nothing is defined."""
+    with pytest.raises(ValueError, match=message):
+        make(stack)
+    assert stack.node.try_find_child("Org") is None
+
+
+def test_a_key_of_the_root_user_points_here(stack: Stack) -> None:
+    """Whoever tries to declare one learns what to do instead."""
+    root = iam.User.from_user_name(stack, "RootUser", "root")
+    with pytest.raises(ValueError, match=r"must not be the root user.*RootAccessKeyGuard"):
+        AccessKey(stack, "Key", user=root)
