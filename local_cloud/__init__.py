@@ -7,6 +7,19 @@ that names the endpoint, the certificate and the credentials.
 from local_cloud.calls import ApiCall
 from local_cloud.cdk import CdkCli, CdkError, CdkResult
 from local_cloud.cloud import LocalCloud
+from local_cloud.organization import Account, Organization, OrganizationalUnit, RootFaults, RootKey
 from local_cloud.process import LocalCloudError
 
-__all__ = ["ApiCall", "CdkCli", "CdkError", "CdkResult", "LocalCloud", "LocalCloudError"]
+__all__ = [
+    "Account",
+    "ApiCall",
+    "CdkCli",
+    "CdkError",
+    "CdkResult",
+    "LocalCloud",
+    "LocalCloudError",
+    "Organization",
+    "OrganizationalUnit",
+    "RootFaults",
+    "RootKey",
+]

@@ -1,21 +1,32 @@
 """What the emulator serves: ministack with its gaps closed, and a few paths of our own beside it.
 
-`/_local_cloud/status|calls|secret-access-keys|settings|reset` is what `LocalCloud` uses. The answers of custom
-resources are taken here too, because ministack drops their query string and what is wrong with their body.
+`/_local_cloud/status|calls|secret-access-keys|settings|rotation|reset` is what `LocalCloud` uses, `organization` and
+`root-keys` what its `Organization` does. The answers of custom resources are taken here too, because ministack drops
+their query string and what is wrong with their body.
 """
 
 from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ministack import app as ministack_app
 
 from local_cloud import call_log, gaps, issued_keys
-from local_cloud.gaps import custom_resource_answers, last_use, new_keys, rotation
+from local_cloud.gaps import custom_resource_answers, last_use, new_keys, organization, root_keys, rotation
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 _ADMIN = "/_local_cloud/"
+_TOLD: dict[str, Callable[[], Any]] = {
+    "status": lambda: {"pid": os.getpid()},
+    "calls": call_log.calls,
+    "secret-access-keys": issued_keys.issued,
+    "organization": organization.described,
+    "root-keys": root_keys.told,
+}
 
 gaps.close_all()
 call_log.start()
@@ -37,21 +48,23 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 async def _administer(method: str, path: str, receive: Any) -> tuple[int, Any]:
     body = await _body(receive)
     match method, path:
-        case "GET", "status":
-            return 200, {"pid": os.getpid()}
-        case "GET", "calls":
-            return 200, call_log.calls()
-        case "GET", "secret-access-keys":
-            return 200, issued_keys.issued()
+        case "GET", _ if path in _TOLD:
+            return 200, _TOLD[path]()
         case "DELETE", "calls":
             call_log.clear()
         case "PUT", "settings":
             _configure(json.loads(body))
+        case "PUT", "organization":
+            _organize(json.loads(body))
+        case "PUT", "root-keys":
+            root_keys.put(json.loads(body))
         case "PUT", "rotation":
             rotation.make_due(json.loads(body)["secret_id"])
         case "POST", "reset":
             await ministack_app._handle_admin_reset("/_ministack/reset", "POST", {})
             _configure({"new_key_rejections": 0, "last_use_lag": 0})
+            organization.reset()
+            root_keys.reset()
             call_log.clear()
         case _:
             return 404, {}
@@ -63,6 +76,15 @@ def _configure(settings: dict[str, Any]) -> None:
         new_keys.set_rejections(int(settings["new_key_rejections"]))
     if "last_use_lag" in settings:
         last_use.set_lag(float(settings["last_use_lag"]))
+
+
+def _organize(content: dict[str, Any]) -> None:
+    if "settings" in content:
+        organization.configure(content["settings"])
+    if "assume_root_limit" in content:
+        root_keys.limit(**content["assume_root_limit"])
+    if "accounts" in content:
+        organization.seed(content["units"], content["accounts"])
 
 
 async def _take_answer(scope: Any, path: str, receive: Any) -> int:

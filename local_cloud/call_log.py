@@ -26,6 +26,7 @@ _XML_CODE = re.compile(rb"<Code>([^<]+)</Code>")
 _PARAMETERS = frozenset(
     {
         "AccessKeyId",
+        "AccountId",
         "ChangeSetName",
         "DurationSeconds",
         "FunctionName",
@@ -34,6 +35,7 @@ _PARAMETERS = frozenset(
         "LogGroupName",
         "MoveToVersionId",
         "Name",
+        "ParentId",
         "Path",
         "PolicyArn",
         "PolicyName",
@@ -45,6 +47,8 @@ _PARAMETERS = frozenset(
         "StackName",
         "Status",
         "TagKeys",
+        "TargetPrincipal",
+        "TaskPolicyArn.arn",
         "UserName",
         "VersionId",
         "VersionStage",

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-import ssl
 import tempfile
-import urllib.request
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -14,8 +11,10 @@ import botocore.session
 from botocore.config import Config
 
 from local_cloud import environment, process
+from local_cloud.admin_client import ask
 from local_cloud.calls import ApiCall
 from local_cloud.certificate import located_in, write_certificate
+from local_cloud.organization import Organization
 
 if TYPE_CHECKING:
     import subprocess
@@ -155,6 +154,11 @@ class LocalCloud:
         """Its process, which leads the process group of everything that it runs."""
         return self._running.pid
 
+    @property
+    def organization(self) -> Organization:
+        """The organization that the account belongs to, and the root keys in it."""
+        return Organization(self._admin)
+
     def environment(self) -> dict[str, str]:
         """Give the variables with which an AWS client talks to this account as its administrator."""
         return environment.client_environment(
@@ -214,11 +218,14 @@ class LocalCloud:
         self._admin("DELETE", "calls")
 
     def secret_access_keys(self) -> list[str]:
-        """Give those of all access keys made since the start, for tests that search for them where none may be."""
+        """Give the secrets made since the start, for tests that search for them where none may be.
+
+        They are users' secret access keys, and what root sessions' secret access keys and tokens begin with.
+        """
         return [str(secret) for secret in self._admin("GET", "secret-access-keys")]
 
     def reset(self) -> None:
-        """Empty the account: resources, calls, and what `configure()` set since the start."""
+        """Empty the account and its organization: resources, calls, and what `configure()` set since the start."""
         self._admin("POST", "reset")
         self._admin("PUT", "settings", self._settings)
 
@@ -229,17 +236,7 @@ class LocalCloud:
         return self._announcement
 
     def _admin(self, method: str, path: str, body: dict[str, Any] | None = None) -> Any:
-        context = ssl.create_default_context(cafile=str(located_in(self.directory).authority))
-        opener = urllib.request.build_opener(
-            urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=context)
-        )
-        request = urllib.request.Request(
-            f"{self.endpoint_url}/_local_cloud/{path}",
-            data=json.dumps(body).encode() if body is not None else None,
-            method=method,
-        )
-        with opener.open(request, timeout=30) as response:
-            return json.load(response)
+        return ask(self.endpoint_url, located_in(self.directory).authority, method, path, body)
 
 
 def _session() -> botocore.session.Session:

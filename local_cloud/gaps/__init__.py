@@ -6,6 +6,7 @@ They reach into ministack's insides. `replacing` makes an upgrade that moved the
 from local_cloud.gaps import (
     access_keys,
     alarm_events,
+    assume_root,
     custom_resource_answers,
     event_conditions,
     event_targets,
@@ -13,7 +14,13 @@ from local_cloud.gaps import (
     iam_resources,
     last_use,
     new_keys,
+    organization,
+    organization_access,
+    organization_lists,
     resource_tags,
+    root_features,
+    root_keys,
+    root_sessions,
     rotation,
     rotation_resources,
     schedule_resources,
@@ -43,3 +50,10 @@ def close_all() -> None:
     event_conditions.close()
     resource_tags.close()
     secret_encryption.close()
+    organization.close()
+    organization_lists.close()
+    organization_access.close()
+    root_features.close()
+    root_keys.close()
+    root_sessions.close()
+    assume_root.close()

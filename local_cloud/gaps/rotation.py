@@ -9,7 +9,6 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_CancelRotateS
 
 from __future__ import annotations
 
-import contextvars
 import json
 import threading
 import time
@@ -24,17 +23,13 @@ from ministack.core.responses import (
     set_request_account_id,
     set_request_region,
 )
-from ministack.core.router import extract_access_key_id
 from ministack.services import lambda_svc, secretsmanager
 
-from local_cloud.gaps import rotation_rules, rotation_steps, service_access
+from local_cloud.gaps import caller, rotation_rules, rotation_steps, service_access
 from local_cloud.replacing import Function, replace_function
 
 _SECONDS_BETWEEN_LOOKS = 0.2
 _DATES = ("LastRotatedDate", "NextRotationDate")
-
-# The access key id of who calls Secrets Manager's API; CloudFormation's own calls are not asked.
-caller: contextvars.ContextVar[str | None] = contextvars.ContextVar("rotation_caller", default=None)
 
 Answer = tuple[int, dict[str, str], bytes]
 Request = dict[str, Any]
@@ -50,6 +45,7 @@ def close() -> None:
     replace_function(secretsmanager, "_rotate_secret", "data", lambda _: rotate_secret)
     replace_function(secretsmanager, "_describe_secret", "data", _with_dates)
     replace_function(secretsmanager, "handle_request", "method path headers body query_params", _with_cancellation)
+    caller.make_known_to(secretsmanager, "method path headers body query_params")
     threading.Thread(target=_rotate_by_schedule, daemon=True).start()
 
 
@@ -126,7 +122,8 @@ def _check(secret: Secret, function_arn: str | None, rules: Request) -> None:
             "Secrets Manager cannot invoke the specified Lambda function. Ensure that the function policy "
             "grants access to the principal secretsmanager.amazonaws.com.",
         )
-    key_id = caller.get()
+    # CloudFormation's own calls are not asked.
+    key_id = caller.access_key_id()
     invoke = service_access.INVOKE
     denied = key_id is not None and iam_evaluator.enforce(key_id, invoke, "lambda", get_region(), function_arn)
     if denied:
@@ -151,11 +148,7 @@ def _with_cancellation(original: Function) -> Function:
     async def handle_request(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Answer:
         if headers.get("x-amz-target", "").endswith(".CancelRotateSecret"):
             return cancel_rotate_secret(json.loads(body))
-        token = caller.set(extract_access_key_id(headers, query) or "")
-        try:
-            answer: Answer = await original(method, path, headers, body, query)
-        finally:
-            caller.reset(token)
+        answer: Answer = await original(method, path, headers, body, query)
         return answer
 
     return handle_request

@@ -9,23 +9,18 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonev
 
 from __future__ import annotations
 
-import contextvars
 import json
 from typing import Any
 
 from ministack.core import iam_actions
 from ministack.core.responses import get_account_id, get_region
-from ministack.core.router import extract_access_key_id
 from ministack.services import scheduler
 
-from local_cloud.gaps import service_access
+from local_cloud.gaps import caller, service_access
 from local_cloud.replacing import Function, replace_function, replace_number
 
 _SERVICE = "scheduler.amazonaws.com"
 _SECONDS_BETWEEN_LOOKS = 0.2
-
-# Who makes a schedule through the API; CloudFormation's own calls are not asked.
-_caller: contextvars.ContextVar[str | None] = contextvars.ContextVar("schedule_caller", default=None)
 
 Answer = tuple[int, dict[str, str], bytes]
 Request = dict[str, Any]
@@ -36,7 +31,7 @@ def close() -> None:
     replace_number(scheduler, "_SCHEDULE_TICK_INTERVAL", _SECONDS_BETWEEN_LOOKS)
     parameters = "service method path headers body query_params region account_id"
     replace_function(iam_actions, "extract_resource_arn", parameters, _in_its_group)
-    replace_function(scheduler, "handle_request", "method path headers body_bytes query_params", _by_a_caller)
+    caller.make_known_to(scheduler, "method path headers body_bytes query_params")
     replace_function(scheduler, "_create_schedule", "name body", _checked)
     replace_function(scheduler, "_update_schedule", "name body", _checked)
 
@@ -51,18 +46,6 @@ def _in_its_group(original: Function) -> Function:
         return arn.replace(":schedule/default/", f":schedule/{group}/", 1)
 
     return extract_resource_arn
-
-
-def _by_a_caller(original: Function) -> Function:
-    async def handle_request(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Answer:
-        token = _caller.set(extract_access_key_id(headers, query) or "")
-        try:
-            answer: Answer = await original(method, path, headers, body, query)
-        finally:
-            _caller.reset(token)
-        return answer
-
-    return handle_request
 
 
 def _checked(original: Function) -> Function:
@@ -88,9 +71,10 @@ def _refusal(body: Request) -> Answer | None:
     role_arn = (body.get("Target") or {}).get("RoleArn")
     if not role_arn:
         return None
-    caller = _caller.get()
-    if caller is not None:
-        message = service_access.caller_may_pass(caller, role_arn, _SERVICE)
+    key_id = caller.access_key_id()
+    # CloudFormation's own calls are not asked.
+    if key_id is not None:
+        message = service_access.caller_may_pass(key_id, role_arn, _SERVICE)
         if message:
             return _error(403, "AccessDeniedException", message)
     if not service_access.may_assume(_SERVICE, role_arn, scheduler._group_arn(body.get("GroupName", "default"))):

@@ -14,7 +14,7 @@ from ministack.core import iam_evaluator
 from ministack.core.responses import error_response_json, get_region
 from ministack.services import kms, secretsmanager
 
-from local_cloud.gaps import rotation
+from local_cloud.gaps import caller
 from local_cloud.replacing import Function, Replacement, replace_function
 
 Answer = tuple[int, dict[str, str], bytes]
@@ -45,7 +45,7 @@ def _needing(*actions: str) -> Replacement:
 
 
 def _may(action: str, key_arn: str, secret_arn: str) -> bool:
-    key_id = rotation.caller.get()
+    key_id = caller.access_key_id()
     context = {
         "kms:ViaService": f"secretsmanager.{get_region()}.amazonaws.com",
         "kms:EncryptionContext:SecretARN": secret_arn,
