@@ -6,15 +6,18 @@ JOBS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test soak mutants check format lint types layers deploy destroy clean
+.PHONY: help setup demo demo-root test soak mutants check format lint types layers deploy destroy clean
 
 help: ## List the targets.
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 18
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
 
 setup: .venv/.ready node_modules/.ready ## Make the virtual environment and fetch the pinned CDK command line.
 
 demo: setup ## The life of a key on an AWS account embedded in this machine. STEPS=basic or rotation: one part.
 	$(BIN)/python -m demo --steps $(or $(STEPS),all) $(ARGS)
+
+demo-root: setup ## Root access keys in an organization of 500 accounts embedded in this machine.
+	$(BIN)/python -m demo.root_keys
 
 test: setup ## Run all tests. ARGS=... goes to pytest.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)

@@ -46,10 +46,11 @@ class Driver:
         cdk: The CDK command line on an app, against that account.
         records: Of the whole run.
         report: Where the story goes.
-        stack: The name of the app's stack.
+        stack: Its stack.
         option: How the app is named on the command line, if it is not that of `cdk.json`.
 
     Attributes:
+        stack: The name of the app's stack.
         seen: The last look at the account.
     """
 
@@ -66,6 +67,7 @@ class Driver:
         self.cloud = cloud
         self.records = records
         self.report = report
+        self.stack = stack
         self.account = Account(cloud, records.keyring, stack)
         self.seen = Seen()
         self._cdk = cdk

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from demo.account import KeySeen
     from demo.expectations import Expectation
 
+_OPENING = "The life of an access key: the CDK command line deploys an app"
 _INDENT = 5
 _LAST_LINES = 30
 _STATUS_STYLES = {"Active": "green", "Inactive": "yellow", DELETED: "dim"}
@@ -50,9 +51,9 @@ class Report:
         """Everything printed so far."""
         return self.console.export_text(clear=False)
 
-    def opening(self, endpoint_url: str) -> None:
+    def opening(self, endpoint_url: str, title: str = _OPENING) -> None:
         """Say what this is."""
-        self.console.print("The life of an access key: the CDK command line deploys an app", style="bold")
+        self.console.print(title, style="bold")
         self.console.print("to an AWS account on this machine: ministack, IAM enforced,")
         self.console.print(endpoint_url)
 

@@ -78,6 +78,7 @@ class OrganizationRootKeyGuard(Construct):
         state_machine: Runs the guard. `{"DryRun": true}` as the input of an execution makes it a dry run.
         bucket: Holds what the runs found. It stays when the guard is removed.
         failure_alarm: In alarm when a run failed as a whole.
+        timeout_alarm: In alarm when a run was ended after twelve hours.
 
     Raises:
         ValueError: A property is of the wrong kind or out of bounds.
@@ -128,7 +129,13 @@ class OrganizationRootKeyGuard(Construct):
             "Code": start.code_version,
         }
         self.state_machine = define_workflow(self, steps, self.bucket, settings, max_concurrency)
-        self.failure_alarm = self._define_failure_alarm()
+        period = Duration.minutes(5)
+        failed, timed_out = (
+            self.state_machine.metric_failed(period=period),
+            self.state_machine.metric_timed_out(period=period),
+        )
+        self.failure_alarm = self._define_alarm("FailureAlarm", failed, "failed as a whole")
+        self.timeout_alarm = self._define_alarm("TimeoutAlarm", timed_out, "took too long and was ended")
         # Each change of the settings is checked, not only one of the accounts.
         preflight = self._define_preflight(settings)
         self.state_machine.node.add_dependency(preflight)
@@ -225,25 +232,16 @@ class OrganizationRootKeyGuard(Construct):
             properties=settings,
         )
 
-    def _define_failure_alarm(self) -> cloudwatch.Alarm:
-        period = Duration.minutes(5)
-        failed = cloudwatch.MathExpression(
-            expression="failed + timedOut + aborted",
-            using_metrics={
-                "failed": self.state_machine.metric_failed(period=period),
-                "timedOut": self.state_machine.metric_timed_out(period=period),
-                "aborted": self.state_machine.metric_aborted(period=period),
-            },
-            period=period,
-        )
-        alarm = failed.create_alarm(
+    def _define_alarm(self, alarm_id: str, metric: cloudwatch.IMetric, what: str) -> cloudwatch.Alarm:
+        alarm = cloudwatch.Alarm(
             self,
-            "FailureAlarm",
+            alarm_id,
+            metric=metric,
             threshold=1,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
             treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
-            alarm_description="A run over the root access keys of the organization failed as a whole",
+            alarm_description=f"A run over the root access keys of the organization {what}",
         )
         if self._notify is not None:
             alarm.add_alarm_action(cloudwatch_actions.SnsAction(self._notify))

@@ -8,6 +8,7 @@ import boto3
 
 from access_key_provider.calls import Caller
 from access_key_provider.custom_resource import quieten_loggers
+from access_key_provider.errors import ProviderError
 from access_key_provider.failures import shown
 from access_key_provider.invocation import InvocationClock
 from access_key_provider.journal import record
@@ -44,14 +45,19 @@ def scheduled(context: Any) -> None:
 
 
 def check(context: Any) -> bool:
-    """Ask IAM, and tell the answer as a metric, and as an event if there is a key.
+    """Ask IAM, and tell the answer.
 
     Raises:
         ProviderError: IAM does not tell, or it can't be told. That is never "no key".
     """
     call = Caller(InvocationClock(context))
     present = root_key_present(call)
-    account = context.invoked_function_arn.split(":")[4]
+    _tell(call, _account(context), present=present)
+    return present
+
+
+def _tell(call: Caller, account: str, *, present: bool) -> None:
+    """Tell by a metric, and by an event if there is a key."""
     record(FOUND if present else "no root access key", account=account)
     call(
         boto3.client("cloudwatch", config=CLIENT).put_metric_data,
@@ -60,7 +66,6 @@ def check(context: Any) -> bool:
     )
     if present:
         put_event(call, FOUND, {"Account": account, "Advice": advice(account)})
-    return present
 
 
 def root_key_present(call: Callable[..., Any]) -> bool:
@@ -87,9 +92,20 @@ def advice(account: str) -> str:
 
 
 def _deployed(properties: Mapping[str, Any], context: Any) -> str:
-    if not check(context):
-        return ""
-    account = context.invoked_function_arn.split(":")[4]
-    if properties.get("OnFound") == _FAIL:
+    """Check at a deployment: that there is a key is the reason it fails, also if that could not be told elsewhere."""
+    call, account = Caller(InvocationClock(context)), _account(context)
+    present = root_key_present(call)
+    fails = present and properties.get("OnFound") == _FAIL
+    try:
+        _tell(call, account, present=present)
+    except ProviderError as error:
+        if not fails:
+            raise
+        record("the metric or the event could not be sent", reason=str(error))
+    if fails:
         raise GuardError(f"{advice(account)}. Then deploy again, or set on_found=RootKeyAction.WARN")
-    return advice(account)
+    return advice(account) if present else ""
+
+
+def _account(context: Any) -> str:
+    return str(context.invoked_function_arn.split(":")[4])

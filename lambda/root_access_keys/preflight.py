@@ -65,8 +65,8 @@ def check(properties: Mapping[str, Any], context: Any) -> str:
     missing = [feature for feature in _FEATURES if feature not in enabled]
     if missing:
         raise GuardError(
-            f"centralized root access is not enabled, {' and '.join(missing)} is missing: run in the management "
-            f"account {'; '.join(_FEATURES[feature] for feature in missing)}, or enable it in the IAM console, Root "
+            f"centralized root access is not enabled (missing: {', '.join(missing)}): run in the management "
+            f"account {' and '.join(_FEATURES[feature] for feature in missing)}, or enable it in the IAM console, Root "
             "access management"
         )
     check_exist(Selection.from_json(properties["Accounts"]))

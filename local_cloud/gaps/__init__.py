@@ -13,6 +13,7 @@ from local_cloud.gaps import (
     failed_creates,
     iam_resources,
     last_use,
+    metric_conditions,
     new_keys,
     organization,
     organization_access,
@@ -48,6 +49,7 @@ def close_all() -> None:
     rotation_resources.close()
     alarm_events.close()
     event_conditions.close()
+    metric_conditions.close()
     resource_tags.close()
     secret_encryption.close()
     organization.close()

@@ -252,7 +252,7 @@ def test_a_topic_hears_of_it(stack: Stack) -> None:
     guard(stack, notify=topic)
     (name,) = of_type(stack, "AWS::SNS::Topic")
     alarms = of_type(stack, "AWS::CloudWatch::Alarm").values()
-    assert [alarm["Properties"]["AlarmActions"] for alarm in alarms] == [[{"Ref": name}]] * 3
+    assert [alarm["Properties"]["AlarmActions"] for alarm in alarms] == [[{"Ref": name}]] * 4
     (publishing,) = with_action(stack, "sns:Publish")
     assert (publishing[0][:9], publishing[1]["Resource"]) == ("OrgFinish", {"Ref": name})
 
@@ -275,7 +275,10 @@ def test_the_service_control_policy_denies_the_root_user_the_creation(stack: Sta
         (lambda s: guard(s, max_concurrency=1001), r"got 1001"),
         (lambda s: guard(s, max_concurrency=True), r"got True"),
         (lambda s: guard(s, max_concurrency="many"), r"got 'many'"),
-        (lambda s: guard(s, unused_for=Duration.hours(23)), r"unused_for must be .* at least 1 day and .* got 23 hours"),
+        (
+            lambda s: guard(s, unused_for=Duration.hours(23)),
+            r"unused_for must be .* at least 1 day .* got 23 hours",
+        ),
         (lambda s: guard(s, unused_for=90), r"unused_for must be an aws_cdk.Duration"),
         (lambda s: guard(s, results_kept_for=Duration.minutes(5)), r"results_kept_for must be .* at least 1 day"),
         (lambda s: guard(s, accounts=["111111111111"]), r"accounts must be a choice of Accounts"),
