@@ -10,6 +10,7 @@ from local_cloud.gaps import (
     custom_resource_answers,
     event_conditions,
     event_targets,
+    execution_roles,
     failed_creates,
     iam_resources,
     last_use,
@@ -59,3 +60,4 @@ def close_all() -> None:
     root_keys.close()
     root_sessions.close()
     assume_root.close()
+    execution_roles.close()
