@@ -34,6 +34,7 @@ class RootKeyJourney:
         self._driver = organization
         self._report = organization.report
         self._planted: Planted = plant(cloud)
+        self._bucket = ""
 
     def steps(self) -> Sequence[Step]:
         """Tell the steps in their order."""
@@ -47,7 +48,8 @@ class RootKeyJourney:
             Step("Dry run", "mode=DELETE_UNUSED: the first run publishes what the next one deletes.", self.dry_run),
             Step("Delete", "The second run deletes what was unused for 90 days, and nothing else.", self.delete),
             Step("Audit again", "Accounts that were closed before are announced first, then cleaned.", self.again),
-            Step("Destroy", "Both stacks go.", self.destroy),
+            Step("Destroy", "The stack goes, its results stay.", self.destroy),
+            Step("Look back", "Search all that was written for the root sessions' credentials.", self.look_back),
         ]
 
     def refuse(self) -> Iterator[Expectation]:
@@ -124,9 +126,21 @@ class RootKeyJourney:
         yield _equal("those that were used, young or unknown stay", _short(self._planted.kept), _short(left))
 
     def destroy(self) -> Iterator[Expectation]:
-        """Destroy both stacks; the results stay in their bucket."""
+        """Destroy the stack of the organization; the results stay in their bucket."""
         self._driver.destroy()
         yield expect.stack_is(self._status(self._driver), ABSENT)
+
+    def look_back(self) -> Iterator[Expectation]:
+        """Search for secrets, also in all that is in the bucket."""
+        records, s3 = self._driver.records, self._cloud.client("s3")
+        pages = s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket)
+        keys = [found["Key"] for page in pages for found in page.get("Contents", [])]
+        stored = {key: s3.get_object(Bucket=self._bucket, Key=key)["Body"].read() for key in keys}
+        written, issued = {**records.written(), **stored}, self._cloud.secret_access_keys()
+        self._report.facts({"Searched for": f"{len(issued)} secrets", "Searched in": f"{len(written)} texts and files"})
+        found = [name for name, text in written.items() for secret in issued if secret.encode() in text]
+        yield _equal("root sessions were issued", "True", bool(issued))
+        yield _equal("none of their credentials is anywhere", "[]", found)
 
     def _run(self) -> dict[str, Any]:
         """Run the state machine, show how it goes on, and read its summary."""
@@ -145,8 +159,9 @@ class RootKeyJourney:
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
         if told["status"] != "SUCCEEDED":
             raise RuntimeError(f"the run is {told['status']}: {told.get('error')} {told.get('cause')}")
+        self._bucket = self._output(self._driver, "Bucket")
         key = f"runs/{execution.rsplit(':', 1)[-1]}/summary.json"
-        found = self._cloud.client("s3").get_object(Bucket=self._output(self._driver, "Bucket"), Key=key)
+        found = self._cloud.client("s3").get_object(Bucket=self._bucket, Key=key)
         text = found["Body"].read().decode()
         self._driver.records.published.append(text)
         summary: dict[str, Any] = json.loads(text)
