@@ -60,6 +60,13 @@ class OwnedKey:
         return self.version is not None and PENDING in self.version.labels and not self.current
 
     @property
+    def let_go(self) -> bool:
+        """Whether a rotation of Secrets Manager has made it, and none of AWS's labels is left on its version."""
+        if self.version is None or self.version.labels & {CURRENT, PREVIOUS, PENDING}:
+            return False
+        return any(looks_like_version_id(label) for label in self.version.labels)
+
+    @property
     def current(self) -> bool:
         """Whether AWSCURRENT names it."""
         return self.version is not None and CURRENT in self.version.labels
@@ -71,10 +78,13 @@ class OwnedKey:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What has to go from its version with it: our own labels, and the one of a rotation that is not finished."""
+        """What has to go from its version with it: the label of a rotation that is not finished, then ours.
+
+        Without ours nobody could tell any more that the rotation, which then can't go on, was for a key of ours.
+        """
         if self.version is None:
             return ()
-        return (*_own_labels(self.version, self.id), *((PENDING,) if self.pending else ()))
+        return (*((PENDING,) if self.pending else ()), *_own_labels(self.version, self.id))
 
 
 def owned_keys(observed: Observed, place: Place) -> tuple[OwnedKey, ...]:

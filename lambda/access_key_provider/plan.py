@@ -51,7 +51,7 @@ from access_key_provider.removal import (
     remove_ownerless_labels,
     remove_unrecorded,
 )
-from access_key_provider.retirement import plan_retirement, supersede
+from access_key_provider.retirement import given_up, plan_retirement, supersede
 from access_key_provider.retirement_record import (
     BY_DEPLOYMENT,
     BY_UNDO,
@@ -108,13 +108,18 @@ def plan_present(observed: Observed, desired: Desired, made: str | None = None) 
 def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
     """Find the proven key of the desired serial, the one that became current last if there are several.
 
-    One that a rotation has not finished does not count, nor one that an undo has taken back.
+    One that a rotation has not finished does not count, nor one of a rotation that was given up, nor one that an undo
+    has taken back.
     """
     place, digest = desired.place, desired.serial_digest
     matching = [
         key
         for key in owned_keys(observed, place)
-        if key.proven and not key.pending and key.generation_of(digest) and not undone(observed, place, key)
+        if key.proven
+        and not key.pending
+        and key.generation_of(digest)
+        and not given_up(observed, place, key)
+        and not undone(observed, place, key)
     ]
     return max(matching, key=lambda key: key.generation_of(digest), default=None)
 

@@ -45,6 +45,14 @@ def replaced_keys(observed: Observed, place: Place) -> tuple[OwnedKey, ...]:
     return tuple(key for key in owned_keys(observed, place) if key.proven and not key.current and not key.pending)
 
 
+def given_up(observed: Observed, place: Place, key: OwnedKey) -> bool:
+    """Tell whether a key is of a rotation that was given up: it was never replaced, as it never was current.
+
+    To begin another rotation while one is stuck, a person takes AWSPENDING off its version.
+    """
+    return key.let_go and retirement_of(observed, place, key.id) is None
+
+
 def keys_in_question(observed: Observed, place: Place, policy: Policy) -> frozenset[str]:
     """Name the replaced keys whose last use decides what becomes of them; without a grace period none does."""
     if not policy.time_active:
@@ -76,6 +84,10 @@ def supersede(observed: Observed, place: Place, policy: Policy, by: str) -> list
     record = Retirement(observed.time, by)
     if by == BY_UNDO or not policy.time_active:
         return [TagSecret(((retirement_tag(place, current.id), str(record)),))]
+    if not current.active and policy.retention:
+        # Nobody uses it, so nobody needs time to change over.
+        record = replace(record, inactive=observed.time)
+        return _keep(observed, place, policy, current, record, observed.time + policy.retention)
     return _keep(observed, place, policy, current, record, observed.time + policy.time_active)
 
 

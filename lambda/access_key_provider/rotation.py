@@ -19,6 +19,7 @@ from access_key_provider.actions import (
     SetStatus,
     StoreSecret,
     TagUser,
+    UntagUser,
 )
 from access_key_provider.errors import ConflictError, RotationError
 from access_key_provider.key_limit import make_room
@@ -26,7 +27,7 @@ from access_key_provider.model import ACTIVE, CURRENT, PENDING
 from access_key_provider.ownership import OwnedKey, open_intent, owned_keys
 from access_key_provider.plan import announce, make_current, next_label, require_place
 from access_key_provider.precedence import check_no_request, latest_request
-from access_key_provider.removal import clean_up, close_intent, remove, remove_unrecorded
+from access_key_provider.removal import clean_up, remove, remove_unrecorded
 from access_key_provider.retirement import plan_retirement, supersede
 from access_key_provider.retirement_record import BY_ROTATION
 
@@ -55,10 +56,10 @@ def plan_creation(observed: Observed, managed: Registration, token: str) -> list
     if CURRENT in version.labels:
         return []
     _require_pending(version)
-    if managed.inactive:
-        raise RotationError("the template declares the key Inactive: there is nothing to rotate")
+    _require_active(managed)
     if key and key.proven:
-        return [*clean_up(observed, place), *close_intent(observed, place)]
+        # The announcement goes whether it is seen or not: it was made a moment ago.
+        return [*clean_up(observed, place), UntagUser(place.intent_tag)]
     if key:
         # Its value can't be replaced: give the rotation up, so that it does not block the next one.
         return [*remove(observed, key), LookAgain()]
@@ -113,7 +114,8 @@ def plan_finish(observed: Observed, managed: Registration, token: str) -> list[A
     AWSPENDING stays where it is: taking it off would tell Secrets Manager that the rotation failed.
 
     Raises:
-        RotationError: the version holds no key that works, or the rotation is not the one that is pending.
+        RotationError: the version holds no key that works, or the rotation is not the one that is pending, or it should
+            not have begun.
     """
     place = managed.place
     require_place(observed, place)
@@ -121,6 +123,7 @@ def plan_finish(observed: Observed, managed: Registration, token: str) -> list[A
     if CURRENT in version.labels:
         return plan_retirement(observed, place, managed.policy)
     _require_pending(version)
+    _require_active(managed)
     if key is None or not key.proven:
         raise RotationError(f"version {token} holds no key that works: rotate again")
     return [
@@ -146,3 +149,9 @@ def _key(observed: Observed, managed: Registration, token: str) -> OwnedKey | No
 def _require_pending(version: SecretVersion) -> None:
     if PENDING not in version.labels:
         raise RotationError(f"version {version.id} is not AWSPENDING: the rotation was given up, rotate again")
+
+
+def _require_active(managed: Registration) -> None:
+    """Refuse to make a key current that would have to be Inactive; a deployment may have declared it so meanwhile."""
+    if managed.inactive:
+        raise RotationError("the template declares the key Inactive: there is nothing to rotate")

@@ -1,4 +1,4 @@
-"""What may happen in a random life: a deployment with what goes wrong on the way."""
+"""What may happen in a random life: a deployment with what goes wrong on the way, or something else."""
 
 from __future__ import annotations
 
@@ -26,6 +26,23 @@ class Trouble:
 
 
 @dataclass(frozen=True, slots=True)
+class Act:
+    """Something that happens to a key that is kept, besides its deployments.
+
+    Attributes:
+        kind: what, a method of `LongLife`.
+        choice: which of several ways.
+        trouble: what goes wrong.
+        lags: what is seen late, and how late.
+    """
+
+    kind: str
+    choice: int = 0
+    trouble: Trouble | None = None
+    lags: tuple[tuple[str, Lag], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """One deployment, and what happens on the way.
 
@@ -41,6 +58,7 @@ class Step:
         lags: what is seen late in this step, and how late.
         rejections: how many calls with a new key are refused.
         trouble_later: what goes wrong with the request that comes after: the redelivery, the rollback or the clean-up.
+        meanwhile: what else happens before the request comes again or is rolled back, to a key that is kept.
     """
 
     change: str
@@ -54,3 +72,4 @@ class Step:
     lags: tuple[tuple[str, Lag], ...] = ()
     rejections: int = 0
     trouble_later: Trouble | None = None
+    meanwhile: tuple[Act, ...] = ()

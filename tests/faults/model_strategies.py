@@ -7,18 +7,20 @@ from __future__ import annotations
 
 import os
 import time
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import hypothesis
 from fakes.faults import FAULTS
 from fakes.lags import Lag
 from faults.model_hands import HANDS
-from faults.model_steps import Step, Trouble
+from faults.model_rotation import TEMPLATES
+from faults.model_steps import Act, Step, Trouble
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
 SHARDS = 4
 SOAK_SECONDS = float(os.environ.get("SOAK_SECONDS", "0"))
@@ -58,6 +60,29 @@ STEPS = st.builds(
     trouble_later=seldom(TROUBLES),
 )
 
+MEANWHILE = ("wait", "fire", "look", "use", "rotate", "rotate", "undo", "cut_over", "foreign")
+KINDS = (*MEANWHILE, "wait", "fire", "rotate", "hand", "give_up")
+
+
+def acts(kinds: Sequence[str]) -> st.SearchStrategy[Act]:
+    """Let one of those things happen."""
+    return st.builds(
+        Act,
+        kind=st.sampled_from(kinds),
+        choice=st.integers(0, 209),
+        trouble=seldom(TROUBLES),
+        lags=seldom(LAGS).map(lambda lag: (lag,) if lag else ()),
+    )
+
+
+DEPLOYMENTS = st.builds(
+    lambda step, change, meanwhile: replace(step, change=change, meanwhile=meanwhile),
+    STEPS.map(lambda step: replace(step, hand=None, rejections=min(step.rejections, 1))),
+    st.sampled_from((*CHANGES, *CHANGES, *(f"policy {name}" for name in TEMPLATES))),
+    st.lists(acts(MEANWHILE), max_size=2).map(tuple),
+)
+LONG_LIVES = st.lists(st.one_of(DEPLOYMENTS, acts(KINDS)), min_size=1, max_size=12)
+
 
 def explore(seed: int, sequences: int, lives: st.SearchStrategy[Any], live: Callable[[Any], None]) -> None:
     """Live so many lives; the seed decides which."""
@@ -65,6 +90,7 @@ def explore(seed: int, sequences: int, lives: st.SearchStrategy[Any], live: Call
         max_examples=sequences,
         database=None,
         deadline=None,
+        report_multiple_bugs=False,
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )
