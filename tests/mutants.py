@@ -296,7 +296,7 @@ MUTANTS = (
     Mutant(
         "toggle by a second undo",
         "undo.py",
-        "    if undone(observed, managed.place, key):\n        return False\n",
+        "    if put_aside(observed, managed.place, key):\n        return False\n",
         "    return True\n",
     ),
     Mutant(

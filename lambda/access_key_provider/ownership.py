@@ -56,8 +56,11 @@ class OwnedKey:
 
     @property
     def pending(self) -> bool:
-        """Whether a rotation of Secrets Manager has made it and is not finished."""
-        return self.version is not None and PENDING in self.version.labels and not self.current
+        """Whether a rotation of Secrets Manager has made it and is not finished.
+
+        AWSPENDING stays on a version that became current, also when somebody puts another value after it.
+        """
+        return self.version is not None and self.version.labels & {PENDING, PREVIOUS, CURRENT} == {PENDING}
 
     @property
     def let_go(self) -> bool:
@@ -141,14 +144,19 @@ def open_intent(observed: Observed, place: Place) -> Intent | None:
     return next((intent for intent in observed.intents if intent.owner == place.owner), None)
 
 
-def with_announcement(observed: Observed, place: Place, announced: Intent) -> Observed:
-    """Take the announcement of a creation that came to its end for seen, which may be seen late.
+def with_announcement(observed: Observed, place: Place, announced: Intent, *, ended: bool) -> Observed:
+    """Take the announcement of a creation that has made a key for seen, which may be seen late.
 
-    If it was the only attempt, no key of it is lost: whatever came to be since is somebody else's.
+    If it was the only attempt and came to its end, no key of it is lost: whatever came to be since is somebody else's.
     """
-    if announced.since == announced.until:
+    if ended and announced.since == announced.until:
         announced = replace(announced, baseline=frozenset(key.id for key in observed.keys))
     return replace(observed, user_tags=observed.user_tags | {place.intent_tag: str(announced)})
+
+
+def with_closing(observed: Observed, place: Place) -> Observed:
+    """Take the announcement of a creation for seen, so that it is taken back; it was made a moment ago."""
+    return replace(observed, user_tags={place.intent_tag: "", **observed.user_tags})
 
 
 def orphan_candidates(observed: Observed, place: Place) -> tuple[AccessKey, ...]:

@@ -41,7 +41,7 @@ from access_key_provider.model import (
 )
 from access_key_provider.ownership import OwnedKey, open_intent, owned_keys
 from access_key_provider.precedence import check_still_wanted, forget_marks, leave_mark, require_latest
-from access_key_provider.registration import unregister
+from access_key_provider.registration import unregister, version_before
 from access_key_provider.removal import (
     clean_up,
     close_intent,
@@ -54,7 +54,7 @@ from access_key_provider.removal import (
 from access_key_provider.retirement import given_up, plan_retirement, supersede
 from access_key_provider.retirement_record import (
     BY_DEPLOYMENT,
-    BY_UNDO,
+    NEVER_AGAIN,
     drop_records,
     records_of,
     retirement_of,
@@ -115,19 +115,15 @@ def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
     matching = [
         key
         for key in owned_keys(observed, place)
-        if key.proven
-        and not key.pending
-        and key.generation_of(digest)
-        and not given_up(observed, place, key)
-        and not undone(observed, place, key)
+        if key.proven and not key.pending and key.generation_of(digest) and not put_aside(observed, place, key)
     ]
     return max(matching, key=lambda key: key.generation_of(digest), default=None)
 
 
-def undone(observed: Observed, place: Place, key: OwnedKey) -> bool:
-    """Tell whether an undo has taken a key back: it never becomes current again."""
+def put_aside(observed: Observed, place: Place, key: OwnedKey) -> bool:
+    """Tell whether an undo has taken a key back, or its rotation was given up: it never becomes current again."""
     record = retirement_of(observed, place, key.id)
-    return record is not None and record.by == BY_UNDO and not key.current
+    return given_up(observed, place, key) or (record is not None and record.by in NEVER_AGAIN and not key.current)
 
 
 def plan_absent(observed: Observed, place: Place, *, key_may_appear: bool = False) -> list[Action]:
@@ -296,9 +292,10 @@ def make_current(observed: Observed, version_id: str) -> list[Action]:
     Secrets Manager would take the label for a rotation that is not finished.
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
     """
-    current = observed.version_with(CURRENT)
-    finished = [RemoveLabel(current.id, PENDING)] if current and PENDING in current.labels else []
-    return [*finished, MoveCurrent(version_id, current.id if current else None)]
+    current, pending = observed.version_with(CURRENT), observed.version_with(PENDING)
+    finished = pending and pending.id != version_id and pending.labels & {CURRENT, PREVIOUS}
+    done = [RemoveLabel(pending.id, PENDING)] if pending and finished else []
+    return [*done, MoveCurrent(version_id, current.id if current else None)]
 
 
 def _give_back_current(observed: Observed, place: Place) -> list[Action]:
@@ -309,6 +306,10 @@ def _give_back_current(observed: Observed, place: Place) -> list[Action]:
     current, previous = observed.version_with(CURRENT), observed.version_with(PREVIOUS)
     if observed.secret.state is not SecretState.WRITABLE or current is None or previous is None:
         return []
-    if not place.wrote(current) or place.wrote(previous):
+    if not place.wrote(current):
         return []
+    if place.wrote(previous):
+        # The resource's new user has had more than one key; what is given back is the key of the user before.
+        before = version_before(observed, place)
+        return make_current(observed, before.id) if before else []
     return make_current(observed, previous.id)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from access_key_provider.actions import Action
-    from access_key_provider.model import Desired, Observed
+    from access_key_provider.model import Desired, Observed, SecretVersion
 
 _PREFIX = "cdk-iam-access-key:"
 PROVIDER_TAG = _PREFIX + "provider"
@@ -116,22 +116,37 @@ def unregister(observed: Observed, place: Place) -> list[Action]:
     If that new user's key is the one that goes, and the key of the user before is there, that one is registered again.
     """
     tags = observed.secret.tags
-    kept = {tag: tags[before] for tag, before in _BEFORE.items() if before in tags}
-    forgotten = tuple(_BEFORE[tag] for tag in kept)
     if not _is_of(tags, place):
         return []
+    kept = _kept(tags)
+    forgotten = tuple(_BEFORE[tag] for tag in kept)
     if tags.get(_USER) != place.user_name:
         return [UntagSecret(forgotten)] if kept.get(_USER) == place.user_name else []
-    if kept.keys() == _BEFORE.keys() and _has_key(observed, replace(place, user_name=kept[_USER])):
+    if version_before(observed, place):
         return [TagSecret(tuple(kept.items())), UntagSecret(forgotten)]
     return [UntagSecret((*(tag for tag in _ALL if tag in tags), *forgotten))]
 
 
+def version_before(observed: Observed, place: Place) -> SecretVersion | None:
+    """Find what held the key of the user that the resource had before, as long as that key is on record."""
+    kept = _kept(observed.secret.tags)
+    if kept.keys() != _BEFORE.keys() or not _is_of(observed.secret.tags, place) or kept[_USER] == place.user_name:
+        return None
+    before = replace(place, user_name=kept[_USER])
+    versions = {
+        parsed.generation: version
+        for version in observed.secret.versions
+        if before.wrote(version)
+        for label in version.labels
+        if (parsed := SerialLabel.parse(label))
+    }
+    return versions[max(versions)] if versions else None
+
+
+def _kept(tags: Mapping[str, str]) -> dict[str, str]:
+    """List what was registered for the user before."""
+    return {tag: tags[before] for tag, before in _BEFORE.items() if before in tags}
+
+
 def _is_of(tags: Mapping[str, str], place: Place) -> bool:
     return (tags.get(_STACK), tags.get(_RESOURCE)) == (place.stack_id, place.logical_id)
-
-
-def _has_key(observed: Observed, place: Place) -> bool:
-    """Tell whether a key of a place is on record, whoever its user is."""
-    versions = (version for version in observed.secret.versions if place.wrote(version))
-    return any(SerialLabel.parse(label) for version in versions for label in version.labels)

@@ -17,7 +17,10 @@ from access_key_provider.model import INACTIVE, format_time
 from access_key_provider.ownership import current_key, owned_keys
 from access_key_provider.removal import remove
 from access_key_provider.retirement_record import (
+    BY_DEPLOYMENT,
+    BY_GIVING_UP,
     BY_UNDO,
+    NEVER_AGAIN,
     Retirement,
     drop_records,
     records_of,
@@ -102,10 +105,12 @@ def plan_retirement(observed: Observed, place: Place, policy: Policy, *, cut_ove
     """
     actions: list[Action] = []
     for key in replaced_keys(observed, place):
-        record = retirement_of(observed, place, key.id) or Retirement(observed.time)
+        made_in_vain = given_up(observed, place, key)
+        unrecorded = Retirement(observed.time, BY_GIVING_UP if made_in_vain else BY_DEPLOYMENT)
+        record = retirement_of(observed, place, key.id) or unrecorded
         if record.inactive and not key.active:
             actions += _retain(observed, place, policy, key, record)
-        elif cut_over or record.by == BY_UNDO or not policy.time_active:
+        elif cut_over or record.by in NEVER_AGAIN or not policy.time_active:
             actions += _deactivate(observed, place, policy, key, record)
         elif not _grace_is_over(observed, record, policy):
             actions += _keep(observed, place, policy, key, record, record.replaced + policy.time_active)

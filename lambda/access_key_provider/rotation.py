@@ -19,7 +19,6 @@ from access_key_provider.actions import (
     SetStatus,
     StoreSecret,
     TagUser,
-    UntagUser,
 )
 from access_key_provider.errors import ConflictError, RotationError
 from access_key_provider.key_limit import make_room
@@ -27,7 +26,7 @@ from access_key_provider.model import ACTIVE, CURRENT, PENDING
 from access_key_provider.ownership import OwnedKey, open_intent, owned_keys
 from access_key_provider.plan import announce, make_current, next_label, require_place
 from access_key_provider.precedence import check_no_request, latest_request
-from access_key_provider.removal import clean_up, remove, remove_unrecorded
+from access_key_provider.removal import clean_up, close_intent, remove, remove_unrecorded
 from access_key_provider.retirement import plan_retirement, supersede
 from access_key_provider.retirement_record import BY_ROTATION
 
@@ -58,8 +57,7 @@ def plan_creation(observed: Observed, managed: Registration, token: str) -> list
     _require_pending(version)
     _require_active(managed)
     if key and key.proven:
-        # The announcement goes whether it is seen or not: it was made a moment ago.
-        return [*clean_up(observed, place), UntagUser(place.intent_tag)]
+        return [*clean_up(observed, place), *close_intent(observed, place)]
     if key:
         # Its value can't be replaced: give the rotation up, so that it does not block the next one.
         return [*remove(observed, key), LookAgain()]

@@ -16,6 +16,7 @@ from faults.retiring import STEPS, cut_over, look, undo, wait_for
 
 if TYPE_CHECKING:
     from fakes.scheduler import OneTimeSchedule
+    from faults.model_place import Places
     from faults.model_rules import Key
     from faults.model_steps import Step
     from faults.stack import Event, Properties
@@ -28,9 +29,7 @@ _UNTIL_THE_END: Final = 30 * 24
 _MARKS: Final = ("cdk-iam-access-key:tombstone:", "cdk-iam-access-key:request:")
 _KEEP_FOR_ROLLBACK: Final = timedelta(days=1)
 _A_WHILE: Final = timedelta(minutes=10)
-OUR_HANDS: Final = ("deactivates our keys", "deletes a key of ours", "puts a value")
 FOREIGN_HANDS: Final = (
-    "makes a key",
     "makes and uses a key",
     "deletes a foreign key",
     "deactivates a foreign key",
@@ -66,6 +65,17 @@ class Rotation:
         }
 
 
+def deactivate_current(life: Places) -> None:
+    """Deactivate the key that is in use."""
+    key = life.current()
+    if key in life.deletable:
+        life.changed_by_hand = True
+        life.account.person.deactivate_key(str(key))
+
+
+OUR_HANDS: Final = (deactivate_current, HANDS["deletes a key of ours"], HANDS["puts a value"])
+
+
 @dataclass
 class LongLife(RotatingLife):
     """A life in which everything happens that happens to keys.
@@ -84,9 +94,7 @@ class LongLife(RotatingLife):
         getattr(self, act.kind)(act)
         self.account.heal()
         self.account.state.lags = Lags()
-        if "deployment" in self.loose:
-            self.check_always()
-        elif self.changed_by_hand:
+        if "deployment" in self.loose or self.changed_by_hand:
             self.check_always()
         else:
             self.check()
@@ -134,14 +142,13 @@ class LongLife(RotatingLife):
         """Let somebody look whenever it pleases him."""
         if self.stack.known:
             self._inject(act.trouble)
-            arn = self.stack.known[1]["SecretArn"]
-            self._look(look(self.stack) | {"SecretId": arn})
+            self._look(look(self.stack, self.stack.known[1]["SecretArn"]))
 
     def use(self, act: Act) -> None:
         """Let the current key be used, or those that it has replaced."""
         current = set(self.keys.current.values())
         for key in list(self.keys.keys.values()):
-            if key.status == "Active" and (key.id in current) == bool(act.choice % 3 == 0):
+            if key.status == "Active" and key.rank and (key.id in current) == bool(act.choice % 3 == 0):
                 self.keys.use(key.id)
         self.account.clock.sleep(1)
 
@@ -157,6 +164,7 @@ class LongLife(RotatingLife):
     def _look(self, event: Event) -> str | None:
         """Look; nothing is retired while the current key does not work."""
         arn = event["SecretId"]
+        self.keys.begin()
         current, before = self.keys.current.get(arn), self._statuses()
         works = current is None or self.account.state.keys[current][0].status.value == "Active"
         answer = self._send(event)
@@ -193,7 +201,7 @@ class LongLife(RotatingLife):
         self.rotation = Rotation(arn, token, self.account.person.begin_rotation(arn, token))
 
     def _rotate_on(self, *, expected: bool) -> bool:
-        """Take the next step of the rotation, and tell whether it succeeded; else all begins anew with the same token."""
+        """Take the next step of the rotation, and tell whether it succeeded; else all begins anew."""
         rotation = self.rotation
         assert rotation
         must = expected and self._must_rotate(rotation)
@@ -273,6 +281,7 @@ class LongLife(RotatingLife):
 
     def _undo(self, event: Event, *, automatic: bool, expected: bool) -> None:
         arn = event["SecretId"]
+        self.keys.begin()
         before, target = self.keys.current.get(arn), self._previous()
         sure = expected and not self.loose and not self.changed_by_hand
         in_grace = self._in_grace(target, event)
@@ -288,10 +297,8 @@ class LongLife(RotatingLife):
         if target is None:
             assert (answer == "SUCCESS") == automatic
         elif target.status and (in_grace or not automatic):
-            assert answer == "SUCCESS" and after == target.id, (
-                f"an undo did not go back to {target}\n{self.account.log}"
-            )
-            assert before and self.living(target.place[0])[before] == "Inactive", "the bad key still works"
+            assert (answer, after) == ("SUCCESS", target.id), f"an undo did not go back to {target}\n{self.account.log}"
+            assert self.living(target.place[0])[str(before)] == "Inactive", "the bad key still works"
 
     def _previous(self) -> Key | None:
         """Find the key that an undo goes back to."""
@@ -321,9 +328,7 @@ class LongLife(RotatingLife):
         """Let CloudFormation tell that all consumers use the current key."""
         if self.stack.known and not self.changed_by_hand:
             arn = self.stack.known[1]["SecretArn"]
-            event = cut_over(self.stack)
-            version = self.account.state.secrets[arn].labels.value["AWSCURRENT"]
-            event["ResourceProperties"] = {"SecretArn": arn, "SecretVersionId": version}
+            event = cut_over(self.stack, arn)
             self._inject(act.trouble)
             self._send(event)
             if act.choice % 2:
@@ -332,7 +337,7 @@ class LongLife(RotatingLife):
     def hand(self, act: Act) -> None:
         """Let a person change our keys, which the next deployment repairs."""
         if self.stack.known:
-            HANDS[OUR_HANDS[act.choice % len(OUR_HANDS)]](self)
+            OUR_HANDS[act.choice % len(OUR_HANDS)](self)
 
     def foreign(self, act: Act) -> None:
         """Let a person make, delete or deactivate other keys."""
@@ -381,7 +386,8 @@ class LongLife(RotatingLife):
             return
         before = self.current()
         self.rotate(Act("rotate", 3))
-        assert self.rotation is None and self.current() != before, "the key can't be rotated any more"
+        assert self.rotation is None, f"the key can't be rotated any more\n{self.account.log}"
+        assert self.current() != before, "the rotation made no key"
         self.check()
         self.undo(Act("undo", 2))
         assert self.current() == before, "the rotation can't be undone"

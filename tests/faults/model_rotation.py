@@ -1,4 +1,4 @@
-"""The life of a key that is kept for a while after it was replaced: deployments, looks, rotations and undo, in any order.
+"""The life of a key that is kept after it was replaced: deployments, looks, rotations and undo, in any order.
 
 Deployments are those of `faults.model`; what may become of each key is in `faults.model_rules`.
 """
@@ -149,7 +149,7 @@ class RotatingLife(Life):
         if not occasion.deploys:
             if answer == "SUCCESS" and not self.troubled:
                 self.loose.discard(_left_by(occasion.kind))
-            elif answer != "SUCCESS" and self.troubled:
+            elif answer != "SUCCESS" and self.troubled and not self._is_refused(occasion):
                 self.loose.add(_left_by(occasion.kind))
             return
         properties = event["ResourceProperties"]
@@ -168,6 +168,11 @@ class RotatingLife(Life):
                 self.registered[secret] = [self.stack.known[1]]
         if answer == "SUCCESS":
             self.loose -= {"retirement", "rotation"}
+
+    @staticmethod
+    def _is_refused(occasion: Occasion) -> bool:
+        """Tell whether nothing is done on an occasion: a key that is declared Inactive is not rotated."""
+        return occasion.kind.endswith("Secret") and all(rules.inactive for rules in occasion.rules)
 
     def _is_late(self, event: Event) -> bool:
         return max(self.sent, key=lambda request: self.sent[request]) != event["RequestId"]
@@ -205,7 +210,7 @@ class RotatingLife(Life):
 
     def _snapshot(self) -> object:
         state = self.account.state
-        records = [{tag: value for tag, value in secret.tags.value.items()} for secret in state.secrets.values()]
+        records = [secret.tags.value for secret in state.secrets.values()]
         return super()._snapshot(), records, set(state.schedules)
 
     def _told(self) -> tuple[object, object]:
@@ -254,7 +259,7 @@ class RotatingLife(Life):
         """Check what holds at every moment: whoever reads the secret gets a key that works, and nobody has three."""
         self.stack.check_always()
         for user in self.account.state.users.values():
-            assert len(user.living_keys()) <= 2, f"{user.name} has {len(user.living_keys())} keys"  # noqa: PLR2004
+            assert len(user.living_keys()) <= 2, f"{user.name} has {len(user.living_keys())} keys"
         if not self.stack.known or self.changed_by_hand or self.deleting:
             return
         known = self.stack.known[1]
