@@ -200,11 +200,9 @@ def _serial_labels(version: SecretVersion) -> tuple[SerialLabel, ...]:
 
 
 def _own_labels(version: SecretVersion, key_id: str) -> tuple[str, ...]:
-    return tuple(
-        sorted(
-            label for label in version.labels if label == key_id or SerialLabel.parse(label) or _is_id(label, version)
-        )
-    )
+    """List our labels of a version; the one that tells that the version is ours comes last, to go last."""
+    own = (label for label in version.labels if label == key_id or SerialLabel.parse(label) or _is_id(label, version))
+    return tuple(sorted(own, key=lambda label: (looks_like_version_id(label), label)))
 
 
 def _is_id(label: str, version: SecretVersion) -> bool:

@@ -101,7 +101,7 @@ def plan_present(observed: Observed, desired: Desired, made: str | None = None) 
     require_room(observed, desired.place, [*mark, *(rest if target is None else [])])
     if mark:
         # What was seen before the mark may have been changed since by an earlier request, which stops when it finds it.
-        return [*mark, LookAgain(SETTLING_TIME if target and _goes_back(observed, desired, target) else 0.0)]
+        return [*mark, LookAgain(SETTLING_TIME if _is_seen_late(observed, desired, target) else 0.0)]
     return rest
 
 
@@ -216,6 +216,12 @@ def _repair(observed: Observed, desired: Desired) -> list[Action]:
         if key.id not in key.version.labels:
             actions.append(AddLabel(key.version.id, key.id))
     return actions
+
+
+def _is_seen_late(observed: Observed, desired: Desired, target: OwnedKey | None) -> bool:
+    """Tell whether to wait before the next look: for what came after the key, or for tags that are written once more."""
+    again = desired.place.request_tag(desired.request.request_id) in observed.secret.tags
+    return again or (target is not None and _goes_back(observed, desired, target))
 
 
 def _goes_back(observed: Observed, desired: Desired, target: OwnedKey) -> bool:

@@ -144,6 +144,11 @@ class Life(Places):
     def _send(self, event: Event) -> str | None:
         """Deliver a request; half a minute passes till the next one, so all has been heard of by then."""
         answer = self._hand_over(event)
+        self._hear()
+        return answer
+
+    def _hear(self) -> None:
+        """Let all news be heard of."""
         state = self.account.state
         for seen in (
             *(key.status for key, _ in state.keys.values()),
@@ -152,7 +157,6 @@ class Life(Places):
         ):
             for _ in range(_READS):
                 seen.read(state.clock.now() + timedelta(seconds=30))
-        return answer
 
     def _hand_over(self, event: Event) -> str | None:
         return self.stack.deliver(event)

@@ -94,6 +94,7 @@ class LongLife(RotatingLife):
         getattr(self, act.kind)(act)
         self.account.heal()
         self.account.state.lags = Lags()
+        self._hear()
         if "deployment" in self.loose or self.changed_by_hand:
             self.check_always()
         else:

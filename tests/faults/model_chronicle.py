@@ -69,7 +69,7 @@ class Chronicle:
             assert occasion.place, f"{occasion.kind} makes a key where none is deployed"
             made = next(key_id for key_id in self.account.state.keys if key_id not in self._met)
             self._met.add(made)
-            self.keys[made] = Key(made, occasion.place, occasion.kind)
+            self.keys[made] = Key(made, (call.parameters["UserName"], occasion.place[1]), occasion.kind)
         elif not call.wrote:
             return
         elif call.name == "iam:UpdateAccessKey":

@@ -166,8 +166,14 @@ class RotatingLife(Life):
             self.registered.pop(secret, None)
             if self.stack.known and self.stack.known[1]["SecretArn"] == secret and self.place != occasion.place:
                 self.registered[secret] = [self.stack.known[1]]
-        if answer == "SUCCESS":
+        if answer == "SUCCESS" and self._repairs(occasion):
             self.loose -= {"retirement", "rotation"}
+
+    def _repairs(self, occasion: Occasion) -> bool:
+        """Tell whether a request looks at the place that is deployed after it."""
+        if occasion.kind == "Delete" and occasion.place != self.place:
+            return self.requested is not None and _place(self.requested) == self.place
+        return occasion.deployed in {None, occasion.place}
 
     @staticmethod
     def _is_refused(occasion: Occasion) -> bool:
