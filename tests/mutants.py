@@ -47,7 +47,7 @@ MUTANTS = (
     Mutant(
         "look before the mark is left",
         "plan.py",
-        "        return [*mark, LookAgain(SETTLING_TIME if target and _goes_back(observed, desired, target) else 0.0)]\n",
+        "        return [*mark, LookAgain(SETTLING_TIME if _is_seen_late(observed, desired, target) else 0.0)]\n",
         "        return [*mark, *clean_up(observed, desired.place), *act]\n",
     ),
     Mutant(
@@ -62,8 +62,8 @@ MUTANTS = (
     Mutant(
         "let an intent claim another's key",
         "apply.py",
-        "            self._ports.keys.untag(self._place.intent_tag)\n",
-        "",
+        "                self._ports.keys.untag(self._place.intent_tag)\n",
+        "                pass\n",
     ),
     Mutant(
         "delete the foreign key for room",
@@ -137,7 +137,7 @@ MUTANTS = (
     Mutant(
         "go back without waiting",
         "plan.py",
-        "SETTLING_TIME if target and _goes_back(observed, desired, target) else 0.0",
+        "SETTLING_TIME if _is_seen_late(observed, desired, target) else 0.0",
         "0.0",
     ),
     Mutant(
@@ -296,7 +296,7 @@ MUTANTS = (
     Mutant(
         "toggle by a second undo",
         "undo.py",
-        "    if undone(observed, managed.place, key):\n        return False\n",
+        "    if put_aside(observed, managed.place, key):\n        return False\n",
         "    return True\n",
     ),
     Mutant(

@@ -28,7 +28,7 @@ from access_key_provider.actions import (
 )
 from access_key_provider.document import secret_document
 from access_key_provider.errors import OutcomeUnknownError, OutOfTimeError, ProviderError, SupersededError
-from access_key_provider.model import CURRENT, PENDING
+from access_key_provider.model import CURRENT, PENDING, Intent
 from access_key_provider.precedence import is_still_wanted
 
 if TYPE_CHECKING:
@@ -147,8 +147,16 @@ class Executor:
             raise
         except ProviderError:
             # Nothing was made, so a key that comes to light now is somebody else's: an intent would claim it.
-            self._ports.keys.untag(self._place.intent_tag)
+            # But that of an earlier attempt may come to light as well, if there was one.
+            if not self._extends_announcement:
+                self._ports.keys.untag(self._place.intent_tag)
             raise
+
+    @property
+    def _extends_announcement(self) -> bool:
+        tags = [action for action in self.done if isinstance(action, TagUser) and action.key == self._place.intent_tag]
+        announced = Intent.parse(tags[-1].key, tags[-1].value) if tags else None
+        return announced is not None and announced.since < announced.until
 
     def _version_id(self, version_id: str) -> str:
         return self._place.version_id(self._new_key.id) if version_id == NEW else version_id

@@ -11,7 +11,7 @@ from access_key_provider.model import INACTIVE, KEYS_PER_USER, owner_in_tag
 from access_key_provider.ownership import owned_keys
 from access_key_provider.policy import REMOVE_UNUSED, RETIRE_PREVIOUS
 from access_key_provider.removal import leftover_ids, remove
-from access_key_provider.retirement import out_of_grace, replaced_keys
+from access_key_provider.retirement import given_up, out_of_grace, replaced_keys
 from access_key_provider.retirement_record import BY_DEPLOYMENT, retirement_of
 
 if TYPE_CHECKING:
@@ -28,8 +28,8 @@ def make_room(observed: Observed, place: Place, policy: Policy, *, for_rotation:
     """Remove as many keys as the new one needs to fit, and none that somebody may still use.
 
     In this order: our replaced keys that are Inactive, the oldest first; a key that a rotation of Secrets Manager has
-    made and not finished; our replaced keys whose grace period is over and that are not used. Beyond that only what
-    the policy names.
+    made and not finished, or that was given up; our replaced keys whose grace period is over and that are not used.
+    Beyond that only what the policy names.
 
     Args:
         observed: what is seen, after leftovers of interrupted attempts are discounted.
@@ -73,6 +73,7 @@ def _removable(observed: Observed, place: Place, policy: Policy, *, for_rotation
     chosen = [key for key in replaced if not key.active]
     chosen += [] if for_rotation else pending
     active = [key for key in replaced if key.active]
+    chosen += [key for key in active if given_up(observed, place, key)]
     chosen += [key for key in active if out_of_grace(observed, place, policy, key)]
     if policy.on_key_limit == RETIRE_PREVIOUS:
         chosen += [key for key in active if key not in chosen]

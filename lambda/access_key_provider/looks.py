@@ -9,7 +9,7 @@ from access_key_provider.model import ACTIVE, INACTIVE
 from access_key_provider.ownership import current_key, owned_keys
 from access_key_provider.precedence import check_no_request
 from access_key_provider.removal import remove
-from access_key_provider.retirement import TOO_OLD, plan_retirement, replaced_keys
+from access_key_provider.retirement import TOO_OLD, given_up, plan_retirement, replaced_keys
 from access_key_provider.retirement_record import retirement_of
 
 if TYPE_CHECKING:
@@ -60,7 +60,8 @@ def plan_look(
 
 def _unseen_switch(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:
     """Tell whether a key may be the current one already: it came later, and nothing says that it was replaced."""
-    return key.generation > current.generation and retirement_of(observed, managed.place, key.id) is None
+    unexplained = retirement_of(observed, managed.place, key.id) is None
+    return key.generation > current.generation and unexplained and not given_up(observed, managed.place, key)
 
 
 def _finish_deletions(observed: Observed, managed: Registration) -> list[Action]:

@@ -56,8 +56,18 @@ class OwnedKey:
 
     @property
     def pending(self) -> bool:
-        """Whether a rotation of Secrets Manager has made it and is not finished."""
-        return self.version is not None and PENDING in self.version.labels and not self.current
+        """Whether a rotation of Secrets Manager has made it and is not finished.
+
+        AWSPENDING stays on a version that became current, also when somebody puts another value after it.
+        """
+        return self.version is not None and self.version.labels & {PENDING, PREVIOUS, CURRENT} == {PENDING}
+
+    @property
+    def let_go(self) -> bool:
+        """Whether a rotation of Secrets Manager has made it, and none of AWS's labels is left on its version."""
+        if self.version is None or self.version.labels & {CURRENT, PREVIOUS, PENDING}:
+            return False
+        return any(looks_like_version_id(label) for label in self.version.labels)
 
     @property
     def current(self) -> bool:
@@ -71,10 +81,13 @@ class OwnedKey:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """What has to go from its version with it: our own labels, and the one of a rotation that is not finished."""
+        """What has to go from its version with it: the label of a rotation that is not finished, then ours.
+
+        Without ours nobody could tell any more that the rotation, which then can't go on, was for a key of ours.
+        """
         if self.version is None:
             return ()
-        return (*_own_labels(self.version, self.id), *((PENDING,) if self.pending else ()))
+        return (*((PENDING,) if self.pending else ()), *_own_labels(self.version, self.id))
 
 
 def owned_keys(observed: Observed, place: Place) -> tuple[OwnedKey, ...]:
@@ -131,14 +144,19 @@ def open_intent(observed: Observed, place: Place) -> Intent | None:
     return next((intent for intent in observed.intents if intent.owner == place.owner), None)
 
 
-def with_announcement(observed: Observed, place: Place, announced: Intent) -> Observed:
-    """Take the announcement of a creation that came to its end for seen, which may be seen late.
+def with_announcement(observed: Observed, place: Place, announced: Intent, *, ended: bool) -> Observed:
+    """Take the announcement of a creation that has made a key for seen, which may be seen late.
 
-    If it was the only attempt, no key of it is lost: whatever came to be since is somebody else's.
+    If it was the only attempt and came to its end, no key of it is lost: whatever came to be since is somebody else's.
     """
-    if announced.since == announced.until:
+    if ended and announced.since == announced.until:
         announced = replace(announced, baseline=frozenset(key.id for key in observed.keys))
     return replace(observed, user_tags=observed.user_tags | {place.intent_tag: str(announced)})
+
+
+def with_closing(observed: Observed, place: Place) -> Observed:
+    """Take the announcement of a creation for seen, so that it is taken back; it was made a moment ago."""
+    return replace(observed, user_tags={place.intent_tag: "", **observed.user_tags})
 
 
 def orphan_candidates(observed: Observed, place: Place) -> tuple[AccessKey, ...]:
@@ -182,11 +200,9 @@ def _serial_labels(version: SecretVersion) -> tuple[SerialLabel, ...]:
 
 
 def _own_labels(version: SecretVersion, key_id: str) -> tuple[str, ...]:
-    return tuple(
-        sorted(
-            label for label in version.labels if label == key_id or SerialLabel.parse(label) or _is_id(label, version)
-        )
-    )
+    """List our labels of a version; the one that tells that the version is ours comes last, to go last."""
+    own = (label for label in version.labels if label == key_id or SerialLabel.parse(label) or _is_id(label, version))
+    return tuple(sorted(own, key=lambda label: (looks_like_version_id(label), label)))
 
 
 def _is_id(label: str, version: SecretVersion) -> bool:

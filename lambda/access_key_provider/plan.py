@@ -41,7 +41,7 @@ from access_key_provider.model import (
 )
 from access_key_provider.ownership import OwnedKey, open_intent, owned_keys
 from access_key_provider.precedence import check_still_wanted, forget_marks, leave_mark, require_latest
-from access_key_provider.registration import unregister
+from access_key_provider.registration import unregister, version_before
 from access_key_provider.removal import (
     clean_up,
     close_intent,
@@ -51,10 +51,10 @@ from access_key_provider.removal import (
     remove_ownerless_labels,
     remove_unrecorded,
 )
-from access_key_provider.retirement import plan_retirement, supersede
+from access_key_provider.retirement import given_up, plan_retirement, supersede
 from access_key_provider.retirement_record import (
     BY_DEPLOYMENT,
-    BY_UNDO,
+    NEVER_AGAIN,
     drop_records,
     records_of,
     retirement_of,
@@ -101,28 +101,29 @@ def plan_present(observed: Observed, desired: Desired, made: str | None = None) 
     require_room(observed, desired.place, [*mark, *(rest if target is None else [])])
     if mark:
         # What was seen before the mark may have been changed since by an earlier request, which stops when it finds it.
-        return [*mark, LookAgain(SETTLING_TIME if target and _goes_back(observed, desired, target) else 0.0)]
+        return [*mark, LookAgain(SETTLING_TIME if _is_seen_late(observed, desired, target) else 0.0)]
     return rest
 
 
 def matching_key(observed: Observed, desired: Desired) -> OwnedKey | None:
     """Find the proven key of the desired serial, the one that became current last if there are several.
 
-    One that a rotation has not finished does not count, nor one that an undo has taken back.
+    One that a rotation has not finished does not count, nor one of a rotation that was given up, nor one that an undo
+    has taken back.
     """
     place, digest = desired.place, desired.serial_digest
     matching = [
         key
         for key in owned_keys(observed, place)
-        if key.proven and not key.pending and key.generation_of(digest) and not undone(observed, place, key)
+        if key.proven and not key.pending and key.generation_of(digest) and not put_aside(observed, place, key)
     ]
     return max(matching, key=lambda key: key.generation_of(digest), default=None)
 
 
-def undone(observed: Observed, place: Place, key: OwnedKey) -> bool:
-    """Tell whether an undo has taken a key back: it never becomes current again."""
+def put_aside(observed: Observed, place: Place, key: OwnedKey) -> bool:
+    """Tell whether an undo has taken a key back, or its rotation was given up: it never becomes current again."""
     record = retirement_of(observed, place, key.id)
-    return record is not None and record.by == BY_UNDO and not key.current
+    return given_up(observed, place, key) or (record is not None and record.by in NEVER_AGAIN and not key.current)
 
 
 def plan_absent(observed: Observed, place: Place, *, key_may_appear: bool = False) -> list[Action]:
@@ -217,6 +218,12 @@ def _repair(observed: Observed, desired: Desired) -> list[Action]:
     return actions
 
 
+def _is_seen_late(observed: Observed, desired: Desired, target: OwnedKey | None) -> bool:
+    """Tell whether to wait before the next look: for what came after the key, or for tags that are written once more."""
+    again = desired.place.request_tag(desired.request.request_id) in observed.secret.tags
+    return again or (target is not None and _goes_back(observed, desired, target))
+
+
 def _goes_back(observed: Observed, desired: Desired, target: OwnedKey) -> bool:
     """Tell whether keys would be stopped that came after: that one of them was made current may be seen late."""
     others = (key for key in owned_keys(observed, desired.place) if key.key and key.id != target.id)
@@ -291,9 +298,10 @@ def make_current(observed: Observed, version_id: str) -> list[Action]:
     Secrets Manager would take the label for a rotation that is not finished.
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
     """
-    current = observed.version_with(CURRENT)
-    finished = [RemoveLabel(current.id, PENDING)] if current and PENDING in current.labels else []
-    return [*finished, MoveCurrent(version_id, current.id if current else None)]
+    current, pending = observed.version_with(CURRENT), observed.version_with(PENDING)
+    finished = pending and pending.id != version_id and pending.labels & {CURRENT, PREVIOUS}
+    done = [RemoveLabel(pending.id, PENDING)] if pending and finished else []
+    return [*done, MoveCurrent(version_id, current.id if current else None)]
 
 
 def _give_back_current(observed: Observed, place: Place) -> list[Action]:
@@ -304,6 +312,10 @@ def _give_back_current(observed: Observed, place: Place) -> list[Action]:
     current, previous = observed.version_with(CURRENT), observed.version_with(PREVIOUS)
     if observed.secret.state is not SecretState.WRITABLE or current is None or previous is None:
         return []
-    if not place.wrote(current) or place.wrote(previous):
+    if not place.wrote(current):
         return []
+    if place.wrote(previous):
+        # The resource's new user has had more than one key; what is given back is the key of the user before.
+        before = version_before(observed, place)
+        return make_current(observed, before.id) if before else []
     return make_current(observed, previous.id)

@@ -53,6 +53,12 @@ def is_superseded(tags: Mapping[str, str], place: Place, request: Mark, now: dat
     )
 
 
+def is_buried(tags: Mapping[str, str], place: Place, request: Mark, now: datetime) -> bool:
+    """Tell whether a later Delete has left its tombstone, which an earlier one must not replace."""
+    left = _past(Mark.parse(tags.get(place.tombstone_tag)), now)
+    return left is not None and left.time > request.time
+
+
 def tombstone(observed: Observed, place: Place) -> str | None:
     """Tell what the last Delete of the place left on the secret."""
     return observed.secret.tags.get(place.tombstone_tag)

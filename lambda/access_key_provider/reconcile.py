@@ -19,7 +19,7 @@ from access_key_provider.model import SETTLING_TIME, Intent, SecretState
 from access_key_provider.observe import observe
 from access_key_provider.ownership import owned_keys, with_announcement
 from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
-from access_key_provider.precedence import is_superseded, marks_in_the_way, marks_of, tombstone
+from access_key_provider.precedence import is_buried, is_superseded, marks_in_the_way, marks_of, tombstone
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -77,7 +77,7 @@ def make_absent(ports: Ports, place: Place, request: Mark, *, dated: bool) -> tu
         in_the_way = marks_in_the_way(secret.tags, place)
         if in_the_way:
             ports.secret.untag(in_the_way)
-        if in_the_way is not None:
+        if in_the_way is not None and not is_buried(secret.tags, place, request, ports.clock.now()):
             ports.secret.tag({place.tombstone_tag: str(request)})
     removed: list[str] = []
 
@@ -145,8 +145,8 @@ class _Creation:
 
     def _with_announcement(self, observed: Observed) -> Observed:
         tags = [action for action in self._done if isinstance(action, TagUser) and action.key == self._place.intent_tag]
-        announced = Intent.parse(tags[-1].key, tags[-1].value) if tags and self._published else None
-        return with_announcement(observed, self._place, announced) if announced else observed
+        announced = Intent.parse(tags[-1].key, tags[-1].value) if tags and self._made else None
+        return with_announcement(observed, self._place, announced, ended=self._published) if announced else observed
 
     def _shows_what_was_done(self, observed: Observed) -> bool:
         """Tell whether the mark and the key that were made can be seen: nothing else that is seen may be acted on."""

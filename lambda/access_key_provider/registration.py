@@ -7,19 +7,19 @@ holds, with which role it is managed and by which rules, so that they are served
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from access_key_provider.actions import UntagSecret
+from access_key_provider.actions import TagSecret, UntagSecret
 from access_key_provider.errors import NotManagedError
-from access_key_provider.model import INACTIVE, Place
+from access_key_provider.model import INACTIVE, Place, SerialLabel
 from access_key_provider.policy import Policy
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from access_key_provider.actions import Action
-    from access_key_provider.model import Desired, Observed
+    from access_key_provider.model import Desired, Observed, SecretVersion
 
 _PREFIX = "cdk-iam-access-key:"
 PROVIDER_TAG = _PREFIX + "provider"
@@ -34,6 +34,11 @@ FUNCTION_TAG = _PREFIX + "function"
 """Which function an operator is to ask."""
 
 _ALL = (PROVIDER_TAG, FUNCTION_TAG, *_READ)
+
+# What the tags said before the resource's user changed: CloudFormation may go back to that user without another Update.
+_BEFORE = {
+    tag: tag.replace(_PREFIX, _PREFIX + "before:") for tag in (_USER, _ROLE, _SERIAL, _STATUS, _POLICY, _DESCRIPTION)
+}
 
 _ROLE_PATH = re.compile(r"^arn:[a-z-]+:iam::[0-9]{12}:role(?P<path>/cdk-iam-access-key/[^/]+/)")
 
@@ -72,7 +77,15 @@ def registration_tags(observed: Observed, desired: Desired) -> dict[str, str]:
         _POLICY: str(desired.policy),
         _DESCRIPTION: desired.description,
     }
-    return {key: value for key, value in tags.items() if observed.secret.tags.get(key) != value}
+    changed = {key: value for key, value in tags.items() if observed.secret.tags.get(key) != value}
+    return changed | (_kept_for_rollback(observed.secret.tags, desired.place) if changed else {})
+
+
+def _kept_for_rollback(tags: Mapping[str, str], place: Place) -> dict[str, str]:
+    """List what is registered, as it is to be kept, if it is the key of the resource's user before."""
+    if not _is_of(tags, place) or tags.get(_USER) in {None, place.user_name}:
+        return {}
+    return {kept: tags[tag] for tag, kept in _BEFORE.items() if tag in tags}
 
 
 def registration(secret_arn: str, tags: Mapping[str, str]) -> Registration:
@@ -98,8 +111,42 @@ def registration(secret_arn: str, tags: Mapping[str, str]) -> Registration:
 
 
 def unregister(observed: Observed, place: Place) -> list[Action]:
-    """Remove the tags, unless another resource has registered its key since."""
+    """Remove the tags, unless another key was registered since: of another resource, or of this one's new user.
+
+    If that new user's key is the one that goes, and the key of the user before is there, that one is registered again.
+    """
     tags = observed.secret.tags
-    if tags.get(_STACK) != place.stack_id or tags.get(_RESOURCE) != place.logical_id:
+    if not _is_of(tags, place):
         return []
-    return [UntagSecret(tuple(tag for tag in _ALL if tag in tags))]
+    kept = _kept(tags)
+    forgotten = tuple(_BEFORE[tag] for tag in kept)
+    if tags.get(_USER) != place.user_name:
+        return [UntagSecret(forgotten)] if kept.get(_USER) == place.user_name else []
+    if version_before(observed, place):
+        return [TagSecret(tuple(kept.items())), UntagSecret(forgotten)]
+    return [UntagSecret((*(tag for tag in _ALL if tag in tags), *forgotten))]
+
+
+def version_before(observed: Observed, place: Place) -> SecretVersion | None:
+    """Find what held the key of the user that the resource had before, as long as that key is on record."""
+    kept = _kept(observed.secret.tags)
+    if kept.keys() != _BEFORE.keys() or not _is_of(observed.secret.tags, place) or kept[_USER] == place.user_name:
+        return None
+    before = replace(place, user_name=kept[_USER])
+    versions = {
+        parsed.generation: version
+        for version in observed.secret.versions
+        if before.wrote(version)
+        for label in version.labels
+        if (parsed := SerialLabel.parse(label))
+    }
+    return versions[max(versions)] if versions else None
+
+
+def _kept(tags: Mapping[str, str]) -> dict[str, str]:
+    """List what was registered for the user before."""
+    return {tag: tags[before] for tag, before in _BEFORE.items() if before in tags}
+
+
+def _is_of(tags: Mapping[str, str], place: Place) -> bool:
+    return (tags.get(_STACK), tags.get(_RESOURCE)) == (place.stack_id, place.logical_id)

@@ -17,7 +17,10 @@ from access_key_provider.model import INACTIVE, format_time
 from access_key_provider.ownership import current_key, owned_keys
 from access_key_provider.removal import remove
 from access_key_provider.retirement_record import (
+    BY_DEPLOYMENT,
+    BY_GIVING_UP,
     BY_UNDO,
+    NEVER_AGAIN,
     Retirement,
     drop_records,
     records_of,
@@ -43,6 +46,14 @@ TOO_OLD = "Access Key Too Old"
 def replaced_keys(observed: Observed, place: Place) -> tuple[OwnedKey, ...]:
     """List our proven keys that are current no more, oldest generation first."""
     return tuple(key for key in owned_keys(observed, place) if key.proven and not key.current and not key.pending)
+
+
+def given_up(observed: Observed, place: Place, key: OwnedKey) -> bool:
+    """Tell whether a key is of a rotation that was given up: it was never replaced, as it never was current.
+
+    To begin another rotation while one is stuck, a person takes AWSPENDING off its version.
+    """
+    return key.let_go and retirement_of(observed, place, key.id) is None
 
 
 def keys_in_question(observed: Observed, place: Place, policy: Policy) -> frozenset[str]:
@@ -76,6 +87,10 @@ def supersede(observed: Observed, place: Place, policy: Policy, by: str) -> list
     record = Retirement(observed.time, by)
     if by == BY_UNDO or not policy.time_active:
         return [TagSecret(((retirement_tag(place, current.id), str(record)),))]
+    if not current.active and policy.retention:
+        # Nobody uses it, so nobody needs time to change over.
+        record = replace(record, inactive=observed.time)
+        return _keep(observed, place, policy, current, record, observed.time + policy.retention)
     return _keep(observed, place, policy, current, record, observed.time + policy.time_active)
 
 
@@ -90,10 +105,12 @@ def plan_retirement(observed: Observed, place: Place, policy: Policy, *, cut_ove
     """
     actions: list[Action] = []
     for key in replaced_keys(observed, place):
-        record = retirement_of(observed, place, key.id) or Retirement(observed.time)
+        made_in_vain = given_up(observed, place, key)
+        unrecorded = Retirement(observed.time, BY_GIVING_UP if made_in_vain else BY_DEPLOYMENT)
+        record = retirement_of(observed, place, key.id) or unrecorded
         if record.inactive and not key.active:
             actions += _retain(observed, place, policy, key, record)
-        elif cut_over or record.by == BY_UNDO or not policy.time_active:
+        elif cut_over or record.by in NEVER_AGAIN or not policy.time_active:
             actions += _deactivate(observed, place, policy, key, record)
         elif not _grace_is_over(observed, record, policy):
             actions += _keep(observed, place, policy, key, record, record.replaced + policy.time_active)

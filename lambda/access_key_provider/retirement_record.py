@@ -20,6 +20,10 @@ RETIREMENT_TAG_PREFIX = "cdk-iam-access-key:retire:"
 BY_DEPLOYMENT = "deployment"
 BY_ROTATION = "rotation"
 BY_UNDO = "undo"
+BY_GIVING_UP = "giving-up"
+
+NEVER_AGAIN = frozenset({BY_UNDO, BY_GIVING_UP})
+"""Who has put a key aside so that it never becomes current again; nobody needs time to change over from it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +32,8 @@ class Retirement:
 
     Attributes:
         replaced: when another key became current.
-        by: what replaced it: a deployment, a rotation of Secrets Manager, or an undo, after which it is never restored.
+        by: what replaced it: a deployment, a rotation of Secrets Manager, or an undo, after which it is never restored;
+            or that the rotation which made it was given up.
         inactive: when it was deactivated.
         due: when it is to be looked at next, and `schedule` the name of the schedule that sees to that.
         looks: how often it was found still in use.

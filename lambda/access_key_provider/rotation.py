@@ -55,8 +55,7 @@ def plan_creation(observed: Observed, managed: Registration, token: str) -> list
     if CURRENT in version.labels:
         return []
     _require_pending(version)
-    if managed.inactive:
-        raise RotationError("the template declares the key Inactive: there is nothing to rotate")
+    _require_active(managed)
     if key and key.proven:
         return [*clean_up(observed, place), *close_intent(observed, place)]
     if key:
@@ -113,7 +112,8 @@ def plan_finish(observed: Observed, managed: Registration, token: str) -> list[A
     AWSPENDING stays where it is: taking it off would tell Secrets Manager that the rotation failed.
 
     Raises:
-        RotationError: the version holds no key that works, or the rotation is not the one that is pending.
+        RotationError: the version holds no key that works, or the rotation is not the one that is pending, or it should
+            not have begun.
     """
     place = managed.place
     require_place(observed, place)
@@ -121,6 +121,7 @@ def plan_finish(observed: Observed, managed: Registration, token: str) -> list[A
     if CURRENT in version.labels:
         return plan_retirement(observed, place, managed.policy)
     _require_pending(version)
+    _require_active(managed)
     if key is None or not key.proven:
         raise RotationError(f"version {token} holds no key that works: rotate again")
     return [
@@ -146,3 +147,9 @@ def _key(observed: Observed, managed: Registration, token: str) -> OwnedKey | No
 def _require_pending(version: SecretVersion) -> None:
     if PENDING not in version.labels:
         raise RotationError(f"version {version.id} is not AWSPENDING: the rotation was given up, rotate again")
+
+
+def _require_active(managed: Registration) -> None:
+    """Refuse to make a key current that would have to be Inactive; a deployment may have declared it so meanwhile."""
+    if managed.inactive:
+        raise RotationError("the template declares the key Inactive: there is nothing to rotate")

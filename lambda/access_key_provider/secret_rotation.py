@@ -7,11 +7,15 @@ from __future__ import annotations
 
 import re
 from contextlib import suppress
+from itertools import count
 from typing import TYPE_CHECKING, Any
 
+from access_key_provider.actions import LookAgain
 from access_key_provider.errors import InvalidRequestError, ProviderError
 from access_key_provider.invocation import ports_of, registered
 from access_key_provider.journal import record
+from access_key_provider.model import SETTLING_TIME
+from access_key_provider.ownership import owned_keys, with_closing
 from access_key_provider.reconcile import carry_out, explained
 from access_key_provider.request import parse_secret_id, session_name
 from access_key_provider.rotation import plan_creation, plan_finish, plan_test, plan_undoing
@@ -20,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from access_key_provider.actions import Action
-    from access_key_provider.model import Observed
+    from access_key_provider.model import Observed, Place
     from access_key_provider.registration import Registration
 
     _Planner = Callable[[Observed, Registration, str], list[Action]]
@@ -33,6 +37,9 @@ _STEPS: dict[str, _Planner] = {
 }
 _TOKEN = re.compile(r"[A-Za-z0-9-]{32,64}")
 _LONGEST_ROTATION_TOKEN = 256
+
+# How often to wait for a key that was made to be seen, before it is taken for lost.
+_PATIENCE = 3
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
@@ -61,11 +68,23 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     planner = _STEPS[step]
     about = {"step": step, "user": managed.place.user_name, "version": token}
     made: set[str] = set()
+    looks = count()
+
+    def plan(observed: Observed) -> list[Action]:
+        if made and not _shows(observed, managed.place, made) and next(looks) < _PATIENCE:
+            return [LookAgain(SETTLING_TIME)]
+        return planner(with_closing(observed, managed.place) if made else observed, managed, token)
+
     try:
-        carry_out(ports, managed.place, lambda observed: planner(observed, managed, token), managed.policy, made)
+        carry_out(ports, managed.place, plan, managed.policy, made)
     except ProviderError as error:
         # A key whose secret is not stored is of no use to the next try. No other: a deployment may be making one.
         with suppress(ProviderError):
             carry_out(ports, managed.place, lambda observed: plan_undoing(observed, managed, made))
         raise explained(ports, error) from error
     record("the step succeeded", **about)
+
+
+def _shows(observed: Observed, place: Place, made: set[str]) -> bool:
+    """Tell whether the key that was made and stored can be seen: else it would seem to be left by somebody else."""
+    return any(key.id in made and key.proven for key in owned_keys(observed, place))

@@ -8,7 +8,7 @@ from access_key_provider.actions import AddLabel, LookAgain, SetStatus, Tell
 from access_key_provider.errors import NothingToUndoError
 from access_key_provider.model import ACTIVE, format_time
 from access_key_provider.ownership import current_key
-from access_key_provider.plan import make_current, next_label, undone
+from access_key_provider.plan import make_current, next_label, put_aside
 from access_key_provider.precedence import check_no_request
 from access_key_provider.retirement import replaced_keys, supersede
 from access_key_provider.retirement_record import BY_UNDO, retirement_of
@@ -74,14 +74,13 @@ def previous_key(observed: Observed, managed: Registration, *, automatic: bool =
     replaced = replaced_keys(observed, place)
     earlier = [key for key in replaced if _came_before(observed, managed, key, current)]
     if not earlier:
-        taken_back = next((key for key in replaced if undone(observed, place, key)), None)
-        if taken_back:
-            record = retirement_of(observed, place, taken_back.id)
-            when = f" at {format_time(record.replaced)}" if record else ""
-            raise NothingToUndoError(
-                f"{taken_back.id} was taken back by an undo{when}, and {current.id} is current again: to get another "
-                "key, deploy a new serial"
-            )
+        records = ((key.id, retirement_of(observed, place, key.id)) for key in replaced)
+        for key_id, taken_back in records:
+            if taken_back and taken_back.by == BY_UNDO:
+                raise NothingToUndoError(
+                    f"{key_id} was taken back by an undo at {format_time(taken_back.replaced)}, and {current.id} is "
+                    "current again: to get another key, deploy a new serial"
+                )
         raise NothingToUndoError(f"{current.id} is the only key: none was replaced, or it is deleted already")
     found = earlier[-1]
     record = retirement_of(observed, place, found.id)
@@ -92,7 +91,7 @@ def previous_key(observed: Observed, managed: Registration, *, automatic: bool =
 
 def _came_before(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:
     """Leave out keys that a rollback or an undo has replaced. A crash may have given a key its new label already."""
-    if undone(observed, managed.place, key):
+    if put_aside(observed, managed.place, key):
         return False
     taking_back = retirement_of(observed, managed.place, current.id)
     return key.generation < current.generation or (taking_back is not None and taking_back.by == BY_UNDO)

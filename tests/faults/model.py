@@ -6,106 +6,45 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Final
 
-from fakes.lags import Lag, Lags
-
-from local_cloud.invariants import Expected, violations
+from fakes.lags import Lags
+from faults.model_hands import HANDS
+from faults.model_place import USERS, Places
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from fakes.faults import Injection
+    from faults.model_steps import Step, Trouble
+    from faults.stack import Event, Properties
 
-    from fakes.aws import FakeAccount
-    from fakes.calls import Call
-    from fakes.faults import Fault, Injection, Phase
-    from faults.stack import Event, Properties, Stack
-
-USERS: Final = ("deploy", "vendor")
 _INVENTED_ID: Final = "shop-Key-1QWERTZUIOPA"
-_KEYS_PER_USER: Final = 2
 _READS: Final = 10
-LOST: Final = ("ConnectionClosedError", "ReadTimeoutError", "EndpointConnectionError", "ServiceFailure")
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """A fault, which the first call from `index` on meets that can, and as many after it as `times` says."""
-
-    fault: Fault
-    phase: Phase
-    index: int
-    times: int
-
-    def matches(self, call: Call) -> bool:
-        """Tell whether a call meets it."""
-        return call.index >= self.index and self.fault.applies_to(call)
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """One deployment, and what happens on the way.
-
-    Attributes:
-        change: what the template says anew.
-        hand: what a person does before.
-        trouble: what goes wrong.
-        undone: whether a sibling fails afterwards, so that all is rolled back.
-        again: whether the request comes again at once.
-        again_later: whether it comes again when all is settled.
-        guest: whether a person makes a key, and uses it, before the request comes again or is rolled back.
-        late: which earlier request comes once more in the end, counted from the newest.
-        lags: what is seen late in this step, and how late.
-        rejections: how many calls with a new key are refused.
-        trouble_later: what goes wrong with the request that comes after: the redelivery, the rollback or the clean-up.
-    """
-
-    change: str
-    hand: str | None = None
-    trouble: Trouble | None = None
-    undone: bool = False
-    again: bool = False
-    again_later: bool = False
-    guest: bool = False
-    late: int | None = None
-    lags: tuple[tuple[str, Lag], ...] = ()
-    rejections: int = 0
-    trouble_later: Trouble | None = None
+_LOST: Final = ("ConnectionClosedError", "ReadTimeoutError", "EndpointConnectionError", "ServiceFailure")
 
 
 @dataclass
-class Life:
+class Life(Places):
     """The life of one resource, and what is right at each moment of it.
 
     Attributes:
-        stack: the resource.
         past: the requests so far that may come once more.
         by_serial: the key that was made for a serial at a place, while the records tell it.
-        changed_by_hand: what a person changed that the next request repairs.
-        tampered: which of our records a person has removed; without both nobody could tell our keys.
+        trouble_later: what goes wrong with the request that comes next.
     """
 
-    stack: Stack
     past: list[Event] = field(default_factory=list)
     by_serial: dict[tuple[str, str, str], str] = field(default_factory=dict)
-    changed_by_hand: bool = False
-    tampered: str | None = None
-    labels_lost: bool = False
     trouble_later: Trouble | None = None
 
-    @property
-    def account(self) -> FakeAccount:
-        """The account."""
-        return self.stack.account
-
-    def take(self, step: Step, hands: Mapping[str, Callable[[Life], None]]) -> None:
+    def take(self, step: Step) -> None:
         """Take a step, and check all that a user may see then."""
         self.account.state.lags = Lags()
         if step.hand:
-            hands[step.hand](self)
+            HANDS[step.hand](self)
         self.account.state.lags = Lags(**dict(step.lags))
         self.account.switches.new_key_rejections = step.rejections
         self.trouble_later = step.trouble_later
         event = self._request(step.change)
-        before, deployed = self._current(), self.stack.known
-        answer = self._deliver(event, step, hands)
+        before, deployed = self.current(), self.stack.known
+        answer = self._deliver(event, step)
         self._settle(event, answer, undone=step.undone)
         self.check()
         self._check_key(event, before, deployed)
@@ -116,24 +55,23 @@ class Life:
         if step.late is not None:
             self._deliver_late(self.past[-1 - step.late % len(self.past)])
 
-    def living(self, user: str) -> dict[str, str]:
-        """List a user's keys with their status."""
-        return self.stack._keys(user)
-
-    def ours(self) -> list[str]:
-        """List all keys that no person made."""
-        foreign = {key for keys in self.stack.foreign.values() for key in keys}
-        return [key for user in USERS for key in self.living(user) if key not in foreign]
+    def forget_past(self) -> None:
+        """Let no past request come once more."""
+        self.past.clear()
 
     def _request(self, change: str) -> Event:
         stack = self.stack
-        known = stack.known[1] if stack.known else stack.properties()
+        known = stack.known[1] if stack.known else self._template()
         if change == "delete" and stack.known:
             return stack.event("Delete", known, stack.known[0])
-        wanted = known | self._changes(change, known)
+        wanted = self._changed(change, known)
         return stack.update(wanted) if stack.known else stack.create(wanted)
 
-    def _changes(self, change: str, known: Properties) -> Properties:
+    def _template(self) -> Properties:
+        return self.stack.properties()
+
+    def _changed(self, change: str, known: Properties) -> Properties:
+        """Change what a template says."""
         name, _, value = change.partition(" ")
         secrets = {self.stack.secret_arn: self.stack.other_arn, self.stack.other_arn: self.stack.secret_arn}
         changes = {
@@ -143,10 +81,10 @@ class Life:
             "user": {"UserName": "vendor" if known["UserName"] == "deploy" else "deploy"},
             "secret": {"SecretArn": secrets[known["SecretArn"]]},
         }
-        return changes.get(name, {})
+        return known | changes.get(name, {})
 
-    def _deliver(self, event: Event, step: Step, hands: Mapping[str, Callable[[Life], None]]) -> str | None:
-        injection, full = self._inject(step.trouble), self._full(event)
+    def _deliver(self, event: Event, step: Step) -> str | None:
+        injection, full = self._inject(step.trouble), self.full(event)
         answer = self._send(event)
         self._check_forgiven(answer, full=full)
         self.account.heal()
@@ -154,17 +92,21 @@ class Life:
         self._check_meanwhile(event)
         if answer == "FAILED" and not (injection and injection.fired):
             assert full, self.stack.answers[-1]
-        if step.guest:
-            hands["makes and uses a key"](self)
+        self._live_on(step)
         if step.again:
             answer = self._deliver_again(event, answer)
         return answer
+
+    def _live_on(self, step: Step) -> None:
+        """Let happen what does before the request comes again or is rolled back."""
+        if step.guest:
+            HANDS["makes and uses a key"](self)
 
     def _send_in_trouble(self, event: Event) -> str | None:
         """Deliver a request that meets what goes wrong later, if anything does and has not yet."""
         trouble, self.trouble_later = self.trouble_later, None
         self._inject(trouble)
-        full = self._full(event)
+        full = self.full(event)
         answer = self._send(event)
         self._check_forgiven(answer, full=full)
         self.account.heal()
@@ -178,7 +120,7 @@ class Life:
         """
         if self.account.lags != Lags():
             return
-        hit = [entry.name for entry in self.account.log.entries if entry.outcome in LOST]
+        hit = [entry.name for entry in self.account.log.entries if entry.outcome in _LOST]
         if hit == ["iam:CreateAccessKey"] and sum(injection.fired for injection in self.account.injections) == 1:
             assert answer == "SUCCESS" or full, self.stack.answers[-1]
 
@@ -191,7 +133,7 @@ class Life:
     def _deliver_again(self, event: Event, answer: str | None) -> str | None:
         if answer != "SUCCESS" and self.trouble_later:
             return answer or self._send_in_trouble(event)
-        told, full = self._told(), self._full(event)
+        told, full = self._told(), self.full(event)
         second = self._send(event)
         if answer == "SUCCESS":
             assert (second, self._told()) == (answer, told), "a success came out differently"
@@ -201,7 +143,12 @@ class Life:
 
     def _send(self, event: Event) -> str | None:
         """Deliver a request; half a minute passes till the next one, so all has been heard of by then."""
-        answer = self.stack.deliver(event)
+        answer = self._hand_over(event)
+        self._hear()
+        return answer
+
+    def _hear(self) -> None:
+        """Let all news be heard of."""
         state = self.account.state
         for seen in (
             *(key.status for key, _ in state.keys.values()),
@@ -210,44 +157,13 @@ class Life:
         ):
             for _ in range(_READS):
                 seen.read(state.clock.now() + timedelta(seconds=30))
-        return answer
+
+    def _hand_over(self, event: Event) -> str | None:
+        return self.stack.deliver(event)
 
     def _told(self) -> tuple[object, object]:
         given = self.stack.answers[-1] if self.stack.answers else {}
         return given.get("PhysicalResourceId"), given.get("Data", {}).get("AccessKeyId")
-
-    def _full(self, event: Event) -> bool:
-        """Tell whether the user may have no room for a key: two that must stay, foreign, current or of elsewhere."""
-        properties = event["ResourceProperties"]
-        living = self.living(properties["UserName"])
-        foreign = self.stack.foreign.get(properties["UserName"], {})
-        labels = {} if self.labels_lost else self._labels(properties["SecretArn"])
-        current = {key for secret in self._secrets for key, stages in self._labels(secret).items() if stages}
-        staying = [
-            key
-            for key, status in living.items()
-            if key in foreign or key in current or status == "Active" or key not in labels
-        ]
-        return event["RequestType"] != "Delete" and len(staying) >= _KEYS_PER_USER
-
-    @property
-    def _secrets(self) -> tuple[str, str]:
-        return self.stack.secret_arn, self.stack.other_arn
-
-    def _labels(self, secret_arn: str) -> dict[str, bool]:
-        """Tell the keys that a secret's labels name, and whether each is the current one."""
-        described = self.account.client("secretsmanager").describe_secret(SecretId=secret_arn)
-        return {
-            label: "AWSCURRENT" in labels
-            for labels in described.get("VersionIdsToStages", {}).values()
-            for label in labels
-            if label.startswith("AKIA")
-        }
-
-    def _current(self) -> str | None:
-        known = self.stack.known
-        found = [key for key, current in self._labels(known[1]["SecretArn"]).items() if current] if known else []
-        return found[0] if found else None
 
     def _settle(self, event: Event, answer: str | None, *, undone: bool) -> None:
         """Do what CloudFormation does with the answer."""
@@ -291,15 +207,18 @@ class Life:
                 self.past.append(event)
                 return
             event = self.stack.event(kind, properties, physical_id, old)
-        full = self._full(event)
+        full = self.full(event)
         if self._send(event) != "SUCCESS":
             assert full, self.stack.answers[-1]
-            user = properties["UserName"]
-            for key in self.stack.foreign.pop(user, {}):
-                self.account.person.delete_key(key)
+            self._make_room(properties["UserName"])
             event = self.stack.event(kind, properties, physical_id, old)
             assert self._send(event) == "SUCCESS", self.stack.answers[-1]
         self.past.append(event)
+
+    def _make_room(self, user: str) -> None:
+        """Let a person delete the foreign keys of a user."""
+        for key in self.stack.foreign.pop(user, {}):
+            self.account.person.delete_key(key)
 
     def _deliver_late(self, event: Event) -> None:
         """Deliver a request that was settled: it must not change anything that a user sees."""
@@ -309,7 +228,7 @@ class Life:
         self.check()
 
     def _snapshot(self) -> object:
-        return [self.living(user) for user in USERS], [self._labels(secret) for secret in self._secrets]
+        return [self.living(user) for user in USERS], [self.labels(secret) for secret in self.secrets]
 
     def _check_meanwhile(self, event: Event) -> None:
         """Check that whoever reads the secret at this moment gets a key that works, or was declared not to."""
@@ -319,29 +238,9 @@ class Life:
         _, status = self.stack.current_key(known[1]["SecretArn"])
         assert status in {known[1]["Status"], new["Status"]}, f"the current key is {status}"
 
-    def check(self) -> None:
-        """Check both users and both secrets: the place that is deployed has its key, all others have none."""
-        self.stack.check_always()
-        iam, secrets = self.account.client("iam"), self.account.client("secretsmanager")
-        deployed = self.stack.known and self.stack.known[1]
-        found: list[str] = []
-        for user in USERS:
-            here = deployed if deployed and deployed["UserName"] == user else None
-            status, secret = (here["Status"], here["SecretArn"]) if here else (None, None)
-            expected = Expected(user, secret, status, self.stack.foreign.get(user, {}))
-            found += violations(iam, secrets, expected)
-        for secret in self._secrets:
-            if not deployed or deployed["SecretArn"] != secret:
-                found += [f"label {label} is left on {secret}" for label in self._labels(secret)]
-        current = self._current()
-        if self.tampered == "tags":
-            # Only the current key gets its tag back; the others go with the next rotation.
-            found = [problem for problem in found if "has no tag on its user" not in problem or str(current) in problem]
-        assert found == [], f"{found}\n{self.account.log}"
-
     def _check_key(self, event: Event, before: str | None, deployed: tuple[str, Properties] | None) -> None:
         """Check which key is current: the one that was made for the serial, as long as it exists."""
-        known, current = self.stack.known, self._current()
+        known, current = self.stack.known, self.current()
         if known is None:
             self.by_serial.clear()
             return
@@ -361,8 +260,3 @@ class Life:
         others = {key for serial, key in self.by_serial.items() if serial != (*place, known[1]["Serial"])}
         assert current not in others, f"{current} was made for another serial"
         self.by_serial[*place, known[1]["Serial"]] = current
-
-    @property
-    def deletable(self) -> set[str]:
-        """The keys of ours that exist."""
-        return set(self.ours())

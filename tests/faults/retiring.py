@@ -56,9 +56,9 @@ def keep(stack: Stack, serial: str, **changes: str) -> Properties:
     return stack.properties(serial, **KEEPING, **changes)
 
 
-def look(stack: Stack) -> Event:
+def look(stack: Stack, secret_arn: str | None = None) -> Event:
     """Make the event of a schedule."""
-    return {"Operation": "Look", "SecretId": stack.secret_arn}
+    return {"Operation": "Look", "SecretId": secret_arn or stack.secret_arn}
 
 
 def undo(stack: Stack, **members: str) -> Event:
@@ -77,10 +77,11 @@ def steps(stack: Stack, token: str = TOKEN) -> list[Event]:
     ]
 
 
-def cut_over(stack: Stack) -> Event:
+def cut_over(stack: Stack, secret_arn: str | None = None) -> Event:
     """Make the request that comes when all consumers use the current key."""
-    labels = stack.account.state.secrets[stack.secret_arn].labels.value
-    properties = {"SecretArn": stack.secret_arn, "SecretVersionId": labels["AWSCURRENT"]}
+    arn = secret_arn or stack.secret_arn
+    labels = stack.account.state.secrets[arn].labels.value
+    properties = {"SecretArn": arn, "SecretVersionId": labels["AWSCURRENT"]}
     return stack.event("Create", properties, None) | {"ResourceType": "Custom::IAMAccessKeyCutOver"}
 
 
