@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from access_key_provider.calls import THROTTLED, USER_AGENT
 from root_access_keys.errors import RefusedError, TryAgainError
@@ -45,5 +45,8 @@ def call(method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **n
         if code in THROTTLED or status >= _SERVER_ERROR:
             raise TryAgainError(f"{error.operation_name}: {code}") from None
         raise RefusedError(f"{error.operation_name}: {code}", code) from None
+    except ParamValidationError as error:
+        # Its text may hold the parameters of the call; it was never sent.
+        raise RefusedError("a call has parameters that AWS does not take", type(error).__name__) from None
     except BotoCoreError as error:
         raise TryAgainError(f"AWS could not be reached: {type(error).__name__}") from None

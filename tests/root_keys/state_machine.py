@@ -1,0 +1,81 @@
+"""The state machine of a guard, as far as its functions can tell: steps, retries, catches, JSON between them."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
+
+from root_keys.organization import OWN, Death
+
+from root_access_keys import audit, deletion, finish, start
+from root_access_keys.errors import TryAgainError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from root_keys.organization import Organization
+
+ATTEMPTS = 9
+CONTEXT = SimpleNamespace(invoked_function_arn=f"arn:aws:lambda:eu-central-1:{OWN}:function:guard")
+
+
+class StepError(Exception):
+    """A step failed for good."""
+
+    def __init__(self, failure: dict[str, str]) -> None:
+        super().__init__(failure["Cause"])
+        self.failure = failure
+
+
+def step(handler: Callable[[Any, Any], Any], event: dict[str, Any]) -> Any:
+    """Take a step, again while it is worth it. Raises StepError."""
+    given = json.dumps(event)
+    last: BaseException = StepError({"Error": "", "Cause": ""})
+    for _ in range(ATTEMPTS):
+        try:
+            return json.loads(json.dumps(handler(json.loads(given), CONTEXT)))
+        except (TryAgainError, Death) as error:
+            last = error
+        except Exception as error:  # noqa: BLE001 - whatever it is, the state machine catches it
+            last = error
+            break
+    cause = json.dumps({"errorMessage": str(last), "errorType": type(last).__name__})
+    raise StepError({"Error": type(last).__name__, "Cause": cause})
+
+
+def settings(
+    mode: str = "DeleteUnused", *, days: int = 90, at_once: bool = False, **accounts: list[str]
+) -> dict[str, Any]:
+    """Write the settings of a guard."""
+    return {
+        "Mode": mode,
+        "UnusedForSeconds": days * 86400,
+        "Accounts": {"Only": [], "OrganizationalUnits": [], "Excluding": []} | accounts,
+        "DeleteAtOnce": at_once,
+        "Code": "1",
+    }
+
+
+def run(organization: Organization, run_id: str, guard: dict[str, Any], given: dict[str, Any] | None = None) -> Any:
+    """Execute the state machine; return the summary that is in the bucket, None if the run failed as a whole."""
+    try:
+        begun = step(start.handler, {"RunId": run_id, "Settings": guard, "Input": given or {}})
+        for account in json.loads(organization.objects[begun["Accounts"]]):
+            each_account(organization, account, begun["Run"])
+        step(finish.handler, {"Start": begun})
+    except StepError as error:
+        step(finish.handler, {"RunId": run_id, "Failure": error.failure})
+        return None
+    return json.loads(organization.objects[f"runs/{run_id}/summary.json"])
+
+
+def each_account(organization: Organization, account: dict[str, Any], run_of: dict[str, Any]) -> None:
+    """Execute the child of one account."""
+    try:
+        plan = step(audit.handler, {"Account": account, "Run": run_of})["Plan"]
+        if plan:
+            step(deletion.handler, {"Account": account, "Run": run_of, "Plan": plan})
+    except StepError as error:
+        content = json.dumps({"Account": account, "Failure": error.failure}).encode()
+        organization.objects[f"runs/{run_of['Id']}/results/{account['Id']}.json"] = content
