@@ -6,7 +6,7 @@ JOBS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-root test soak mutants check format lint types layers deploy destroy clean
+.PHONY: help setup demo demo-root benchmark test soak mutants check format lint types layers deploy destroy clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -18,6 +18,9 @@ demo: setup ## The life of a key on an AWS account embedded in this machine. STE
 
 demo-root: setup ## Root access keys in an organization of 500 accounts embedded in this machine.
 	$(BIN)/python -m demo.root_keys
+
+benchmark: setup ## Show how a run over an organization grows with its accounts.
+	$(BIN)/python benchmarks/organization_size.py
 
 test: setup ## Run all tests. ARGS=... goes to pytest.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)

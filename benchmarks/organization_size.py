@@ -1,8 +1,8 @@
-"""How a run over an organization grows: `python benchmarks/root_keys.py [ACCOUNTS ...]`.
+"""How a run over an organization grows: `python benchmarks/organization_size.py [ACCOUNTS ...]`.
 
-The functions run as they are, on an organization in memory, in so many threads as the Distributed Map would have children.
-Each call of AWS takes a millisecond. Prints the time of an account relative to the first line, all of one process: 1.0 is
-linear; and how many accounts were looked at at the same time, which the bound must hold.
+The functions run as they are, on an organization in memory, in as many threads as the Distributed Map has children.
+Each call of AWS takes a millisecond. Prints the time of an account relative to the first line, all of one process: 1.0
+is linear; and how many accounts were looked at at the same time, which the bound must hold.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_ROOT / folder) for folder in ("tests", "lambda")]
 
-from root_keys.organization import Key, Member, Organization  # noqa: E402
+from root_keys.organization import Key, Member, Organization, forget_clients  # noqa: E402
 from root_keys.state_machine import each_account, settings, step  # noqa: E402
 
 from root_access_keys import finish, start  # noqa: E402
@@ -70,6 +70,8 @@ def measure(accounts: int) -> tuple[float, int, int]:
         for number in range(1, accounts + 1)
     }
     gauge = Gauge()
+    # Each account takes a client of its own, as in the functions.
+    forget_clients()
     with SlowOrganization(members).installed() as organization, contextlib.redirect_stdout(io.StringIO()):
         began = time.perf_counter()
         begun = step(start.handler, {"RunId": "run", "Settings": settings(at_once=True), "Input": {}})
@@ -90,16 +92,13 @@ def main() -> None:
     """Measure and print."""
     sizes = [int(size) for size in sys.argv[1:]] or [200, 1000, 5000]
     measure(sizes[0])
-    print(
-        f"{'accounts':>8}  {'calls':>6}  {'calls/account':>13}  {'time/account, relative':>22}  {'at once':>7}  bound"
-    )
+    line = "{:>8}  {:>6}  {:>13}  {:>22}  {:>7}  {:>5}"
+    print(line.format("accounts", "calls", "calls/account", "time/account, relative", "at once", "bound"))
     first = 0.0
     for size in sizes:
         seconds, calls, most = measure(size)
         first = first or seconds / size
-        print(
-            f"{size:>8}  {calls:>6}  {calls / size:>13.2f}  {seconds / size / first:>22.2f}  {most:>7}  {_CONCURRENCY:>5}"
-        )
+        print(line.format(size, calls, f"{calls / size:.2f}", f"{seconds / size / first:.2f}", most, _CONCURRENCY))
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from threading import Lock
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
@@ -244,6 +245,12 @@ _SESSION = boto3.Session()
 # The organizations that are installed, the innermost last; clients are the same for all, they take long to make.
 _CURRENT: list[Organization] = []
 _CLIENTS: dict[tuple[str, str], Any] = {}
+_MAKING = Lock()
+
+
+def forget_clients() -> None:
+    """Let all clients be made anew."""
+    _CLIENTS.clear()
 
 
 def _client(service: str, config: Any = None, aws_access_key_id: str = "", **_secret: str) -> Any:
@@ -251,7 +258,8 @@ def _client(service: str, config: Any = None, aws_access_key_id: str = "", **_se
     known = _CLIENTS.get((service, aws_access_key_id))
     if known is None:
         signer = aws_access_key_id or "ASIAFUNCTION"
-        known = _SESSION.client(service, "eu-central-1", aws_access_key_id=signer, aws_secret_access_key="x")
+        with _MAKING:
+            known = _SESSION.client(service, "eu-central-1", aws_access_key_id=signer, aws_secret_access_key="x")
         known.meta.events.register("before-parameter-build", _remember)
         known.meta.events.register("before-call", partial(_answer, service, aws_access_key_id))
         _CLIENTS[service, aws_access_key_id] = known
