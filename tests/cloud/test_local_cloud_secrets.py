@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -223,6 +224,28 @@ class TestSecretResource:
         assert described["ARN"] == arn
         assert described["Name"] != arn
         assert described.get("VersionIdsToStages", {}) == {}
+
+    def test_a_generated_name_begins_with_the_logical_id(self, stack: Stack, cloud: LocalCloud) -> None:
+        """The stack's name is not in it, and it stays until the template gives a name or takes one away."""
+
+        def template(**properties: str) -> Template:
+            return {"Resources": {"Ours": {"Type": "AWS::SecretsManager::Secret", "Properties": properties}}}
+
+        def name() -> str:
+            described = cloud.client("secretsmanager").describe_secret(SecretId=stack.physical_id("Ours"))
+            return str(described["Name"])
+
+        assert stack.create(template()) == "CREATE_COMPLETE"
+        first = name()
+        assert re.fullmatch(r"Ours-[A-Za-z0-9]{12}", first)
+        assert stack.update(template(Description="new")) == "UPDATE_COMPLETE"
+        assert name() == first
+        assert stack.update(template(Name="given")) == "UPDATE_COMPLETE"
+        assert name() == "given"
+        assert stack.update(template(Description="new")) == "UPDATE_COMPLETE"
+        assert name().startswith("Ours-")
+        assert name() != first
+        assert stack.delete() == "DELETE_COMPLETE"
 
     def test_an_empty_generation_makes_a_password(self, stack: Stack, cloud: LocalCloud) -> None:
         """`GenerateSecretString: {}`, which the CDK writes by default, gives 32 characters."""
