@@ -18,7 +18,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PACKAGE = Path("lambda", "access_key_provider")
+PACKAGES = Path("lambda")
+GUARDS = "root_access_keys"
 COPIED = ("constructs", "lambda", "local_cloud", "tests", "pyproject.toml", "README.md")
 JOBS = 2
 TESTS = (
@@ -31,6 +32,7 @@ TESTS = (
     "tests/faults/test_retirement.py",
     "tests/faults/test_retirement_matrix.py",
 )
+TESTS_OF_GUARDS = ("tests/root_keys",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +43,17 @@ class Mutant:
     module: str
     before: str
     after: str
+    package: str = "access_key_provider"
+
+    @property
+    def path(self) -> Path:
+        """Where the module is, in the checkout and in a copy."""
+        return PACKAGES / self.package / self.module
+
+    @property
+    def tests(self) -> tuple[str, ...]:
+        """The tests that should find it."""
+        return TESTS_OF_GUARDS if self.package == GUARDS else TESTS
 
 
 MUTANTS = (
@@ -337,6 +350,86 @@ MUTANTS = (
         "    if announced.since == announced.until:\n",
         "    if False:\n",
     ),
+    Mutant("delete in an audit", "decision.py", "if rules.mode is not Mode.DELETE_UNUSED:", "if False:", GUARDS),
+    Mutant(
+        "take an unknown use for none",
+        "decision.py",
+        "    if isinstance(use, UnknownUse):\n        return Decision(Action.KEEP, told)\n    last =",
+        "    use = LastUse(None) if isinstance(use, UnknownUse) else use\n    last =",
+        GUARDS,
+    ),
+    Mutant(
+        "delete a second early",
+        "decision.py",
+        "if now - last < rules.unused_for:",
+        "if now - last < rules.unused_for * 0.99:",
+        GUARDS,
+    ),
+    Mutant("forget the age of a key", "decision.py", "max(use.at, key.created)", "use.at", GUARDS),
+    Mutant(
+        "delete without a plan",
+        "audit.py",
+        "if plan and run.deletes and account.announced:",
+        "if plan and run.deletes:",
+        GUARDS,
+    ),
+    Mutant(
+        "delete in a dry run",
+        "start.py",
+        "rules.mode is Mode.DELETE_UNUSED and not dry",
+        "rules.mode is Mode.DELETE_UNUSED",
+        GUARDS,
+    ),
+    Mutant(
+        "trust the plan",
+        "deletion.py",
+        "if not run.deletes or not account.announced or account.management:",
+        "if False:",
+        GUARDS,
+    ),
+    Mutant(
+        "do not look again",
+        "deletion.py",
+        "return KeyResult(key, outcome_of(decision.action), decision.why)",
+        "return KeyResult(key, KeyOutcome.PLANNED, decision.why)",
+        GUARDS,
+    ),
+    Mutant("delete what came later", "deletion.py", "if key.id not in plan:", "if False:", GUARDS),
+    Mutant(
+        "do not prove a deletion", "deletion.py", "for pause in _PAUSES:", "left = set()\n    for pause in ():", GUARDS
+    ),
+    Mutant(
+        "a key that is gone is an error", "root_session.py", "if error.code != _NO_SUCH_ENTITY:", "if True:", GUARDS
+    ),
+    Mutant(
+        "no account without result",
+        "summary.py",
+        "    if result is None:\n",
+        '    if result is None:\n        result = {"Account": account, "Outcome": "clean", "Keys": [], "Why": ""}\n    if result is False:\n',
+        GUARDS,
+    ),
+    Mutant(
+        "announce what failed",
+        "summary.py",
+        "_LOOKED = (AccountOutcome.CLEAN, AccountOutcome.WITH_KEYS)",
+        "_LOOKED = tuple(AccountOutcome)",
+        GUARDS,
+    ),
+    Mutant("announce for all settings", "store.py", 'if plan["Settings"] == digest else frozenset()', "", GUARDS),
+    Mutant(
+        "throttled for good",
+        "calls.py",
+        "if code in THROTTLED or status >= _SERVER_ERROR:",
+        "if status >= _SERVER_ERROR:",
+        GUARDS,
+    ),
+    Mutant(
+        "tell nobody of a failed run",
+        "finish.py",
+        '    if "Failure" in event:\n            return _tell_failure',
+        '    if "Failure" in event:\n            return {}\n            return _tell_failure',
+        GUARDS,
+    ),
 )
 
 
@@ -350,9 +443,20 @@ def killed_by(mutant: Mutant) -> str | None:
                 shutil.copytree(source, copy / name, ignore=shutil.ignore_patterns("__pycache__"))
             else:
                 shutil.copy(source, copy / name)
-        module = copy / PACKAGE / mutant.module
+        module = copy / mutant.path
         module.write_text(module.read_text("utf-8").replace(mutant.before, mutant.after, 1), "utf-8")
-        command = [sys.executable, "-m", "pytest", *TESTS, "-q", "-x", "-p", "no:cacheprovider", "-p", "no:randomly"]
+        command = [
+            sys.executable,
+            "-m",
+            "pytest",
+            *mutant.tests,
+            "-q",
+            "-x",
+            "-p",
+            "no:cacheprovider",
+            "-p",
+            "no:randomly",
+        ]
         done = subprocess.run(
             command,
             cwd=copy,
@@ -370,9 +474,7 @@ def killed_by(mutant: Mutant) -> str | None:
 def main(names: list[str]) -> int:
     """Try the mutants with these names, or all, and return the exit code."""
     chosen = [mutant for mutant in MUTANTS if not names or mutant.name in names]
-    stale = [
-        mutant.name for mutant in chosen if mutant.before not in (ROOT / PACKAGE / mutant.module).read_text("utf-8")
-    ]
+    stale = [mutant.name for mutant in chosen if mutant.before not in (ROOT / mutant.path).read_text("utf-8")]
     if stale:
         print("no longer in the code:", *stale, sep="\n  ")
         return 1

@@ -219,7 +219,7 @@ def carry_out(
                 made.add(executor.new_key_id)
         return observed, executor.look_again_in
 
-    """Tell whether to wait before the next look: for what came later, or for tags that are written once more."""
+    return _repeat(ports, one_pass, _RESERVE_TO_ANSWER)
 
 
 def _repeat(ports: Ports, one_pass: Callable[[], tuple[Observed, float | None]], reserve: float) -> Observed:
