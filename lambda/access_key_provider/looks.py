@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from access_key_provider.actions import LookAgain, SetStatus, Tell
-from access_key_provider.model import ACTIVE, INACTIVE
+from access_key_provider.model import ACTIVE, INACTIVE, SETTLING_TIME
 from access_key_provider.ownership import current_key, owned_keys
 from access_key_provider.precedence import check_no_request
 from access_key_provider.removal import remove
@@ -27,6 +27,7 @@ def plan_look(
     *,
     cut_over: bool = False,
     deactivated: AbstractSet[str] = frozenset(),
+    restored: str = "",
 ) -> list[Action]:
     """Retire what is due, and tell if the current key is too old.
 
@@ -38,12 +39,13 @@ def plan_look(
         cut_over: all consumers use the current key by now.
         deactivated: the keys that this look has deactivated. If one of them is current, a request restored it at the
             same moment.
+        restored: the key that an undo has made Active and current a moment ago.
     """
     current = current_key(observed, managed.place)
     if current is None:
         return []
-    if not current.active and current.id in deactivated:
-        return [SetStatus(current.id, ACTIVE)]
+    if not current.active and current.id in {restored, *deactivated}:
+        return [LookAgain(SETTLING_TIME)] if current.id == restored else [SetStatus(current.id, ACTIVE)]
     if not current.active and not managed.inactive:
         return []
     if any(_unseen_switch(observed, managed, key, current) for key in replaced_keys(observed, managed.place)):

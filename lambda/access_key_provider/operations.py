@@ -84,11 +84,16 @@ def _look(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None
         raise
 
 
-def _retire(ports: Ports, managed: Registration, cut_over: Callable[[Observed], bool] = lambda _: False) -> Observed:
+def _retire(
+    ports: Ports,
+    managed: Registration,
+    cut_over: Callable[[Observed], bool] = lambda _: False,
+    restored: str = "",
+) -> Observed:
     deactivated: set[str] = set()
 
     def plan(observed: Observed) -> list[Action]:
-        actions = plan_look(observed, managed, cut_over=cut_over(observed), deactivated=deactivated)
+        actions = plan_look(observed, managed, cut_over=cut_over(observed), deactivated=deactivated, restored=restored)
         deactivated.update(action.key_id for action in actions if isinstance(action, SetStatus))
         return actions
 
@@ -115,7 +120,7 @@ def _undo(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None
         record("nothing to undo", secret=managed.place.secret_arn, reason=str(error))
         if not automatic:
             raise
-    _retire(ports, managed)
+    _retire(ports, managed, restored=restored)
 
 
 def _ports(operation: str, managed: Registration, context: Any) -> Ports:

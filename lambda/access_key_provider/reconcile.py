@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from access_key_provider.actions import LookAgain, TagSecret, TagUser
@@ -101,6 +102,7 @@ class _Creation:
         self._done: list[Action] = []
         self._made: str | None = None
         self._acted = False
+        self._lost = False
         self._published = False
 
     def run(self) -> Outcome:
@@ -127,6 +129,9 @@ class _Creation:
         self._acted = True
         try:
             executor.run(plan)
+        except OutcomeUnknownError:
+            self._lost = True
+            raise
         finally:
             self._done += executor.done
             self._made = executor.new_key_id or self._made
@@ -145,7 +150,7 @@ class _Creation:
 
     def _with_announcement(self, observed: Observed) -> Observed:
         tags = [action for action in self._done if isinstance(action, TagUser) and action.key == self._place.intent_tag]
-        announced = Intent.parse(tags[-1].key, tags[-1].value) if tags and self._made else None
+        announced = Intent.parse(tags[-1].key, tags[-1].value) if tags and (self._made or self._lost) else None
         return with_announcement(observed, self._place, announced, ended=self._published) if announced else observed
 
     def _shows_what_was_done(self, observed: Observed) -> bool:
@@ -162,8 +167,6 @@ class _Creation:
         """Remove what was made, if anything, and return the error, which says so if that fails too."""
         if not self._acted:
             return error
-        if isinstance(error, OutcomeUnknownError):
-            self._ports.clock.sleep(SETTLING_TIME)
         try:
             carry_out(self._ports, self._place, self._plan_to_undo(error))
         except ProviderError as failure:
@@ -178,7 +181,12 @@ class _Creation:
         def may_appear(observed: Observed) -> bool:
             return lost or (self._made is not None and self._made not in {key.id for key in observed.keys})
 
+        looks = count()
+
         def take_back(observed: Observed) -> list[Action]:
+            if lost and next(looks) == 0:
+                # What was done, and whether at all, may be seen late.
+                return [LookAgain(SETTLING_TIME)]
             if self._new_place and not established:
                 # CloudFormation sends no Delete for the new place of a replacement that failed.
                 return plan_absent(observed, place, key_may_appear=may_appear(observed))

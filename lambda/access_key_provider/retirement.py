@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.actions import CancelSchedule, ScheduleLook, SetStatus, TagSecret, Tell
-from access_key_provider.model import INACTIVE, format_time
+from access_key_provider.model import INACTIVE, PENDING, format_time
 from access_key_provider.ownership import current_key, owned_keys
 from access_key_provider.removal import remove
 from access_key_provider.retirement_record import (
@@ -41,6 +41,8 @@ OVERDUE = "Access Key Retirement Overdue"
 DEACTIVATED = "Access Key Deactivated"
 DELETED = "Access Key Deleted"
 TOO_OLD = "Access Key Too Old"
+
+_IF_INTERRUPTED = timedelta(minutes=15)
 
 
 def replaced_keys(observed: Observed, place: Place) -> tuple[OwnedKey, ...]:
@@ -81,16 +83,34 @@ def supersede(observed: Observed, place: Place, policy: Policy, by: str) -> list
     Before the switch, so that a crash right after it leaves no key that nobody comes back to. An earlier record of the
     key, of a switch that never came, is written over: the grace period begins now.
     """
+    if not policy.schedule:
+        return []
+    return [*_record_displaced(observed, place, policy), *_record_current(observed, place, policy, by)]
+
+
+def _record_displaced(observed: Observed, place: Place, policy: Policy) -> list[Action]:
+    """Record the key of a rotation after which somebody put another value: the switch takes its last label of AWS."""
+    displaced = [
+        key
+        for key in replaced_keys(observed, place)
+        if key.version and PENDING in key.version.labels and not retirement_of(observed, place, key.id)
+    ]
+    due = observed.time + policy.time_active
+    return [
+        action for key in displaced for action in _keep(observed, place, policy, key, Retirement(observed.time), due)
+    ]
+
+
+def _record_current(observed: Observed, place: Place, policy: Policy, by: str) -> list[Action]:
     current = current_key(observed, place)
-    if current is None or not policy.schedule:
+    if current is None:
         return []
     record = Retirement(observed.time, by)
-    if by == BY_UNDO or not policy.time_active:
+    if by == BY_UNDO:
+        # Deactivated at once; but nobody repeats an undo that dies before.
+        return _keep(observed, place, policy, current, record, observed.time + _IF_INTERRUPTED)
+    if not policy.time_active:
         return [TagSecret(((retirement_tag(place, current.id), str(record)),))]
-    if not current.active and policy.retention:
-        # Nobody uses it, so nobody needs time to change over.
-        record = replace(record, inactive=observed.time)
-        return _keep(observed, place, policy, current, record, observed.time + policy.retention)
     return _keep(observed, place, policy, current, record, observed.time + policy.time_active)
 
 

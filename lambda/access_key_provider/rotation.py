@@ -22,7 +22,7 @@ from access_key_provider.actions import (
 )
 from access_key_provider.errors import ConflictError, RotationError
 from access_key_provider.key_limit import make_room
-from access_key_provider.model import ACTIVE, CURRENT, PENDING
+from access_key_provider.model import ACTIVE, CURRENT, PENDING, looks_like_version_id
 from access_key_provider.ownership import OwnedKey, open_intent, owned_keys
 from access_key_provider.plan import announce, make_current, next_label, require_place
 from access_key_provider.precedence import check_no_request, latest_request
@@ -61,6 +61,8 @@ def plan_creation(observed: Observed, managed: Registration, token: str) -> list
     if key:
         # Its value can't be replaced: give the rotation up, so that it does not block the next one.
         return [*remove(observed, key), LookAgain()]
+    if any(looks_like_version_id(label) for label in version.labels):
+        raise RotationError(f"version {token} holds the key of another user: the rotation was given up, rotate again")
     latest = latest_request(observed, place)
     if open_intent(observed, place) and latest and observed.time < latest.time + _REQUEST_RUNS:
         raise ConflictError("a deployment is changing the key at this moment")

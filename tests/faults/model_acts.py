@@ -95,7 +95,7 @@ class LongLife(RotatingLife):
         self.account.heal()
         self.account.state.lags = Lags()
         self._hear()
-        if "deployment" in self.loose or self.changed_by_hand:
+        if self.deploying or self.changed_by_hand:
             self.check_always()
         else:
             self.check()
@@ -105,6 +105,8 @@ class LongLife(RotatingLife):
         if self.rotation:
             self.rotation.undisturbed = False
         super().take(step)
+        if self.rotation and self.stack.known and self.stack.known[1]["SecretArn"] != self.rotation.secret_arn:
+            self.rotation = None
 
     def wait(self, act: Act) -> None:
         """Let time pass, with all looks that are due."""
@@ -197,7 +199,7 @@ class LongLife(RotatingLife):
         if token is None:
             self.rotations += 1
             token = f"11111111-2222-4333-8444-{self.rotations:012}"
-        if not self.loose and not self.changed_by_hand:
+        if not self.loose and not self.changed_by_hand and not self.deploying:
             self.account.clock.sleep(60)
         self.rotation = Rotation(arn, token, self.account.person.begin_rotation(arn, token))
 
@@ -240,7 +242,7 @@ class LongLife(RotatingLife):
 
     def _must_rotate(self, rotation: Rotation) -> bool:
         """Tell whether a step must succeed: nothing is in its way, and there is room for a key."""
-        if not self.place or self.loose or self.changed_by_hand or not rotation.undisturbed:
+        if not self.place or self.deploying or self.loose or self.changed_by_hand or not rotation.undisturbed:
             return False
         if self.stack.known and self.stack.known[1]["Status"] == "Inactive":
             return False
@@ -266,7 +268,7 @@ class LongLife(RotatingLife):
         if labels.get("AWSPENDING") not in {None, labels.get("AWSCURRENT")}:
             self.account.person.remove_label(arn, "AWSPENDING")
             self.rotation = None
-            self.loose.add("retirement")
+            self.interrupted.add(("retirement", self.place))
 
     def undo(self, act: Act) -> None:
         """Let an operator or an alarm ask to go back, once or twice."""
@@ -284,7 +286,7 @@ class LongLife(RotatingLife):
         arn = event["SecretId"]
         self.keys.begin()
         before, target = self.keys.current.get(arn), self._previous()
-        sure = expected and not self.loose and not self.changed_by_hand
+        sure = expected and not self.loose and not self.deploying and not self.changed_by_hand and not self.half_undone
         in_grace = self._in_grace(target, event)
         answer = self._send(event)
         after = self.keys.current.get(arn)
@@ -353,13 +355,13 @@ class LongLife(RotatingLife):
             self._succeed("Delete", self.stack.known[1], self.stack.known[0])
             self.stack.known = None
             self.check()
-        assert self.loose or self.ours() == []
+        assert self.ours() == []
         for secret in self.account.state.secrets.values():
             left = [tag for tag in secret.tags.value if not tag.startswith(_MARKS)]
             assert self.untidy or left == [], f"the tags {left} are left on {secret.name}"
 
     def _come_to_rest(self, physical_id: str, properties: Properties) -> None:
-        if self.changed_by_hand:
+        if self.changed_by_hand or ("rotation" in self.loose and not self.rotation):
             self._succeed("Update", properties, physical_id, properties)
             self.changed_by_hand = False
         for key in self.stack.foreign.pop(properties["UserName"], {}):
@@ -390,6 +392,8 @@ class LongLife(RotatingLife):
         assert self.rotation is None, f"the key can't be rotated any more\n{self.account.log}"
         assert self.current() != before, "the rotation made no key"
         self.check()
+        if self.half_undone:
+            return
         self.undo(Act("undo", 2))
         assert self.current() == before, "the rotation can't be undone"
         self.check()

@@ -108,7 +108,7 @@ class Chronicle:
     def _replace(self, arn: str, new: str | None, when: datetime, by: str) -> None:
         old = self.keys.get(self.current.get(arn) or "")
         if old and old.id != new:
-            old.replaced, old.replaced_by = when, by
+            old.replaced, old.replaced_by, old.idle = when, by, old.status == "Inactive"
         self.current[arn] = new
         key = self.keys.get(new or "")
         if key and (not key.rank or by == "Undo"):

@@ -43,13 +43,15 @@ class RotatingLife(Life):
         registered: the templates that may have left their mark last, by the secret.
         made_for: the serials that a key was current for.
         taken_back: the keys that an undo has replaced.
-        loose: what was interrupted, and waits for its retry.
+        deploying: whether a deployment is not settled.
+        interrupted: what waits for its retry, and where.
         requested: the template that is being deployed.
         deleting: whether the key that is deployed is being deleted.
         troubled: whether a fault was met by what came last.
+        half_undone: whether an undo was interrupted.
         untidy: whether tags could not be removed, which do no harm.
         lived_on: whether something happened between a request and what follows it.
-        sent: when requests were made.
+        sent: when requests were made, and for which place.
         delivered: how many events the function was called with.
     """
 
@@ -57,13 +59,15 @@ class RotatingLife(Life):
     registered: dict[str, list[Properties]] = field(default_factory=dict)
     made_for: dict[str, set[str]] = field(default_factory=dict)
     taken_back: set[str] = field(default_factory=set)
-    loose: set[str] = field(default_factory=set)
+    deploying: bool = False
+    interrupted: set[tuple[str, Place | None]] = field(default_factory=set)
     requested: Properties | None = None
     deleting: bool = False
     troubled: bool = False
+    half_undone: bool = False
     untidy: bool = False
     lived_on: bool = False
-    sent: dict[str, datetime] = field(default_factory=dict)
+    sent: dict[str, tuple[datetime, Place]] = field(default_factory=dict)
     delivered: int = 0
 
     def __post_init__(self) -> None:
@@ -80,9 +84,14 @@ class RotatingLife(Life):
         """The user and the secret that are deployed."""
         return _place(self.stack.known[1]) if self.stack.known else None
 
+    @property
+    def loose(self) -> set[str]:
+        """What waits for its retry at the place that is deployed."""
+        return {left for left, place in self.interrupted if place == self.place and place}
+
     def take(self, step: Step) -> None:
         """Take a step, and check all that a user may see then."""
-        self.loose.add("deployment")
+        self.deploying = True
         self.lived_on = False
         super().take(step)
         self.requested, self.deleting = None, False
@@ -148,13 +157,17 @@ class RotatingLife(Life):
         """Note which template counts now, and what waits for its retry."""
         if not occasion.deploys:
             if answer == "SUCCESS" and not self.troubled:
-                self.loose.discard(_left_by(occasion.kind))
+                self.interrupted.discard((_left_by(occasion.kind), occasion.place))
             elif answer != "SUCCESS" and self.troubled and not self._is_refused(occasion):
-                self.loose.add(_left_by(occasion.kind))
+                self.interrupted.add((_left_by(occasion.kind), occasion.place))
+                self.half_undone |= occasion.kind == "Undo"
+            if self.half_undone:
+                # The key to go back to may be that of the serial already.
+                self.by_serial.clear()
             return
         properties = event["ResourceProperties"]
         secret = properties["SecretArn"]
-        self.sent.setdefault(event["RequestId"], occasion.begins)
+        self.sent.setdefault(event["RequestId"], (occasion.begins, _place(properties)))
         if self._is_late(event):
             return
         self.deleting = occasion.kind == "Delete" and occasion.place == self.place
@@ -166,14 +179,8 @@ class RotatingLife(Life):
             self.registered.pop(secret, None)
             if self.stack.known and self.stack.known[1]["SecretArn"] == secret and self.place != occasion.place:
                 self.registered[secret] = [self.stack.known[1]]
-        if answer == "SUCCESS" and self._repairs(occasion):
-            self.loose -= {"retirement", "rotation"}
-
-    def _repairs(self, occasion: Occasion) -> bool:
-        """Tell whether a request looks at the place that is deployed after it."""
-        if occasion.kind == "Delete" and occasion.place != self.place:
-            return self.requested is not None and _place(self.requested) == self.place
-        return occasion.deployed in {None, occasion.place}
+        if answer == "SUCCESS":
+            self.interrupted = {left for left in self.interrupted if left[1] != occasion.place}
 
     @staticmethod
     def _is_refused(occasion: Occasion) -> bool:
@@ -181,7 +188,8 @@ class RotatingLife(Life):
         return occasion.kind.endswith("Secret") and all(rules.inactive for rules in occasion.rules)
 
     def _is_late(self, event: Event) -> bool:
-        return max(self.sent, key=lambda request: self.sent[request]) != event["RequestId"]
+        time, place = self.sent[event["RequestId"]]
+        return any(time < later for later, where in self.sent.values() if where == place)
 
     def _check_moves(self, occasion: Occasion, before: dict[str, str | None]) -> None:
         """Check that nothing but a deployment, the end of a rotation or an undo changes which key is current."""
@@ -203,15 +211,17 @@ class RotatingLife(Life):
                     self.by_serial[place] = str(new)
 
     def _deliver_late(self, event: Event) -> None:
-        if self.now - self.sent[event["RequestId"]] > _NO_LONGER_DELIVERED:
+        if self.now - self.sent[event["RequestId"]][0] > _NO_LONGER_DELIVERED:
             return
         if self._is_late(event):
             super()._deliver_late(event)
             return
         # The latest request does what has become due since, as a look would.
-        before, ours = self.keys.current.copy(), self.deletable
+        ours = self.deletable
+        before = ours & set(self.keys.current.values())
         self._send(event)
-        assert (self.keys.current, self.deletable - ours) == (before, set()), "it came again and changed something"
+        assert self.deletable - ours == set(), "it came again and made a key"
+        assert self.deletable & set(self.keys.current.values()) == before, "it came again and changed the current key"
         self.check()
 
     def _snapshot(self) -> object:
@@ -256,7 +266,7 @@ class RotatingLife(Life):
 
     def check(self) -> None:
         """Check what holds at rest, unless something waits for its retry."""
-        self.loose.discard("deployment")
+        self.deploying = False
         self.check_always()
         if not self.loose:
             super().check()
@@ -279,8 +289,17 @@ class RotatingLife(Life):
         return Timetable(self.now, set(self.account.state.schedules))
 
     def unforgiven(self, found: list[str]) -> list[str]:
-        """Leave out records that could not be dropped: the next look does."""
-        return [problem for problem in found if not (self.troubled and problem.startswith("a record tells"))]
+        """Leave out records that could not be dropped, and what a template leaves Inactive."""
+        # A key that nobody used when it was replaced stays Inactive, though its record begins with a grace period.
+        idle = {f"replaced key {key.id} is Inactive, and" for key in self.keys.keys.values() if key.idle}
+        return [
+            problem
+            for problem in found
+            if not (self.troubled and problem.startswith("a record tells"))
+            and not (
+                problem.startswith("replaced key") and "is Inactive, and" in problem and problem.split()[2] in unused
+            )
+        ]
 
 
 def _place(properties: Properties) -> Place:

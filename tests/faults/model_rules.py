@@ -56,6 +56,7 @@ class Key:
         rank: which it was of those that became current for the first time, or again by an undo; 0 if it never was.
         replaced: when it was replaced last, at the earliest, and `replaced_by` what replaced it.
         deactivated: when it was deactivated last, at the earliest.
+        idle: whether it was Inactive when it was replaced, or never was current.
         used: when it was used last, and not by us.
     """
 
@@ -68,6 +69,7 @@ class Key:
     replaced_by: str = ""
     deactivated: datetime | None = None
     used: datetime | None = None
+    idle: bool = True
 
 
 @dataclass(frozen=True, slots=True)
