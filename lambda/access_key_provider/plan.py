@@ -219,11 +219,7 @@ def _repair(observed: Observed, desired: Desired) -> list[Action]:
 
 
 def _is_seen_late(observed: Observed, desired: Desired, target: OwnedKey | None) -> bool:
-<<<<<<< HEAD
-    """Tell whether to wait before the next look: for what came later, or for tags that are written once more."""
-=======
     """Tell whether to wait before the next look: for what came after the key, or for tags that are written again."""
->>>>>>> wt-model
     again = desired.place.request_tag(desired.request.request_id) in observed.secret.tags
     return again or (target is not None and _goes_back(observed, desired, target))
 
