@@ -272,7 +272,7 @@ MUTANTS = (
     Mutant(
         "no Delete on a full secret",
         "reconcile.py",
-        "        if in_the_way:\n            ports.secret.untag(in_the_way)\n        if in_the_way is not None:\n",
+        "        if in_the_way is not None and not is_buried(secret.tags, place, request, ports.clock.now()):\n",
         "        if True:\n",
     ),
     Mutant(
@@ -334,8 +334,8 @@ MUTANTS = (
     Mutant(
         "leave AWSPENDING behind",
         "plan.py",
-        "[RemoveLabel(current.id, PENDING)] if current and",
-        "[RemoveLabel(current.id, PENDING)] if False and current and",
+        "[RemoveLabel(pending.id, PENDING)] if pending and",
+        "[RemoveLabel(pending.id, PENDING)] if False and pending and",
     ),
     Mutant(
         "store before the proof in a rotation",
@@ -347,7 +347,7 @@ MUTANTS = (
     Mutant(
         "take a person's key for one of an own creation",
         "ownership.py",
-        "    if announced.since == announced.until:\n",
+        "    if ended and announced.since == announced.until:\n",
         "    if False:\n",
     ),
     Mutant("delete in an audit", "decision.py", "if rules.mode is not Mode.DELETE_UNUSED:", "if False:", GUARDS),
