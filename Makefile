@@ -26,7 +26,7 @@ test: setup ## Run all tests. ARGS=... goes to pytest.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 soak: setup ## Try random lives of keys for SECONDS=600.
-	SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/faults/test_model.py -n $(JOBS) -p no:cacheprovider
+	SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_model_rotation.py -n $(JOBS) -p no:cacheprovider
 
 mutants: setup ## Plant bugs in a copy of the provider and show which test finds each.
 	$(BIN)/python tests/mutants.py $(ARGS)
