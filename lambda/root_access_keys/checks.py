@@ -17,8 +17,8 @@ def handle(event: Mapping[str, Any], context: Any, check: Callable[[Mapping[str,
     """Answer a request with what a check finds.
 
     The resource's id is a digest of what was checked. So a rollback, which asks for the very settings that the id
-    names, is told from a change: what was deployed must be deployable again, or the stack would be stuck. And a Delete
-    has nothing to do.
+    names, is told from a change: what was deployed must be deployable again, or the stack would be stuck. A Delete,
+    which has nothing to do, does not come here.
 
     Args:
         event: the request.
@@ -33,11 +33,8 @@ def handle(event: Mapping[str, Any], context: Any, check: Callable[[Mapping[str,
             return Result(physical_id)
         return Result(physical_id, found=check(request["ResourceProperties"], lambda_context))
 
-    def left(request: Mapping[str, Any], _context: Any) -> Result:
-        return Result(str(request["PhysicalResourceId"]))
-
     quieten_loggers()
-    CustomResource(event, {"create": checked, "update": checked, "delete": left})(event, context)
+    CustomResource(event, {"create": checked, "update": checked})(event, context)
 
 
 def _physical_id(request: Mapping[str, Any]) -> str:

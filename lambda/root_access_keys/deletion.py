@@ -6,7 +6,7 @@ gone was deleted by an earlier attempt of it, by another run, or by a person; al
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from access_key_provider.failures import shown
 from access_key_provider.journal import record
 from root_access_keys.audit import outcome_of
 from root_access_keys.decision import decide
-from root_access_keys.errors import RefusedError
+from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, RootKey, Run
 from root_access_keys.root_session import RootSession, Task
 from root_access_keys.store import Store
@@ -26,8 +26,11 @@ if TYPE_CHECKING:
 _NEW = "was not planned: it came to be since this run looked first"
 _GONE = "was gone when it was to be deleted"
 _STILL_LISTED = "IAM still lists it after DeleteAccessKey"
+_UNPROVEN = "DeleteAccessKey succeeded, but it could not be seen that the key is gone"
 # IAM's lists follow its deletions within seconds.
 _PAUSES = (1, 2, 4, 8)
+# An execution ends by then. What comes later goes by settings that may not hold any more.
+_LONGEST_RUN = timedelta(hours=12)
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
@@ -48,9 +51,16 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
 
 
 def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) -> AccountResult:
-    """Delete what was planned, as far as the rules still say so."""
+    """Delete what was planned, as far as the rules still say so.
+
+    Raises:
+        TryAgainError: AWS asks for patience, or an answer was lost.
+        GuardError: the run is over.
+    """
     if not run.deletes or not account.announced or account.management:
         return AccountResult(account, AccountOutcome.FAILED, why="this run must not delete keys of this account")
+    if datetime.now(UTC) - run.began > _LONGEST_RUN:
+        raise GuardError("this run began too long ago to delete keys: its settings may not hold any more")
     partition = context.invoked_function_arn.split(":")[1]
     try:
         session = RootSession(account.id, Task.DELETE, partition)
@@ -85,13 +95,19 @@ def _deleted(session: RootSession, account: Account, result: KeyResult) -> KeyRe
 def _proven(session: RootSession, results: list[KeyResult]) -> list[KeyResult]:
     """List the keys again until none is there that was deleted, and say so if one stays."""
     deleted = {result.key.id for result in results if result.outcome is KeyOutcome.DELETED}
+    try:
+        left, why = _left(session, deleted), _STILL_LISTED
+    except RefusedError as error:
+        left, why = deleted, f"{_UNPROVEN}: {error}"
+    return [KeyResult(result.key, KeyOutcome.FAILED, why) if result.key.id in left else result for result in results]
+
+
+def _left(session: RootSession, deleted: set[str]) -> set[str]:
+    """List the keys until none of these is there any more, or patience ends."""
     left = {key.id for key in session.list()} & deleted if deleted else set[str]()
     for pause in _PAUSES:
         if not left:
             break
         sleep(pause)
         left = {key.id for key in session.list()} & deleted
-    return [
-        KeyResult(result.key, KeyOutcome.FAILED, _STILL_LISTED) if result.key.id in left else result
-        for result in results
-    ]
+    return left

@@ -129,11 +129,13 @@ class Run:
         id: the name of the execution.
         rules: what it goes by.
         deletes: whether it may delete in accounts that were announced, or only says what the next one would.
+        began: when it began, since it must not delete for ever.
     """
 
     id: str
     rules: Rules
     deletes: bool
+    began: datetime
 
     def to_json(self) -> dict[str, Any]:
         """Write it as the input of a step."""
@@ -142,13 +144,14 @@ class Run:
             "Mode": str(self.rules.mode),
             "UnusedForSeconds": int(self.rules.unused_for.total_seconds()),
             "Deletes": self.deletes,
+            "Began": self.began.isoformat(),
         }
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Run:
         """Read it back."""
         rules = Rules(Mode(item["Mode"]), timedelta(seconds=int(item["UnusedForSeconds"])))
-        return cls(str(item["Id"]), rules, item["Deletes"] is True)
+        return cls(str(item["Id"]), rules, item["Deletes"] is True, datetime.fromisoformat(item["Began"]))
 
 
 @dataclass(frozen=True, slots=True)

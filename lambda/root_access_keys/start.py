@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from access_key_provider.custom_resource import quieten_loggers
@@ -52,7 +52,7 @@ def begin(run_id: str, settings: Mapping[str, Any], given: object) -> dict[str, 
     at_once, announced = settings["DeleteAtOnce"] is True, store.announced(digest)
     dry = _asks_for_dry_run(given) or not (at_once or announced)
     deletes = rules.mode is Mode.DELETE_UNUSED and not dry
-    run = Run(run_id, rules, deletes)
+    run = Run(run_id, rules, deletes, datetime.now(UTC))
     selected = select(Selection.from_json(settings["Accounts"]))
     accounts = [replace(account, announced=at_once or account.id in announced) for account in selected.accounts]
     store.put("accounts.json", [account.to_json() for account in accounts])

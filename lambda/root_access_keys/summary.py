@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 # SNS takes 256 KiB, a person less.
 _LINES = 200
 _LOOKED = (AccountOutcome.CLEAN, AccountOutcome.WITH_KEYS)
+# Of an error that is not ours, whose text may be as long as Step Functions lets it be.
+_LONGEST_TEXT = 500
 _NO_RESULT = "the run has no result of it: the execution of the state machine says why"
 
 
@@ -72,7 +74,8 @@ def in_words(summary: Mapping[str, Any], location: str) -> str:
 
 def subject(summary: Mapping[str, Any]) -> str:
     """Write the subject of the notice: at most 100 characters of ASCII."""
-    keys, failed = summary["Keys"], summary["Accounts"]["failed"]
+    keys = summary["Keys"]
+    failed = summary["Accounts"]["failed"] + keys["failed"]
     found = sum(keys.values()) + summary["Accounts"]["detected"]
     return f"Root access keys: {found} found, {keys['deleted']} deleted, {keys['planned']} planned, {failed} failed"
 
@@ -85,7 +88,7 @@ def failure_text(failure: Mapping[str, Any]) -> str:
     except ValueError:
         return str(failure.get("Error", "unknown"))
     message = told.get("errorMessage") if isinstance(told, dict) else None
-    return str(message or failure.get("Error", "unknown"))
+    return str(message or failure.get("Error", "unknown"))[:_LONGEST_TEXT]
 
 
 def _complete(account: Mapping[str, Any], result: Mapping[str, Any] | None) -> dict[str, Any]:
