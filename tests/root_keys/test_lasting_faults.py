@@ -1,0 +1,132 @@
+"""Faults of one account that stay: they stop nobody else, the account is named, and later runs finish the job."""
+
+from __future__ import annotations
+
+import json
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from root_keys.account import Account
+from root_keys.organization import Key, Member, connection_lost, denied, failed_inside, killed, throttled
+from root_keys.state_machine import StepError, run, settings
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+NOW = datetime.now(UTC).replace(microsecond=0)
+LONG_AGO = NOW - timedelta(days=400)
+FAULTY, OTHER, USED = "200000000000", "300000000000", "400000000000"
+FAULTS = [denied, throttled, failed_inside, connection_lost, killed]
+# In the order of a run: of the audit, of the deletion, of both.
+CALLS = ["sts:AssumeRoot", "iam:ListAccessKeys", "iam:GetAccessKeyLastUsed", "iam:DeleteAccessKey", "s3:PutObject"]
+
+
+@contextmanager
+def planned() -> Iterator[Account]:
+    """Give three accounts whose plan is published: two with unused keys, one with a key that is used."""
+    members = {
+        FAULTY: Member([Key("AKIAOFTHEROOTFAULTY1", LONG_AGO, LONG_AGO), Key("AKIAOFTHEROOTFAULTY2", LONG_AGO)]),
+        OTHER: Member([Key("AKIAOFTHEROOTOTHER", LONG_AGO)]),
+        USED: Member([Key("AKIAOFTHEROOTUSED", LONG_AGO, NOW)]),
+    }
+    with Account(members).installed() as account:
+        assert isinstance(account, Account)
+        run(account, "plan", settings())
+        account.log.clear()
+        yield account
+
+
+def outcomes(summary: dict[str, Any]) -> dict[str, str]:
+    """Name what became of each key."""
+    return {key["AccessKeyId"]: key["Outcome"] for key in summary["Found"]}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", CALLS)
+def test_one_account_stops_no_other(name: str, fault: Callable[[], BaseException]) -> None:
+    """The others' results are right, and this one's failure is told wherever a person looks."""
+    with planned() as account:
+        before = {key.id for key in account.members[FAULTY].keys}
+        account.lasting[name, FAULTY] = fault
+        summary = run(account, "run", settings())
+        assert summary, "the run failed as a whole"
+        found = outcomes(summary)
+        assert (found["AKIAOFTHEROOTOTHER"], found["AKIAOFTHEROOTUSED"]) == ("deleted", "kept")
+        left = {key.id for key in account.members[FAULTY].keys}
+        assert left == (before if name != "s3:PutObject" else set())
+        check_told(account, summary, name, fault)
+        account.lasting.clear()
+        later = outcomes(run(account, "later", settings()))
+        assert {later.pop(key) for key in left} <= {"deleted"}
+        assert later == {"AKIAOFTHEROOTUSED": "kept"}
+        assert account.keys() == {"AKIAOFTHEROOTUSED"}
+
+
+def check_told(account: Account, summary: dict[str, Any], name: str, fault: Callable[[], BaseException]) -> None:
+    """The account is failed with a reason, or its keys are not deleted with one: in summary, notice, and event."""
+    found, notice = outcomes(summary), account.notices[-1]
+    detail = json.loads(account.events[-1]["Detail"])
+    if name == "iam:GetAccessKeyLastUsed" and fault is not killed:
+        assert {found["AKIAOFTHEROOTFAULTY1"], found["AKIAOFTHEROOTFAULTY2"]} == {"kept"}
+        assert notice["Message"].count("kept: its last use is not known: ") == 2
+    elif (name, fault) == ("iam:DeleteAccessKey", denied):
+        assert {found["AKIAOFTHEROOTFAULTY1"], found["AKIAOFTHEROOTFAULTY2"]} == {"failed"}
+        assert detail["Keys"]["failed"] == 2
+        assert ", 2 failed" in notice["Subject"]
+    else:
+        (failure,) = summary["Failed"]
+        assert failure["AccountId"] == FAULTY
+        assert failure["Why"]
+        assert detail["Failed"] == [failure]
+        assert f"{FAULTY} failed: {failure['Why']}" in notice["Message"]
+        assert ", 1 failed" in notice["Subject"]
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_an_organization_that_can_not_be_entered(fault: Callable[[], BaseException]) -> None:
+    """Every account is named, and none is announced: the next run is a dry run for each again."""
+    members = {f"{number:012}": Member([Key(f"AKIA{number:012}", LONG_AGO)]) for number in range(1, 4)}
+    with Account(members).installed() as account:
+        assert isinstance(account, Account)
+        account.lasting["sts:AssumeRoot", None] = fault
+        summary = run(account, "one", settings())
+        assert {failure["AccountId"] for failure in summary["Failed"]} == set(members)
+        account.lasting.clear()
+        assert run(account, "two", settings())["Keys"]["planned"] == 3
+        assert run(account, "three", settings())["Keys"]["deleted"] == 3
+
+
+@pytest.mark.parametrize("name", ["sns:Publish", "events:PutEvents"])
+@pytest.mark.parametrize("fault", FAULTS)
+def test_what_nobody_heard_of_is_not_announced(name: str, fault: Callable[[], BaseException]) -> None:
+    """The plan counts as published only if notice and event are out: the next run is a dry run again."""
+    with Account({OTHER: Member([Key("AKIAOFTHEROOTOTHER", LONG_AGO)])}).installed() as account:
+        assert isinstance(account, Account)
+        account.lasting[name, None] = fault
+        with pytest.raises(StepError):
+            run(account, "one", settings())
+        account.lasting.clear()
+        assert "plan.json" not in account.objects
+        assert run(account, "two", settings())["Keys"]["planned"] == 1
+        assert account.deleted == []
+
+
+def test_a_deletion_that_can_not_be_proved_is_told() -> None:
+    """The key is gone, and the lists that would prove it are denied: it is told as failed, with what is known."""
+    with planned() as account:
+        delete = account.iam_delete_access_key
+
+        def delete_and_deny(given: dict[str, Any], signer: str) -> dict[str, Any]:
+            account.lasting["iam:ListAccessKeys", FAULTY] = denied
+            return delete(given, signer)
+
+        account.iam_delete_access_key = delete_and_deny  # type: ignore[method-assign]
+        summary = run(account, "run", settings(Only=[FAULTY]))
+        assert summary["DryRun"], "other settings"
+        summary = run(account, "again", settings(Only=[FAULTY]))
+        whys = {key["AccessKeyId"]: key["Why"] for key in summary["Found"]}
+        assert set(outcomes(summary).values()) == {"failed"}
+        assert all(why.startswith("DeleteAccessKey succeeded, but") and "AccessDenied" in why for why in whys.values())
+        assert summary["Keys"]["failed"] == 2

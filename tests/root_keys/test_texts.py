@@ -1,0 +1,133 @@
+"""What a run says: within the limits of SNS and EventBridge whatever happened, and in words that can be acted on."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from root_keys.account import Account
+from root_keys.organization import OWN, Key, Member
+from root_keys.state_machine import run, settings, step
+
+from root_access_keys import finish
+from root_access_keys.summary import failure_text, in_words, subject
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=400)
+
+
+@pytest.mark.parametrize(
+    ("cause", "text"),
+    [
+        (
+            json.dumps({"errorMessage": "AssumeRoot: Throttling", "errorType": "TryAgainError"}),
+            "AssumeRoot: Throttling",
+        ),
+        (json.dumps({"errorMessage": "", "errorType": "Death"}), "Sandbox.Timedout"),
+        (json.dumps({"errorType": "Death"}), "Sandbox.Timedout"),
+        ("RequestId: 0a1b2c3d Error: Task timed out", "Sandbox.Timedout"),
+        ("[1, 2]", "Sandbox.Timedout"),
+        ("7", "Sandbox.Timedout"),
+        ("", "Sandbox.Timedout"),
+        (None, "Sandbox.Timedout"),
+    ],
+)
+def test_the_text_of_a_failure(cause: str | None, text: str) -> None:
+    """The message if there is one, or else what kind of error it was; never nothing."""
+    assert failure_text({"Error": "Sandbox.Timedout", "Cause": cause}) == text
+    assert failure_text({} if cause is None else {"Cause": cause}) == (text if text.startswith("Assume") else "unknown")
+
+
+def failed(number: int) -> str:
+    """Write the longest failure that Step Functions tells of, in characters that JSON makes six times as long."""
+    cause = json.dumps({"errorMessage": "ü" * 32_000, "errorType": "Error"}, ensure_ascii=False)
+    return json.dumps({"Account": listed(number), "Failure": {"Error": "Error", "Cause": cause}})
+
+
+def listed(number: int) -> dict[str, Any]:
+    """Write an account with the longest name."""
+    return {"Id": f"{number:012}", "Name": "ü" * 50, "Management": False, "Announced": False}
+
+
+def test_the_longest_texts_fit() -> None:
+    """A thousand accounts that failed as wordily as can be: the doubles of SNS and EventBridge check their limits."""
+    with Account().installed() as account:
+        accounts = [listed(number) for number in range(1, 1001)]
+        account.objects |= {
+            "runs/one/accounts.json": json.dumps(accounts).encode(),
+            "runs/one/skipped.json": b"[]",
+            **{f"runs/one/results/{number:012}.json": failed(number).encode() for number in range(1, 1001)},
+        }
+        run_of = {"Id": "one", "Mode": "Audit", "UnusedForSeconds": 86400, "Deletes": False}
+        told = step(finish.handler, {"Start": {"Run": run_of, "DryRun": False, "Settings": "0" * 64}})
+        assert told["Accounts"]["failed"] == 1000
+        assert len(json.dumps(told)) < 1000, "Step Functions passes on 256 KiB at most"
+        detail = json.loads(account.events[0]["Detail"])
+        assert len(detail["Failed"]) == 50
+        assert detail["Summary"] == "s3://results/runs/one/summary.json"
+        assert len(json.loads(account.objects["runs/one/summary.json"])["Failed"]) == 1000
+        assert account.notices[0]["Message"].endswith("All of it: s3://results/runs/one/summary.json")
+
+
+def summary_of(**counts: int) -> dict[str, Any]:
+    """Write a summary of many accounts."""
+    accounts = dict.fromkeys(("Seen", "clean", "with keys", "detected", "unseen", "skipped", "failed"), 99_999)
+    keys = dict.fromkeys(("reported", "kept", "planned", "deleted", "gone", "failed"), 99_999)
+    told = {"Run": "x" * 80, "Mode": "DeleteUnused", "DryRun": False, "Failed": [], "Management": [], "Found": []}
+    return told | {"Accounts": accounts, "Keys": keys} | counts
+
+
+def test_the_longest_subject_fits() -> None:
+    """SNS takes a hundred characters of ASCII, without a line break."""
+    text = subject(summary_of())
+    assert len(text) <= 100
+    assert text.isascii()
+    assert text.isprintable()
+
+
+def test_a_dry_run_says_what_comes() -> None:
+    """Nobody is to be surprised by the next run."""
+    text = in_words(summary_of() | {"DryRun": True}, "s3://x")
+    assert "dry run: nothing was deleted, the next run will" in text
+
+
+def test_a_key_that_is_used_is_told_with_who_uses_it() -> None:
+    """The service, the Region and how long ago; an Inactive key is told as well."""
+    used = datetime.now(UTC) - timedelta(days=3)
+    keys = [Key("AKIAOFTHEROOTUSED", LONG_AGO, used), Key("AKIAOFTHEROOTINACTIVE", LONG_AGO, None, active=False)]
+    with Account({"200000000000": Member(keys)}).installed() as account:
+        summary = run(account, "one", settings("Audit"))
+    message = account.notices[0]["Message"]
+    assert "200000000000 AKIAOFTHEROOTUSED reported: last used 3 days ago with s3 in us-east-1" in message
+    assert "AKIAOFTHEROOTINACTIVE reported: never used since it was created 400 days ago" in message
+    assert [key["Status"] for key in summary["Found"]] == ["Active", "Inactive"]
+
+
+def test_nobody_is_told_where_nobody_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a topic there is no notice; the event and the summary are there."""
+    with Account({"200000000000": Member()}).installed() as account:
+        monkeypatch.delenv("TOPIC_ARN")
+        assert run(account, "one", settings("Audit"))["Accounts"]["clean"] == 1
+    assert account.notices == []
+    assert len(account.events) == 1
+
+
+@pytest.mark.parametrize("own", [True, False])
+def test_the_management_account_is_told(monkeypatch: pytest.MonkeyPatch, own: bool) -> None:  # noqa: FBT001
+    """From itself what was found, and from elsewhere that it was not seen, with what to do."""
+    if own:
+        monkeypatch.setattr("root_keys.organization.MANAGEMENT", OWN)
+    with Account({"200000000000": Member()}, own_root_keys=1).installed() as account:
+        summary = run(account, "one", settings(at_once=True))
+    expected = "sign in as root" if own else "deploy a RootAccessKeyGuard there"
+    assert summary["Accounts"]["detected" if own else "unseen"] == 1
+    assert expected in account.notices[0]["Message"]
+    assert account.notices[0]["Subject"].startswith(f"Root access keys: {int(own)} found")
+
+
+def test_an_event_that_is_not_taken_is_put_again() -> None:
+    """EventBridge answers 200 then."""
+    with Account({"200000000000": Member()}, refused_events=3).installed() as account:
+        assert run(account, "one", settings())
+    assert len(account.events) == 1
