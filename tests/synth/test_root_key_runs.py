@@ -1,0 +1,148 @@
+"""The state machine as it is synthesised, executed with the functions as they are on an organization in memory."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from aws_cdk import App, Stack
+from root_keys.account import Account
+from root_keys.amazon_states import Execution, StateError
+from root_keys.organization import Key, Member, denied, killed, throttled
+from root_keys.state_machine import CONTEXT, run, settings
+from synth.test_root_keys import definition, guard
+
+from cdk_iam_access_key import OrganizationRootKeyGuard
+from root_access_keys import audit, deletion, finish, start
+
+LONG_AGO = datetime.now(UTC) - timedelta(days=400)
+STEPS = {"Start": start, "Audit": audit, "Delete": deletion, "Finish": finish}
+UNUSED, USED, DENIED = "200000000000", "300000000000", "400000000000"
+
+
+@pytest.fixture
+def machines(app: App) -> dict[str, dict[str, Any]]:
+    """Synthesize a guard of each mode."""
+    deleting, auditing = Stack(app, "Deleting"), Stack(app, "Auditing")
+    guard(deleting)
+    OrganizationRootKeyGuard(auditing, "Org")
+    return {"DeleteUnused": definition(deleting), "Audit": definition(auditing)}
+
+
+def organization() -> Account:
+    """Give an account of each kind."""
+    return Account(
+        {
+            UNUSED: Member([Key("AKIAOFTHEROOTUNUSED", LONG_AGO)]),
+            USED: Member([Key("AKIAOFTHEROOTUSED", LONG_AGO, datetime.now(UTC))]),
+            DENIED: Member([Key("AKIAOFTHEROOTDENIED", LONG_AGO)], denied=True),
+        }
+    )
+
+
+def functions(states: dict[str, Any]) -> dict[str, Callable[[Any], Any]]:
+    """Find the function of each state by its name."""
+    found: dict[str, Callable[[Any], Any]] = {}
+    for name, state in states.items():
+        if state["Type"] == "Map":
+            found |= functions(state["ItemProcessor"]["States"])
+        elif state["Type"] == "Task" and name in STEPS:
+            found[state["Resource"]] = lambda given, step=STEPS[name]: step.handler(given, CONTEXT)
+    return found
+
+
+def execute(account: Account, machine: dict[str, Any], run_id: str, given: Any = None) -> list[str]:
+    """Execute, and return the states that were visited."""
+    context = {"Execution": {"Name": run_id, "Input": given or {}}}
+    execution = Execution(functions(machine["States"]), account.objects, context)
+    try:
+        execution.run(machine, given or {})
+    except StateError as error:
+        execution.visited.append(error.error)
+    return execution.visited
+
+
+def told(account: Account, run_id: str) -> dict[str, Any]:
+    """Read a summary without what differs from run to run."""
+    summary = json.loads(account.objects[f"runs/{run_id}/summary.json"])
+    return {name: summary[name] for name in ("DryRun", "Mode", "Accounts", "Keys", "Found", "Failed", "Skipped")}
+
+
+@pytest.mark.parametrize("mode", ["DeleteUnused", "Audit"])
+def test_it_runs_as_the_tests_of_the_functions_do(machines: dict[str, dict[str, Any]], mode: str) -> None:
+    """Three runs of the definition come to what the short driver of those tests comes to."""
+    of_machine, of_driver = organization(), organization()
+    for run_id in ("one", "two", "three"):
+        with of_machine.installed():
+            execute(of_machine, machines[mode], run_id)
+        with of_driver.installed():
+            run(of_driver, run_id, settings(mode))
+        expected, found = told(of_driver, run_id), told(of_machine, run_id)
+        for one in (*expected["Found"], *found["Found"]):
+            del one["Created"]
+        assert found == expected
+    assert of_machine.keys() == of_driver.keys()
+    assert of_machine.log == of_driver.log
+
+
+def test_the_way_of_each_account(machines: dict[str, dict[str, Any]]) -> None:
+    """Only one with a plan gets to the step that deletes; in an audit there is no such state."""
+    with organization().installed() as account:
+        first = execute(account, machines["DeleteUnused"], "one")
+        assert first == ["Start", "EachAccount", *["Audit", "Planned", "Recorded"] * 4, "Finish"]
+        second = execute(account, machines["DeleteUnused"], "two")
+        assert second.count("Delete") == 1
+        assert "Delete" not in execute(account, machines["Audit"], "three")
+        assert account.deleted == ["AKIAOFTHEROOTUNUSED"]
+
+
+@pytest.mark.parametrize("fault", [throttled, killed])
+@pytest.mark.parametrize("state", ["Audit", "Delete"])
+def test_a_failure_is_recorded_where_the_last_step_reads_it(
+    machines: dict[str, dict[str, Any]], state: str, fault: Callable[[], BaseException]
+) -> None:
+    """After eight more attempts, and with its reason."""
+    with organization().installed() as account:
+        execute(account, machines["DeleteUnused"], "one")
+        name = "iam:DeleteAccessKey" if state == "Delete" else "iam:ListAccessKeys"
+        account.lasting[name, UNUSED] = fault
+        account.log.clear()
+        visited = execute(account, machines["DeleteUnused"], "two")
+        assert visited.count("RecordFailure") == 1
+        assert account.log.count(name) >= 9
+        failed = {one["AccountId"]: one["Why"] for one in told(account, "two")["Failed"]}
+        assert failed.keys() == {UNUSED, DENIED}
+        assert failed[UNUSED] == ("Lambda.Unknown" if fault is killed else f"{name.split(':')[1]}: Throttling")
+        account.lasting.clear()
+        execute(account, machines["DeleteUnused"], "three")
+        execute(account, machines["DeleteUnused"], "four")
+        assert account.deleted == ["AKIAOFTHEROOTUNUSED"]
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "why"),
+    [
+        ("organizations:DescribeOrganization", {}, "DescribeOrganization: AccessDenied"),
+        (None, {"DryRun": 1}, "the input of an execution must be"),
+    ],
+    ids=["denied", "bad input"],
+)
+def test_a_run_that_fails_as_a_whole_is_told(
+    machines: dict[str, dict[str, Any]], name: str | None, given: Any, why: str
+) -> None:
+    """By the same function as any other end, and the execution fails."""
+    with organization().installed() as account:
+        if name:
+            account.lasting[name, None] = denied
+        assert execute(account, machines["Audit"], "one", given) == ["Start", "TellFailure", "Failed", "Failed"]
+        assert why in account.notices[0]["Message"]
+        assert account.events[0]["DetailType"] == "Root Access Keys Not Checked"
+
+
+def test_a_dry_run_is_asked_for_by_the_input(machines: dict[str, dict[str, Any]]) -> None:
+    """As a person gives it to an execution."""
+    with organization().installed() as account:
+        execute(account, machines["DeleteUnused"], "one")
+        execute(account, machines["DeleteUnused"], "two", {"DryRun": True})
+        assert (told(account, "two")["DryRun"], account.deleted) == (True, [])
