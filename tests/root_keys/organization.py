@@ -63,9 +63,6 @@ class Organization:
 
     members: dict[str, Member] = field(default_factory=dict)
     own_root_keys: int = 0
-    units: dict[str, tuple[list[str], list[str]]] = field(default_factory=dict)
-    features: list[str] | str = field(default_factory=lambda: ["RootCredentialsManagement", "RootSessions"])
-    metrics: list[dict[str, Any]] = field(default_factory=list)
     objects: dict[str, bytes] = field(default_factory=dict)
     notices: list[dict[str, Any]] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
@@ -183,38 +180,6 @@ class Organization:
         if given["AccountId"] not in {*self.members, MANAGEMENT}:
             raise AwsError("AccountNotFoundException")
         return {"Account": self._account(given["AccountId"])}
-
-    def organizations_list_accounts_for_parent(self, given: dict[str, Any], _signer: str) -> dict[str, Any]:
-        """List the accounts of a unit."""
-        accounts, _ = self._unit(given["ParentId"])
-        return {"Accounts": [self._account(account) for account in accounts]}
-
-    def organizations_list_organizational_units_for_parent(self, given: dict[str, Any], _signer: str) -> dict[str, Any]:
-        """List the units in a unit."""
-        _, below = self._unit(given["ParentId"])
-        return {"OrganizationalUnits": [{"Id": unit} for unit in below]}
-
-    def organizations_describe_organizational_unit(self, given: dict[str, Any], _signer: str) -> dict[str, Any]:
-        """Tell of a unit."""
-        if given["OrganizationalUnitId"] not in self.units:
-            raise AwsError("OrganizationalUnitNotFoundException")
-        return {"OrganizationalUnit": {"Id": given["OrganizationalUnitId"]}}
-
-    def _unit(self, unit: str) -> tuple[list[str], list[str]]:
-        if unit not in self.units:
-            raise AwsError("ParentNotFoundException")
-        return self.units[unit]
-
-    def iam_list_organizations_features(self, _given: dict[str, Any], _signer: str) -> dict[str, Any]:
-        """Tell what is enabled, or why nothing can be."""
-        if isinstance(self.features, str):
-            raise AwsError(self.features)
-        return {"OrganizationId": "o-ab12cd34ef", "EnabledFeatures": self.features}
-
-    def cloudwatch_put_metric_data(self, given: dict[str, Any], _signer: str) -> dict[str, Any]:
-        """Take a metric."""
-        self.metrics += given["MetricData"]
-        return {}
 
     def _account(self, account: str) -> dict[str, str]:
         state = self.members[account].state if account in self.members else "ACTIVE"
