@@ -292,14 +292,9 @@ class RotatingLife(Life):
         """Leave out records that could not be dropped, and what a template leaves Inactive."""
         # A key that nobody used when it was replaced stays Inactive, though its record begins with a grace period.
         idle = {f"replaced key {key.id} is Inactive, and" for key in self.keys.keys.values() if key.idle}
-        return [
-            problem
-            for problem in found
-            if not (self.troubled and problem.startswith("a record tells"))
-            and not (
-                problem.startswith("replaced key") and "is Inactive, and" in problem and problem.split()[2] in unused
-            )
-        ]
+        if self.troubled:
+            found = [problem for problem in found if not problem.startswith("a record tells")]
+        return [problem for problem in found if not problem.startswith(tuple(idle))]
 
 
 def _place(properties: Properties) -> Place:
