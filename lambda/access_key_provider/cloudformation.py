@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from access_key_provider.ports import Ports
 
 
+_TRIES_TO_CLEAN = 2
+
+
 class AccessKeyResource(CustomResource):
     """The custom resource of a key, whose handlers get the parsed request."""
 
@@ -101,16 +104,19 @@ def _clean_failed_replacement(request: Request, place: Place, context: Any) -> N
     """Clean the new place of a replacement that failed without an answer, when it is rolled back.
 
     CloudFormation never learned the new id, so this Update back to the old place is the last request to name the new
-    one. It must succeed in any case, or the stack is stuck.
+    one. It must succeed in any case, or the stack is stuck; so what fails is tried twice, and told.
     """
     if request.kind != "Update" or request.physical_id != place.physical_id:
         return
-    try:
-        old = Properties.parse(request.old_properties)
-        if request.place(old) != place:
-            _remove(request, old, context)
-    except ProviderError as error:
-        record("could not clean the place of a failed replacement", **_about(request), reason=str(error))
+    for _ in range(_TRIES_TO_CLEAN):
+        try:
+            old = Properties.parse(request.old_properties)
+            if request.place(old) != place:
+                _remove(request, old, context)
+        except ProviderError as error:
+            record("could not clean the place of a failed replacement", **_about(request), reason=str(error))
+        else:
+            return
 
 
 def _remove(request: Request, properties: Properties, context: Any) -> None:

@@ -75,9 +75,14 @@ def acts(kinds: Sequence[str]) -> st.SearchStrategy[Act]:
     )
 
 
+def _once(step: Step) -> Trouble | None:
+    """Let one call fail of what follows a request: a rollback that can't clean up succeeds all the same, and tells."""
+    return replace(step.trouble_later, times=1) if step.trouble_later else None
+
+
 DEPLOYMENTS = st.builds(
     lambda step, change, meanwhile: replace(step, change=change, meanwhile=meanwhile),
-    STEPS.map(lambda step: replace(step, hand=None, rejections=min(step.rejections, 1))),
+    STEPS.map(lambda step: replace(step, hand=None, rejections=min(step.rejections, 1), trouble_later=_once(step))),
     st.sampled_from((*CHANGES, *CHANGES, *(f"policy {name}" for name in TEMPLATES))),
     st.lists(acts(MEANWHILE), max_size=2).map(tuple),
 )
