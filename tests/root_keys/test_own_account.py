@@ -86,7 +86,11 @@ def test_a_delete_succeeds(deployment: Deployment, entry: Any, properties: Any, 
 
 
 @pytest.mark.parametrize(
-    ("entry", "module"), [(main.own_account, "own_account"), (main.organization, "preflight")], ids=str
+    ("entry", "module"),
+    [
+        pytest.param(main.own_account, "own_account", id="account"),
+        pytest.param(main.organization, "preflight", id="organization"),
+    ],
 )
 def test_a_function_that_can_not_start_answers(
     deployment: Deployment, monkeypatch: pytest.MonkeyPatch, entry: Any, module: str
