@@ -112,7 +112,7 @@ class OrganizationRootKeyGuard(Construct):
         steps = Steps(
             start=start.function,
             audit=self._define_audit(),
-            delete=self._define_delete() if mode is RootKeyMode.DELETE_UNUSED else None,
+            delete=self._define_delete(unused) if mode is RootKeyMode.DELETE_UNUSED else None,
             finish=self._define_finish(),
         )
         selected = {
@@ -184,13 +184,15 @@ class OrganizationRootKeyGuard(Construct):
             ],
         ).function
 
-    def _define_delete(self) -> lambda_.IFunction:
+    def _define_delete(self, unused: int) -> lambda_.IFunction:
         return self._function(
             "Delete",
             "deletion.handler",
             "Deletes unused root access keys of one account",
             _ONE_ACCOUNT,
             [*self._assuming_root(_DELETE_TASK), self._on_objects("s3:PutObject", "runs/*/results/*")],
+            # It goes by this also if it is told less: by a run that began before a change, or by whoever invokes it.
+            {"UNUSED_FOR_SECONDS": str(unused)},
         ).function
 
     def _define_finish(self) -> lambda_.IFunction:

@@ -6,6 +6,8 @@ gone was deleted by an earlier attempt of it, by another run, or by a person; al
 
 from __future__ import annotations
 
+import os
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -16,7 +18,7 @@ from access_key_provider.journal import record
 from root_access_keys.audit import outcome_of
 from root_access_keys.decision import decide
 from root_access_keys.errors import GuardError, RefusedError
-from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, RootKey, Run
+from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, RootKey, Rules, Run
 from root_access_keys.root_session import RootSession, Task
 from root_access_keys.store import Store
 
@@ -68,16 +70,23 @@ def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) 
     except RefusedError as error:
         return AccountResult(account, AccountOutcome.FAILED, why=str(error))
     planned, there = {key.id for key in plan}, {key.id for key in keys}
-    decided = [_decided(session, key, run, planned) for key in keys]
+    rules = _strictest(run.rules)
+    decided = [_decided(session, key, rules, planned) for key in keys]
     results = _proven(session, [_deleted(session, account, result) for result in decided])
     gone = [KeyResult(key, KeyOutcome.GONE, _GONE) for key in plan if key.id not in there]
     return AccountResult(account, AccountOutcome.WITH_KEYS, (*results, *gone))
 
 
-def _decided(session: RootSession, key: RootKey, run: Run, plan: Collection[str]) -> KeyResult:
+def _strictest(rules: Rules) -> Rules:
+    """Go by what is deployed where it asks for more than the input, which is older, or was made up by somebody."""
+    deployed = timedelta(seconds=int(os.environ["UNUSED_FOR_SECONDS"]))
+    return replace(rules, unused_for=max(rules.unused_for, deployed))
+
+
+def _decided(session: RootSession, key: RootKey, rules: Rules, plan: Collection[str]) -> KeyResult:
     if key.id not in plan:
         return KeyResult(key, KeyOutcome.KEPT, _NEW)
-    decision = decide(key, session.last_use(key.id), run.rules, datetime.now(UTC))
+    decision = decide(key, session.last_use(key.id), rules, datetime.now(UTC))
     return KeyResult(key, outcome_of(decision.action), decision.why)
 
 

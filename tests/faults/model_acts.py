@@ -361,12 +361,11 @@ class LongLife(RotatingLife):
             assert self.untidy or left == [], f"the tags {left} are left on {secret.name}"
 
     def _come_to_rest(self, physical_id: str, properties: Properties) -> None:
-        if self.changed_by_hand or ("rotation" in self.loose and not self.rotation):
-            self._succeed("Update", properties, physical_id, properties)
-            self.changed_by_hand = False
+        self._deploy_again(physical_id, properties)
         for key in self.stack.foreign.pop(properties["UserName"], {}):
             self.account.person.delete_key(key)
         self._finish_rotation()
+        self._deploy_again(physical_id, properties)
         self.look(Act("look"))
         self.pass_hours(_UNTIL_THE_END)
         self._finish_rotation()
@@ -375,6 +374,12 @@ class LongLife(RotatingLife):
         self.check()
         staying = {self.current(), self.rotation and self.rotation.key}
         assert {*self.ours(), None} == {*staying, None}, f"{self.ours()} are there, not {staying}\n{self.account.log}"
+
+    def _deploy_again(self, physical_id: str, properties: Properties) -> None:
+        """Deploy what is deployed, if a person has changed something or a rotation was left without a trace of it."""
+        if self.changed_by_hand or ("rotation" in self.loose and not self.rotation):
+            self._succeed("Update", properties, physical_id, properties)
+            self.changed_by_hand = False
 
     def _finish_rotation(self) -> None:
         """Let Secrets Manager try again what is not finished, until it succeeds or gives up."""

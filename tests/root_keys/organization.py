@@ -76,7 +76,11 @@ class Organization:
     @contextmanager
     def installed(self) -> Iterator[Organization]:
         """Be the AWS that the functions find."""
-        environment = {"RESULTS_BUCKET": "results", "TOPIC_ARN": f"arn:aws:sns:eu-central-1:{OWN}:topic"}
+        environment = {
+            "RESULTS_BUCKET": "results",
+            "TOPIC_ARN": f"arn:aws:sns:eu-central-1:{OWN}:topic",
+            "UNUSED_FOR_SECONDS": "86400",
+        }
         _CURRENT.append(self)
         try:
             with mock.patch.object(boto3, "client", _client), mock.patch.dict("os.environ", environment):

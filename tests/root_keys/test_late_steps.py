@@ -58,6 +58,39 @@ def test_a_step_within_its_run_deletes() -> None:
         assert account.deleted == [KEY]
 
 
+@pytest.mark.parametrize("told", [0, 86400, 30 * 86400])
+def test_what_is_deployed_holds_against_what_a_step_is_told(monkeypatch: pytest.MonkeyPatch, told: int) -> None:
+    """A run may have begun before the settings became stricter, and whoever may invoke the function makes up a run."""
+    used = NOW - timedelta(days=60)
+    with organization(used).installed() as account:
+        monkeypatch.setenv("UNUSED_FOR_SECONDS", str(90 * 86400))
+        key = {"AccessKeyId": KEY, "Status": "Active", "Created": LONG_AGO.isoformat()}
+        run_of = {"Id": "x", "Mode": "DeleteUnused", "Deletes": True, "Began": NOW.isoformat()}
+        made_up = {
+            "Account": {"Id": SOME, "Name": "", "Management": False, "Announced": True},
+            "Run": run_of | {"UnusedForSeconds": told},
+            "Plan": [key],
+        }
+        step(deletion.handler, made_up)
+        assert account.deleted == []
+        monkeypatch.setenv("UNUSED_FOR_SECONDS", str(59 * 86400))
+        step(deletion.handler, made_up | {"Run": run_of | {"UnusedForSeconds": 61 * 86400}})
+        assert account.deleted == []
+        step(deletion.handler, made_up)
+        assert account.deleted == [KEY]
+
+
+def test_a_step_that_does_not_know_what_is_deployed_deletes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fails."""
+    with organization().installed() as account:
+        run(account, "plan", settings())
+        event = deletion_of(account, settings())  # type: ignore[arg-type]
+        monkeypatch.delenv("UNUSED_FOR_SECONDS")
+        with pytest.raises(StepError, match="unexpected KeyError"):
+            step(deletion.handler, event)
+        assert account.deleted == []
+
+
 def test_a_step_that_comes_again_goes_by_the_use_since() -> None:
     """The plan it was given is old news."""
     with organization().installed() as account:

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, Duration, Stack
 from root_keys.account import Account
 from root_keys.amazon_states import Execution, StateError
 from root_keys.organization import Key, Member, denied, killed, throttled
 from root_keys.state_machine import CONTEXT, run, settings
+from synth.templates import of_type
 from synth.test_root_keys import definition, guard
 
 from cdk_iam_access_key import OrganizationRootKeyGuard
@@ -84,6 +85,17 @@ def test_it_runs_as_the_tests_of_the_functions_do(machines: dict[str, dict[str, 
         assert found == expected
     assert of_machine.keys() == of_driver.keys()
     assert of_machine.log == of_driver.log
+
+
+def test_the_function_that_deletes_knows_what_is_deployed(stack: Stack) -> None:
+    """It goes by the window of the template even if the input names a shorter one."""
+    guard(stack, unused_for=Duration.days(7))
+    windows = [
+        one["Properties"]["Environment"]["Variables"].get("UNUSED_FOR_SECONDS")
+        for one in of_type(stack, "AWS::Lambda::Function").values()
+        if one["Properties"]["Handler"].startswith("root_access_keys.")
+    ]
+    assert sorted(windows, key=str) == ["604800", None, None, None, None]
 
 
 def test_the_way_of_each_account(machines: dict[str, dict[str, Any]]) -> None:
