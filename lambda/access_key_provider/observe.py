@@ -38,6 +38,17 @@ def observe(ports: Ports, place: Place, policy: Policy | None = None) -> Observe
     return replace(observed, used=used, last_uses=_last_uses(ports, observed, place, policy or Policy()))
 
 
+def look_at_secret(ports: Ports) -> SecretDescription:
+    """Look at the secret alone; it too is taken for deleted only if it is not found some seconds later either."""
+    secret = ports.secret.describe()
+    for _ in range(_LOOKS - 1):
+        if secret.state is not SecretState.MISSING:
+            break
+        ports.clock.sleep(SETTLING_TIME)
+        secret = ports.secret.describe()
+    return secret
+
+
 def _last_uses(ports: Ports, observed: Observed, place: Place, policy: Policy) -> dict[str, LastUse]:
     """Read the last use of the keys in question. One that can't be read is left out, never taken for "unused"."""
     uses = {}

@@ -17,7 +17,7 @@ from access_key_provider.errors import (
     SupersededError,
 )
 from access_key_provider.model import SETTLING_TIME, Intent, SecretState
-from access_key_provider.observe import observe
+from access_key_provider.observe import look_at_secret, observe
 from access_key_provider.ownership import owned_keys, with_announcement
 from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
 from access_key_provider.precedence import is_buried, is_superseded, marks_in_the_way, marks_of, tombstone
@@ -70,7 +70,7 @@ def make_absent(ports: Ports, place: Place, request: Mark, *, dated: bool) -> tu
 
     The tombstone is left before the first look: a creation that is still running finds it, whichever comes first.
     """
-    secret = ports.secret.describe()
+    secret = look_at_secret(ports)
     if dated and is_superseded(secret.tags, place, request, ports.clock.now()):
         return None
     # A creation for a secret that can't be written to has failed or will.

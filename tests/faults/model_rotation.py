@@ -48,6 +48,7 @@ class RotatingLife(Life):
         requested: the template that is being deployed.
         deleting: whether the key that is deployed is being deleted.
         troubled: whether a fault was met by what came last.
+        records_left: whether a fault was met by what came last and not too late, so that a record may be left.
         half_undone: whether an undo was interrupted.
         untidy: whether tags could not be removed, which do no harm.
         lived_on: whether something happened between a request and what follows it.
@@ -64,6 +65,7 @@ class RotatingLife(Life):
     requested: Properties | None = None
     deleting: bool = False
     troubled: bool = False
+    records_left: bool = False
     half_undone: bool = False
     untidy: bool = False
     lived_on: bool = False
@@ -156,6 +158,7 @@ class RotatingLife(Life):
     def _note(self, event: Event, occasion: Occasion, answer: str | None) -> None:
         """Note which template counts now, and what waits for its retry."""
         if not occasion.deploys:
+            self.records_left = self.troubled
             if answer == "SUCCESS" and not self.troubled:
                 self.interrupted.discard((_left_by(occasion.kind), occasion.place))
             elif answer != "SUCCESS" and self.troubled and not self._is_refused(occasion):
@@ -170,6 +173,7 @@ class RotatingLife(Life):
         self.sent.setdefault(event["RequestId"], (occasion.begins, _place(properties)))
         if self._is_late(event):
             return
+        self.records_left = self.troubled
         self.deleting = occasion.kind == "Delete" and occasion.place == self.place
         if occasion.kind != "Delete":
             self.requested = properties
@@ -292,7 +296,7 @@ class RotatingLife(Life):
         """Leave out records that could not be dropped, and what a template leaves Inactive."""
         # A key that nobody used when it was replaced stays Inactive, though its record begins with a grace period.
         idle = {f"replaced key {key.id} is Inactive, and" for key in self.keys.keys.values() if key.idle}
-        if self.troubled:
+        if self.records_left:
             found = [problem for problem in found if not problem.startswith("a record tells")]
         return [problem for problem in found if not problem.startswith(tuple(idle))]
 

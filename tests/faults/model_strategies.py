@@ -91,6 +91,12 @@ LONG_LIVES = st.lists(st.one_of(DEPLOYMENTS, acts(KINDS)), min_size=1, max_size=
 
 def explore(seed: int, sequences: int, lives: st.SearchStrategy[Any], live: Callable[[Any], None]) -> None:
     """Live so many lives; the seed decides which."""
+
+    def noted(life: Any) -> None:
+        # What Hypothesis shows itself may be what an object was made from, not the object.
+        hypothesis.note(f"life = {life!r}")
+        live(life)
+
     chosen = settings(
         max_examples=sequences,
         database=None,
@@ -99,8 +105,7 @@ def explore(seed: int, sequences: int, lives: st.SearchStrategy[Any], live: Call
         suppress_health_check=list(HealthCheck),
         phases=(Phase.generate, Phase.shrink),
     )
-    # Hypothesis takes a function of one parameter, whatever was bound to it before.
-    hypothesis.seed(seed)(chosen(given(lives)(lambda life: live(life))))()  # noqa: PLW0108
+    hypothesis.seed(seed)(chosen(given(lives)(noted)))()
 
 
 def explore_shard(shard: int, sequences: int, lives: st.SearchStrategy[Any], live: Callable[[Any], None]) -> None:

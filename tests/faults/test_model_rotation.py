@@ -126,6 +126,16 @@ FOUND: dict[str, list[Step | Act]] = {
             trouble_later=Trouble(CONNECTION_LOST, "before", 11, 1),
         ),
     ],
+    "a Delete left no tombstone, as it did not find the secret at once": [
+        Step("serial 1"),
+        Step("serial 1"),
+        Step("user", undone=True, trouble_later=Trouble(NOT_FOUND, "before", 0, 1)),
+        Step("serial 1", late=1),
+    ],
+    "a record that a rollback could not remove is left, and does no harm": [
+        Step("serial 1"),
+        Step("serial 2", undone=True, again_later=True, trouble_later=Trouble(CONNECTION_LOST, "before", 20, 1)),
+    ],
 }
 
 

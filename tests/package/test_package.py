@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
-from cdk_iam_access_key._asset import handler_asset
+from cdk_iam_access_key._asset import GUARD_PACKAGE, HANDLER_PACKAGE, handler_asset
 
 ROOT = Path(__file__).parents[2]
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
+# The handler packages of each function, by the stack that has it.
+PACKAGES = {"Keys": (HANDLER_PACKAGE,), "Guard": (GUARD_PACKAGE, HANDLER_PACKAGE)}
 # What the Python runtime of Lambda has beside the standard library.
 RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
 SYNTH = """
@@ -27,20 +29,21 @@ from aws_cdk import App, Stack, aws_iam as iam
 from cdk_iam_access_key._asset import handler_asset
 
 app = App(outdir="cdk.out")
-stack = Stack(app, "Stack")
-cdk_iam_access_key.AccessKey(stack, "Key", user=iam.User(stack, "User"))
+keys = Stack(app, "Keys")
+cdk_iam_access_key.AccessKey(keys, "Key", user=iam.User(keys, "User"))
+cdk_iam_access_key.RootAccessKeyGuard(Stack(app, "Guard"), "Guard")
 app.synth()
 print(json.dumps({
     "package": cdk_iam_access_key.__file__,
     "version": cdk_iam_access_key.__version__,
-    "hash": handler_asset().hash,
+    "hashes": {stack: handler_asset(*packages).hash for stack, packages in json.loads(sys.argv[1]).items()},
     "path": sys.path,
 }))
 """
 IMPORT = """
 import importlib, pathlib, sys
 
-asset, runtime = sys.argv[1:]
+asset, runtime, *handlers = sys.argv[1:]
 standard_library = list(sys.path)
 sys.path[:0] = [asset, runtime]
 for module in sorted(pathlib.Path(asset).rglob("*.py")):
@@ -51,7 +54,9 @@ allowed = (asset, runtime, *standard_library)
 foreign = {m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)}
 foreign = sorted(f for f in foreign if not f.startswith(allowed))
 assert not foreign, foreign
-assert callable(sys.modules["access_key_provider.main"].handler)
+for handler in handlers:
+    module, _, function = handler.rpartition(".")
+    assert callable(getattr(sys.modules[module], function)), handler
 """
 
 
@@ -110,14 +115,20 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
     app = folder / "app"
     app.mkdir()
     (app / "app.py").write_text(SYNTH)
-    facts = json.loads(run(python, "-P", "app.py", cwd=app))
+    facts = json.loads(run(python, "-P", "app.py", json.dumps(PACKAGES), cwd=app))
     return Installed(prefix=folder / "venv", facts=facts, output=app / "cdk.out")
 
 
+@pytest.fixture(scope="module", params=PACKAGES)
+def stack(request: pytest.FixtureRequest) -> str:
+    """Name a stack that has a function of ours."""
+    return str(request.param)
+
+
 @pytest.fixture(scope="module")
-def staged(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Unpack the function's code of the app that was synthesized."""
-    manifest = json.loads((installed.output / "Stack.assets.json").read_text())
+def staged(installed: Installed, stack: str, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Unpack the function's code of a stack of the app that was synthesized."""
+    manifest = json.loads((installed.output / f"{stack}.assets.json").read_text())
     (archive,) = (path for entry in manifest["files"].values() if (path := entry["source"]["path"]).endswith(".zip"))
     folder = tmp_path_factory.mktemp("unpacked")
     with zipfile.ZipFile(installed.output / archive) as files:
@@ -126,20 +137,21 @@ def staged(installed: Installed, tmp_path_factory: pytest.TempPathFactory) -> Pa
 
 
 def test_wheel_has_the_library_and_the_handler_and_nothing_else(wheel: Path) -> None:
-    """No test, example, byte code or emulator is shipped, and types and handler are."""
+    """No test, example, byte code or emulator is shipped, and types and handlers are."""
     library = {
         f"cdk_iam_access_key/{path.name}": path.read_bytes()
         for path in (ROOT / "constructs" / "cdk_iam_access_key").iterdir()
         if path.is_file()
     }
-    handler = {
-        f"cdk_iam_access_key/_lambda/access_key_provider/{path.name}": path.read_bytes()
-        for path in (ROOT / "lambda" / "access_key_provider").glob("*.py")
+    handlers = {
+        f"cdk_iam_access_key/_lambda/{package}/{path.name}": path.read_bytes()
+        for package in (HANDLER_PACKAGE, GUARD_PACKAGE)
+        for path in (ROOT / "lambda" / package).glob("*.py")
     }
     files = {name: content for name, content in contents(wheel).items() if ".dist-info/" not in name}
-    assert files == {**library, **handler}
+    assert files == {**library, **handlers}
     assert "cdk_iam_access_key/py.typed" in files
-    assert "cdk_iam_access_key/_lambda/access_key_provider/main.py" in files
+    assert {f"cdk_iam_access_key/_lambda/{package}/main.py" for package in PACKAGES["Guard"]} <= files.keys()
 
 
 def test_wheel_asks_for_exactly_one_crhelper(wheel: Path) -> None:
@@ -169,6 +181,7 @@ def test_source_distribution_has_what_it_takes_to_build(built: Path) -> None:
         "README.md",
         "constructs/cdk_iam_access_key/py.typed",
         "lambda/access_key_provider/main.py",
+        "lambda/root_access_keys/main.py",
     } <= names
     assert {name.partition("/")[0] for name in names} <= {
         *("pyproject.toml", "LICENSE", "README.md", "CHANGELOG.md", "PKG-INFO", ".gitignore"),
@@ -185,23 +198,27 @@ def test_installed_library_is_used_and_the_checkout_is_not(installed: Installed,
     assert sources in ([], [str(SITE_PACKAGES)])
 
 
-def test_installed_library_stages_the_same_asset(installed: Installed, staged: Path) -> None:
+def test_installed_library_stages_the_same_asset(installed: Installed, stack: str, staged: Path) -> None:
     """The way the library was installed never updates anybody's function."""
-    checkout = handler_asset()
-    assert installed.facts["hash"] == checkout.hash
+    checkout = handler_asset(*PACKAGES[stack])
+    assert installed.facts["hashes"][stack] == checkout.hash
     files = {path.relative_to(staged).as_posix(): path.read_bytes() for path in staged.rglob("*") if path.is_file()}
     assert files == checkout.files
 
 
-def test_staged_asset_imports_in_lambda(staged: Path, tmp_path: Path) -> None:
-    """With nothing but itself and what the runtime brings, each module of the asset can be imported."""
+def test_staged_asset_imports_in_lambda(installed: Installed, stack: str, staged: Path, tmp_path: Path) -> None:
+    """With nothing but itself and what the runtime brings, each module can be imported, and each handler is there."""
     for name in RUNTIME:
         (tmp_path / name).symlink_to(SITE_PACKAGES / name)
+    template = json.loads((installed.output / f"{stack}.template.json").read_text())
+    functions = [one for one in template["Resources"].values() if one["Type"] == "AWS::Lambda::Function"]
+    handlers = {function["Properties"]["Handler"] for function in functions}
     imported = run(
-        *(sys.executable, "-I", "-S", "-B", "-W", "error", "-c", IMPORT, staged, tmp_path),
+        *(sys.executable, "-I", "-S", "-B", "-W", "error", "-c", IMPORT, staged, tmp_path, *handlers),
         cwd=tmp_path,
         AWS_REGION="eu-west-1",
         AWS_DEFAULT_REGION="eu-west-1",
     ).split()
-    assert {"access_key_provider.main", "crhelper.resource_helper"} <= set(imported)
+    assert {f"{PACKAGES[stack][0]}.main", "crhelper.resource_helper"} <= set(imported)
     assert len(imported) == len(list(staged.rglob("*.py")))
+    assert handlers
