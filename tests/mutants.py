@@ -31,6 +31,7 @@ TESTS = (
     "tests/faults/test_throttling.py",
     "tests/faults/test_retirement.py",
     "tests/faults/test_retirement_matrix.py",
+    "tests/faults/test_model_rotation.py::test_what_random_lives_have_found",
 )
 TESTS_OF_GUARDS = ("tests/root_keys",)
 
@@ -103,6 +104,12 @@ MUTANTS = (
     ),
     Mutant("one success is proof", "proof.py", "_SUCCESSES = 3", "_SUCCESSES = 1"),
     Mutant("forget the tombstone", "reconcile.py", "ports.secret.tag({place.tombstone_tag: str(request)})", "pass"),
+    Mutant(
+        "leave no tombstone if the secret is not found at once",
+        "reconcile.py",
+        "look_at_secret(ports)\n    if dated",
+        "ports.secret.describe()\n    if dated",
+    ),
     Mutant("never look for the tombstone", "apply.py", "if not is_still_wanted(", "if False and not is_still_wanted("),
     Mutant(
         "stop for an earlier request's mark",
