@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from access_key_provider.errors import ProviderError, UserNotFoundError
 from access_key_provider.key_limit import foreign_keys_in_question
@@ -14,10 +14,13 @@ from access_key_provider.policy import Policy
 from access_key_provider.retirement import keys_in_question
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from access_key_provider.model import LastUse, Place
     from access_key_provider.ports import Ports
 
 _LOOKS = 3
+_Seen = TypeVar("_Seen")
 
 
 def observe(ports: Ports, place: Place, policy: Policy | None = None) -> Observed:
@@ -28,25 +31,25 @@ def observe(ports: Ports, place: Place, policy: Policy | None = None) -> Observe
     A user, a secret or a key on record that is not found is taken for deleted only if it is not found some seconds
     later either.
     """
-    observed = _look(ports, place)
-    for _ in range(_LOOKS - 1):
-        if _shows_everything(observed, place):
-            break
-        ports.clock.sleep(SETTLING_TIME)
-        observed = _look(ports, place)
+    observed = _look_until(ports, lambda: _look(ports, place), lambda seen: _shows_everything(seen, place))
     used = frozenset(key.id for key in orphan_candidates(observed, place) if ports.keys.last_use(key.id).time)
     return replace(observed, used=used, last_uses=_last_uses(ports, observed, place, policy or Policy()))
 
 
 def look_at_secret(ports: Ports) -> SecretDescription:
     """Look at the secret alone; it too is taken for deleted only if it is not found some seconds later either."""
-    secret = ports.secret.describe()
+    return _look_until(ports, ports.secret.describe, lambda secret: secret.state is not SecretState.MISSING)
+
+
+def _look_until(ports: Ports, look: Callable[[], _Seen], shows_everything: Callable[[_Seen], bool]) -> _Seen:
+    """Look until everything is there, a few times at most, and return the last look."""
+    seen = look()
     for _ in range(_LOOKS - 1):
-        if secret.state is not SecretState.MISSING:
+        if shows_everything(seen):
             break
         ports.clock.sleep(SETTLING_TIME)
-        secret = ports.secret.describe()
-    return secret
+        seen = look()
+    return seen
 
 
 def _last_uses(ports: Ports, observed: Observed, place: Place, policy: Policy) -> dict[str, LastUse]:
