@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud.cloudformation_stack import Stack
 from cloud.leak_hunt import CloudHunt
+from cloud.shop import Shop
+from cloud.stacks import Account, Deployment
 
 from local_cloud import CdkCli, LocalCloud
 
@@ -84,3 +86,16 @@ def cdk(bootstrapped_cloud: LocalCloud) -> CdkCli:
 def stack(empty_cloud: LocalCloud) -> Stack:
     """Give a stack that does not exist yet, in an empty account."""
     return Stack(empty_cloud)
+
+
+@pytest.fixture
+def shop(empty_cloud: LocalCloud, tmp_path: Path) -> Iterator[Shop]:
+    """Give a stack to deploy, and see afterwards that its deletion leaves nothing of ours."""
+    account = Account(empty_cloud)
+    account.iam.create_user(UserName="deploy")
+    shop = Shop(account, Deployment(empty_cloud, tmp_path))
+    yield shop
+    if shop.stack.deployed:
+        shop.stack.delete()
+    account.check("deploy", None, status=None, foreign=shop.account.foreign)
+    assert shop.schedules() == []

@@ -1,138 +1,25 @@
-"""Grace, retirement, Secrets Manager's rotation and undo, as real deployments with IAM enforced.
-
-The construct refuses times below a minute, so the stacks here set them in seconds on the resource itself.
-"""
+"""Grace, retirement, Secrets Manager's rotation and undo, as real deployments with IAM enforced."""
 
 from __future__ import annotations
 
-import json
 import time
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING
 
 import pytest
-from aws_cdk import CfnOutput, CfnResource, CustomResource, Duration, Stack
-from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from cloud.stacks import Account, Deployment, fail_after
 
-from cdk_iam_access_key import AccessKey, RotationSchedule
+from cdk_iam_access_key import AccessKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Callable
     from pathlib import Path
 
+    from cloud.shop import Shop
+
     from local_cloud import LocalCloud
-
-_SECONDS = 60
-
-
-@dataclass
-class Shop:
-    """A stack with a key of the user `deploy`, and what there is to see of it."""
-
-    account: Account
-    stack: Deployment
-    secret: str = ""
-
-    def deploy(
-        self, serial: str, *, fails: bool = False, more: Callable[[AccessKey], None] | None = None, **given: Any
-    ) -> None:
-        """Deploy it with a serial; `given` are seconds, by the property's name."""
-
-        def declare(stack: Stack) -> None:
-            seconds = {"GracePeriod": 3600, "RetentionPeriod": 3600} | given
-            key = AccessKey(
-                stack,
-                "Key",
-                user=iam.User.from_user_name(stack, "User", "deploy"),
-                serial=serial,
-                rotation_schedule=RotationSchedule.rate(Duration.hours(4)),
-                undo_on_alarm=[alarm(stack)],
-            )
-            resource = cast("CfnResource", cast("CustomResource", key.node.find_child("Resource")).node.default_child)
-            for name, value in seconds.items():
-                resource.add_property_override(name, str(value))
-            CfnOutput(stack, "Secret", value=key.secret.secret_arn)
-            if more:
-                more(key)
-            if fails:
-                fail_after(stack, key)
-
-        outputs = self.stack.deploy(declare, fails=fails)
-        self.secret = outputs.get("Secret", self.secret)
-
-    def statuses(self) -> dict[str, str]:
-        """Return the user's keys and their status."""
-        return self.account.keys("deploy")
-
-    def current(self) -> str:
-        """Return the id of the key that readers of the secret get."""
-        value = self.account.secrets.get_secret_value(SecretId=self.secret)["SecretString"]
-        return str(json.loads(value)["accessKeyId"])
-
-    def other(self) -> str:
-        """Return the id of the key that is not current."""
-        return next(key for key in self.statuses() if key != self.current())
-
-    def credentials(self) -> dict[str, str]:
-        """Return the current key, as the arguments of a client."""
-        value = json.loads(self.account.secrets.get_secret_value(SecretId=self.secret)["SecretString"])
-        return {"access_key_id": value["accessKeyId"], "secret_access_key": value["secretAccessKey"]}
-
-    def rotate(self) -> None:
-        """Let Secrets Manager rotate, and wait until it has."""
-        before = self.current()
-        self.begin_rotation()
-        self.until(lambda: self.current() != before, "the secret is rotated")
-
-    def begin_rotation(self) -> None:
-        """Let Secrets Manager begin to rotate."""
-        self.until(lambda: not self.testing(), "the test of the schedule is over")
-        self.account.secrets.rotate_secret(SecretId=self.secret)
-
-    def testing(self) -> bool:
-        """Tell whether Secrets Manager still tests the function, as it does after a schedule was made or changed."""
-        labels = self.account.secrets.describe_secret(SecretId=self.secret)["VersionIdsToStages"].values()
-        return any("AWSPENDING" in found and "AWSCURRENT" not in found for found in labels)
-
-    def operate(self, operation: str, **more: str) -> dict[str, Any]:
-        """Invoke the function as an operator does."""
-        function = self.stack.physical_id("AccessKeyProvider", "AWS::Lambda::Function")
-        payload = json.dumps({"Operation": operation, "SecretId": self.secret, **more})
-        answer = self.account.cloud.client("lambda").invoke(FunctionName=function, Payload=payload)
-        return dict(json.loads(answer["Payload"].read()))
-
-    def schedules(self) -> list[str]:
-        """List the one-time schedules that wait."""
-        return [schedule["Name"] for schedule in self.account.cloud.client("scheduler").list_schedules()["Schedules"]]
-
-    def until(self, holds: Callable[[], bool], what: str) -> None:
-        """Wait until something holds."""
-        end = time.monotonic() + _SECONDS
-        while not holds():
-            assert time.monotonic() < end, f"not within {_SECONDS} seconds: {what}\n{self.stack.log()}"
-            time.sleep(0.2)
-
-
-def alarm(stack: Stack) -> cloudwatch.Alarm:
-    """Declare the alarm that undoes a rotation."""
-    metric = cloudwatch.Metric(namespace="Shop", metric_name="Denied")
-    return cloudwatch.Alarm(stack, "Alarm", metric=metric, threshold=1, evaluation_periods=1, alarm_name="denied")
-
-
-@pytest.fixture
-def shop(empty_cloud: LocalCloud, tmp_path: Path) -> Iterator[Shop]:
-    """Give a stack to deploy, and see afterwards that its deletion leaves nothing of ours."""
-    account = Account(empty_cloud)
-    account.iam.create_user(UserName="deploy")
-    shop = Shop(account, Deployment(empty_cloud, tmp_path))
-    yield shop
-    if shop.stack.deployed:
-        shop.stack.delete()
-    account.check("deploy", None, status=None)
-    assert shop.schedules() == []
 
 
 def test_the_previous_key_lives_until_its_grace_is_over_and_is_deleted_later(shop: Shop) -> None:
