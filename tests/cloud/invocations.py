@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
+import zipfile
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -14,6 +16,31 @@ if TYPE_CHECKING:
     from local_cloud import LocalCloud
 
 LISTENER = 'import json\ndef handler(event, context):\n    print("EVENT " + json.dumps(event))\n'
+
+
+def add_listener(cloud: LocalCloud, name: str) -> str:
+    """Make a function that only listens, let Secrets Manager invoke it, and return its ARN."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as file:
+        file.writestr("index.py", LISTENER)
+    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+    role = cloud.client("iam").create_role(RoleName=name, AssumeRolePolicyDocument=document)
+    functions = cloud.client("lambda")
+    function = functions.create_function(
+        FunctionName=name,
+        Runtime="python3.14",
+        Handler="index.handler",
+        Role=role["Role"]["Arn"],
+        Code={"ZipFile": archive.getvalue()},
+    )
+    functions.add_permission(
+        FunctionName=name,
+        StatementId="rotation",
+        Action="lambda:InvokeFunction",
+        Principal="secretsmanager.amazonaws.com",
+    )
+    return str(function["FunctionArn"])
 
 
 def attribute(resource: str, name: str = "Arn") -> Template:

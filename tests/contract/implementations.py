@@ -7,7 +7,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.config import Config
+from cloud.invocations import add_listener, events
+from fakes import scheduler
 from fakes.aws import FakeAccount, Role
+from fakes.errors import ServiceError, client_error
 from fakes.sts import Credentials
 
 if TYPE_CHECKING:
@@ -55,6 +58,14 @@ class Implementation(Protocol):
         """Replicate a secret, and give a client of the region where it is a replica."""
         ...
 
+    def add_schedule_group(self) -> tuple[str, str]:
+        """Make a schedule group, and return its name and the ARN of the role that its schedules run with."""
+        ...
+
+    def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
+        """Rotate a secret by a function that does nothing, and return what to put the pending version's value with."""
+        ...
+
 
 class Fake:
     """The fake: the provider's calls go where the provider's go, the others to the administrator's clients."""
@@ -65,9 +76,10 @@ class Fake:
         """Begin empty."""
         self.account = FakeAccount()
         self.account_id, self.region = self.account.state.account_id, self.account.state.region
-        anything = self.add_role("anything", None, None)
-        self.account.roles[anything].user_tag_keys = self.account.roles[anything].secret_tag_keys = ("*",)
-        self._session = self.assume(anything)["Credentials"]
+        anything = self.account.roles[self.add_role("anything", None, None)]
+        anything.user_tag_keys = anything.secret_tag_keys = ("*",)
+        anything.schedule_names = "*"
+        self._session = self.assume(anything.arn)["Credentials"]
 
     def now(self) -> datetime:
         """Tell the account's time."""
@@ -103,6 +115,17 @@ class Fake:
         """Make the secret itself the replica: an account here has one region."""
         self.account.person.replicate_from(secret_arn, "eu-west-1")
         return self.client("secretsmanager")
+
+    def add_schedule_group(self) -> tuple[str, str]:
+        """Give the group that is there."""
+        return scheduler.GROUP, scheduler.ROLE_ARN
+
+    def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
+        """Rotate a secret; the client is that of a role, which must say that it acts for the rotation."""
+        try:
+            return {"RotationToken": self.account.person.begin_rotation(secret_arn, token)}
+        except ServiceError as error:
+            raise client_error("secretsmanager", "RotateSecret", error.code, error.message) from error
 
 
 class _EitherClient:
@@ -173,6 +196,15 @@ class Moto:
             self.client("secretsmanager"), secret_arn, lambda region: self.client("secretsmanager", region)
         )
 
+    def add_schedule_group(self) -> tuple[str, str]:
+        """Make a schedule group and its role."""
+        return _add_schedule_group(self)
+
+    def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
+        """Rotate a secret without a function."""
+        self.client("secretsmanager").rotate_secret(SecretId=secret_arn, ClientRequestToken=token)
+        return {}
+
 
 class Embedded:
     """The embedded AWS, with IAM enforced."""
@@ -184,6 +216,7 @@ class Embedded:
         cloud.reset()
         self._cloud = cloud
         self.account_id, self.region = cloud.account, cloud.region
+        self._rotator: str | None = None
 
     def now(self) -> datetime:
         """Tell the machine's time."""
@@ -215,6 +248,20 @@ class Embedded:
         """Have no second region to replicate to."""
         raise NotImplementedError
 
+    def add_schedule_group(self) -> tuple[str, str]:
+        """Make a schedule group and its role."""
+        return _add_schedule_group(self)
+
+    def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
+        """Rotate a secret by a function that only listens, up to its last step."""
+        if self._rotator is None:
+            self._rotator = add_listener(self._cloud, "rotator")
+        self._cloud.client("secretsmanager").rotate_secret(
+            SecretId=secret_arn, ClientRequestToken=token, RotationLambdaARN=self._rotator
+        )
+        events(self._cloud, "rotator", 4, ClientRequestToken=token)
+        return {}
+
 
 def _add_role(aws: Moto | Embedded, name: str, user_name: str, secret_arn: str) -> str:
     iam = aws.client("iam")
@@ -232,6 +279,14 @@ def _add_role(aws: Moto | Embedded, name: str, user_name: str, secret_arn: str) 
     )
     iam.put_role_policy(RoleName=name, PolicyName="AccessKey", PolicyDocument=policy)
     return str(role["Arn"])
+
+
+def _add_schedule_group(aws: Moto | Embedded) -> tuple[str, str]:
+    group = "cdk-iam-access-key-shop"
+    aws.client("scheduler").create_schedule_group(Name=group)
+    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
+    role = aws.client("iam").create_role(RoleName="ScheduleRole", AssumeRolePolicyDocument=_policy(trust))["Role"]
+    return group, str(role["Arn"])
 
 
 def _allowed(service: str, actions: list[str], resource: str) -> dict[str, Any]:

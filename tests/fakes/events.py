@@ -13,12 +13,18 @@ if TYPE_CHECKING:
 
     from fakes.state import State
 
+_REQUIRED = ("Source", "DetailType", "Detail")
+
 
 def put_events(state: State, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """Take events; one whose detail is no JSON object fails by itself."""
+    """Take events; one that lacks something, or whose detail is no JSON object, fails by itself."""
     answers: list[dict[str, str]] = []
     for entry in parameters["Entries"]:
-        if _is_object(entry.get("Detail", "")):
+        missing = [name for name in _REQUIRED if not entry.get(name)]
+        if missing:
+            message = f"Parameter {missing[0]} is not valid. Reason: {missing[0]} is a required argument."
+            answers.append({"ErrorCode": "InvalidArgument", "ErrorMessage": message})
+        elif _is_object(entry["Detail"]):
             state.events.append(entry)
             answers.append({"EventId": f"event-{len(state.events)}"})
         else:

@@ -119,11 +119,15 @@ class Structure:
 
     def unsendable(self, name: str, value: Any) -> Iterator[str]:
         """Say what botocore finds wrong."""
+        if self.listed and len(value) < self.least:
+            yield f"Invalid length for parameter {name}, value: {len(value)}, valid min length: {self.least}"
         for index, one in enumerate(value if self.listed else [value]):
             yield from members_wrong(f"{name}[{index}]" if self.listed else name, one, self.members)
 
     def invalid(self, name: str, value: Any) -> Iterator[str]:
         """Say what the service finds wrong."""
+        if self.listed and self.most is not None and len(value) > self.most:
+            yield f"at '{name}' failed to satisfy constraint: Member must have length at most {self.most}"
         for one in value if self.listed else [value]:
             for found, given in one.items():
                 yield from self.members[found].invalid(f"{name}.{found}", given)

@@ -39,12 +39,9 @@ def create_schedule(state: State, parameters: Mapping[str, Any]) -> Answer:
     """Create a schedule; the name must be new in its group."""
     _require_group(parameters)
     name, target = parameters["Name"], parameters["Target"]
-    found = _AT.fullmatch(parameters["ScheduleExpression"])
-    if found is None:
-        raise ServiceError("ValidationException", f"Invalid Schedule Expression {parameters['ScheduleExpression']}.")
+    at = _time_in(parameters["ScheduleExpression"])
     if name in state.schedules:
         raise ServiceError("ConflictException", f"Schedule {name} already exists.")
-    at = datetime.fromisoformat(found[1]).replace(tzinfo=UTC)
     if parameters.get("ActionAfterCompletion") != "DELETE" or "DeadLetterConfig" not in target:
         raise ServiceError("ValidationException", "a test allows no schedule that stays or loses its event")
     state.schedules[name] = OneTimeSchedule(name, at, target["Arn"], target["Input"])
@@ -66,6 +63,14 @@ def delete_schedule(state: State, parameters: Mapping[str, Any]) -> Answer:
 def waiting(state: State) -> list[OneTimeSchedule]:
     """List the schedules that have not fired, the one that is due first, first."""
     return sorted(state.schedules.values(), key=lambda schedule: (schedule.at, schedule.name))
+
+
+def _time_in(expression: str) -> datetime:
+    found = _AT.fullmatch(expression)
+    try:
+        return datetime.fromisoformat(found[1] if found else "").replace(tzinfo=UTC)
+    except ValueError:
+        raise ServiceError("ValidationException", f"Invalid Schedule Expression {expression}.") from None
 
 
 def _require_group(parameters: Mapping[str, Any]) -> None:

@@ -158,7 +158,7 @@ def _require_rotation_token(secret: Secret, version_id: str, parameters: Mapping
 
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_PutSecretValue.html
     """
-    pending = secret.labels.value.get(PENDING) == version_id and secret.versions[version_id].value is None
+    pending = secret.labels.value.get(PENDING) == version_id
     if parameters.get("RotationToken") != (secret.rotation_token if pending else None):
         raise ServiceError("InvalidParameterException", "The rotation token is not that of the rotation.")
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 import json
 import uuid
-import zipfile
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from cloud.invocations import LISTENER, events
+from cloud.invocations import add_listener, events
 
 from access_key_provider.errors import ProviderError
 
@@ -30,27 +28,7 @@ class LifeError(Exception):
 
 def prepare(account: Account) -> None:
     """Define a rotation function that only listens, so that the handler can do its steps, and a queue of all told."""
-    archive = io.BytesIO()
-    with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("index.py", LISTENER)
-    trust = {"Effect": "Allow", "Principal": {"Service": "lambda.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    role = account.iam.create_role(
-        RoleName=LISTENING, AssumeRolePolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [trust]})
-    )
-    functions = account.cloud.client("lambda")
-    functions.create_function(
-        FunctionName=LISTENING,
-        Runtime="python3.14",
-        Handler="index.handler",
-        Role=role["Role"]["Arn"],
-        Code={"ZipFile": archive.getvalue()},
-    )
-    functions.add_permission(
-        FunctionName=LISTENING,
-        StatementId="rotation",
-        Action="lambda:InvokeFunction",
-        Principal="secretsmanager.amazonaws.com",
-    )
+    add_listener(account.cloud, LISTENING)
     queue = account.cloud.client("sqs").create_queue(QueueName=TOLD)["QueueUrl"]
     arn = account.cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
     bus = account.cloud.client("events")
