@@ -14,6 +14,8 @@ _EXAMPLE = 'e.g. "cron(0 4 1 * ? *)", at 4:00 UTC on the first day of each month
 _MONTHS = {"JAN": 1, "FEB": 2, "MAR": 3, "APR": 4, "MAY": 5, "JUN": 6, "JUL": 7, "AUG": 8, "SEP": 9}
 _MONTHS |= {"OCT": 10, "NOV": 11, "DEC": 12}
 _WEEKDAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
+_WEEKDAY = f"(?:[1-7]|{'|'.join(_WEEKDAYS)})"
+_DAYS_OF_MONTHS = dict(zip(range(1, 13), (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
 _CLOSEST_HOURS = 4
 _SHORTEST_MONTH = 28
 _WEEK = 7
@@ -71,13 +73,30 @@ class _Field:
 
 
 _HOURS = _Field("hours", 0, 23, {})
-_DAYS = _Field("day-of-month", 1, 31, {}, re.compile(r"L(-[0-9]{1,2})?|[0-9]{1,2}W|LW"))
+_DAYS = _Field("day-of-month", 1, 31, {}, re.compile(f"L|(?:{'|'.join(_WEEKDAYS)})L"))
 _MONTH = _Field("month", 1, 12, _MONTHS)
-_DAYS_OF_WEEK = _Field("day-of-week", 1, 7, _WEEKDAYS, re.compile(r"([1-7]|[A-Z]{3})?L|([1-7]|[A-Z]{3})#[1-5]"))
+_DAYS_OF_WEEK = _Field("day-of-week", 1, 7, _WEEKDAYS, re.compile(f"{_WEEKDAY}?L|{_WEEKDAY}#[1-5]"))
 
 
-def checked_cron(expression: str) -> tuple[str, int | None]:
-    """Return an expression as Secrets Manager takes it, and the shortest time between two rotations, if it is known.
+@dataclass(frozen=True, slots=True)
+class Cron:
+    """An expression as Secrets Manager takes it.
+
+    Attributes:
+        expression: The expression.
+        shortest: The shortest time between the openings of two windows, in seconds; None if only a calendar can tell.
+        window: How long a window is by default, in seconds: an hour for several a day, else to the end of the day.
+        longest_window: How long one can be: to the next one, or to the end of the day.
+    """
+
+    expression: str
+    shortest: int | None
+    window: int
+    longest_window: int
+
+
+def checked_cron(expression: str) -> Cron:
+    """Read an expression.
 
     Raises:
         ValueError: It says what Secrets Manager refuses.
@@ -102,16 +121,28 @@ def checked_cron(expression: str) -> tuple[str, int | None]:
             f"rotation_schedule must have ? as its day-of-month or as its day-of-week, and not as both, got {day!r} "
             f"and {week_day!r}; write {_EXAMPLE}"
         )
-    months = _MONTH.values(month) or set()
-    by_hour = _shortest_of_day(_HOURS.values(hours) or set(), hours)
-    by_day = (
-        _shortest_of_days(_DAYS_OF_WEEK.values(week_day), _WEEK)
-        if day == "?"
-        else _shortest_of_days(_DAYS.values(day), _SHORTEST_MONTH)
-    )
+    months, opening = _MONTH.values(month) or set(), _HOURS.values(hours) or set()
+    by_hour = _shortest_of_day(opening, hours)
+    to_end_of_day = DAY - max(opening) * HOUR
+    expression = f"cron({' '.join(fields)})"
+    if day == "?":
+        by_day = _shortest_of_days(_DAYS_OF_WEEK.values(week_day), _WEEK)
+    else:
+        days = _DAYS.values(day)
+        _check_days_come(days, months, day, month)
+        by_day = _shortest_of_days(days, _SHORTEST_MONTH)
     if by_hour < DAY:
-        return f"cron({' '.join(fields)})", by_hour
-    return f"cron({' '.join(fields)})", by_day if len(months) == len(_MONTHS) or (by_day or 0) < _WEEK * DAY else None
+        return Cron(expression, by_hour, HOUR, min(by_hour, to_end_of_day))
+    known = len(months) == len(_MONTHS) or (by_day or 0) < _WEEK * DAY
+    return Cron(expression, by_day if known else None, to_end_of_day, to_end_of_day)
+
+
+def _check_days_come(days: set[int] | None, months: set[int], day: str, month: str) -> None:
+    if days and min(days) > max(_DAYS_OF_MONTHS[number] for number in months):
+        raise ValueError(
+            f"rotation_schedule must have a day-of-month that comes in one of its months, got {day!r} and {month!r}, "
+            f"which never comes; write {_EXAMPLE}"
+        )
 
 
 def _shortest_of_day(hours: set[int], text: str) -> int:

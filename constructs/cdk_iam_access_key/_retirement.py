@@ -18,10 +18,12 @@ class Retirement:
 
     Attributes:
         grace: How long the previous key stays Active, in seconds.
+        unused_for: For how long it must then be unused, in seconds; None if only uses since the switch count.
         properties: What the provider gets.
     """
 
     grace: int
+    unused_for: int | None
     properties: dict[str, str]
 
     @classmethod
@@ -46,6 +48,7 @@ class Retirement:
             else checked_seconds("retention_period", retention_period, minimum=HOUR, maximum=_LONGEST_RETENTION)
         )
         properties = {"GracePeriod": str(grace), "RetentionPeriod": str(retention)}
+        unused: int | None = None
         _check_gate_can_work(grace, retire_when_unused_for=retire_when_unused_for, retire_at_latest=retire_at_latest)
         if retire_when_unused_for is not None:
             # IAM's record of a key's last use lags behind.
@@ -59,7 +62,7 @@ class Retirement:
                     "nothing can be overdue before the grace period is over"
                 )
             properties["RetireAtLatest"] = str(latest)
-        return cls(grace, properties | _on_key_limit(on_key_limit))
+        return cls(grace, unused, properties | _on_key_limit(on_key_limit))
 
 
 def _checked_grace(grace_period: Duration) -> int:

@@ -1,22 +1,18 @@
-"""Rotation by Secrets Manager itself, and the reminder for keys without it."""
+"""Rotation by Secrets Manager itself, and the age from which on a key without it is told of."""
 
 from dataclasses import dataclass
 
-from aws_cdk import CustomResource, Duration, Stack
+from aws_cdk import CustomResource, Duration
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_iam_access_key._durations import DAY, checked_seconds, in_words
+from cdk_iam_access_key._durations import DAY, HOUR, checked_seconds, in_words
+from cdk_iam_access_key._retirement import Retirement
 from cdk_iam_access_key.provider import AccessKeyProvider
 from cdk_iam_access_key.rotation_schedule import RotationSchedule
 
 _LONGEST_AUTOMATIC = 1000 * DAY
-# A key that is too old today is so tomorrow as well.
-_LONGEST_DELAY = 86_400
-_RETRIES = 185
-_WINDOW_MINUTES = 60
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +35,7 @@ class Rotation:
         automatically_after: Duration | None,
         maximum_age: Duration | None,
         status: iam.AccessKeyStatus,
-        grace: int,
+        retirement: Retirement,
     ) -> "Rotation":
         """Check when to rotate.
 
@@ -62,13 +58,9 @@ class Rotation:
                 f"maximum_age must come without {given[0]}, got both; a key that is rotated on schedule gets no older "
                 "than that, so leave maximum_age out"
             )
-        rules, shortest = _rules(rotation_schedule, automatically_after)
-        if shortest is not None and shortest <= grace:
-            raise ValueError(
-                f"grace_period must be shorter than the time between two rotations by {given[0]}, got "
-                f"{in_words(grace)} and {in_words(shortest)}: "
-                "the previous key would still hold the place that the next one needs"
-            )
+        rules, closest = _rules(rotation_schedule, automatically_after)
+        if closest is not None:
+            _check_place_is_free(given[0], closest, retirement)
         age = None if maximum_age is None else checked_seconds("maximum_age", maximum_age, minimum=DAY)
         return cls(rules, age)
 
@@ -78,11 +70,22 @@ class Rotation:
         return {} if self.maximum_age is None else {"MaximumAge": str(self.maximum_age)}
 
     def define(self, scope: Construct, key: CustomResource, provider: AccessKeyProvider, secret_arn: str) -> None:
-        """Define the resource that rotates or reminds, if there is to be one."""
+        """Define the resource that rotates, if there is to be one."""
         if self.rules is not None:
             _define_schedule(scope, key, provider, secret_arn, self.rules)
-        if self.maximum_age is not None:
-            _define_reminder(scope, key, provider, secret_arn)
+
+
+def _check_place_is_free(rotation: str, closest: int, retirement: Retirement) -> None:
+    """Refuse a schedule whose rotations may come when the previous key is not retired yet."""
+    for name, seconds in (("grace_period", retirement.grace), ("retire_when_unused_for", retirement.unused_for)):
+        if seconds and seconds >= closest:
+            raise ValueError(
+                f"{name} must be shorter than the time between two rotations by {rotation}, got {in_words(seconds)}, "
+                f"and rotations that may come {in_words(closest)} after each other, at the end of one window and at "
+                "the beginning of the next: the previous key would still hold the place that the next one needs; "
+                f"shorten {name}, or rotate less often or in a shorter window, "
+                "as with RotationSchedule.rate(Duration.days(1), window=Duration.hours(1))"
+            )
 
 
 def _rules(
@@ -96,7 +99,8 @@ def _rules(
                 f"automatically_after must be whole days, got {automatically_after.to_human_string()}; change it, or "
                 "use rotation_schedule"
             )
-        return rules(automatically_after_days=seconds // DAY), seconds
+        # Some time of the day on which the last rotation is so many days ago.
+        return rules(automatically_after_days=seconds // DAY), seconds - DAY
     if schedule is None:
         return None, None
     if not isinstance(schedule, RotationSchedule):
@@ -104,7 +108,8 @@ def _rules(
             f"rotation_schedule must be a RotationSchedule, got an object of {type(schedule).__name__}; "
             "pass RotationSchedule.rate(…) or RotationSchedule.cron(…)"
         )
-    return rules(schedule_expression=schedule.expression), schedule.shortest
+    duration = None if schedule.window is None else f"{schedule.window // HOUR}h"
+    return rules(schedule_expression=schedule.expression, duration=duration), schedule.closest
 
 
 def _define_schedule(
@@ -124,28 +129,3 @@ def _define_schedule(
         rotate_immediately_on_update=False,
     )
     schedule.node.add_dependency(key, provider.allow_rotation())
-
-
-def _define_reminder(scope: Construct, key: CustomResource, provider: AccessKeyProvider, secret_arn: str) -> None:
-    properties = scheduler.CfnSchedule
-    reminder = scheduler.CfnSchedule(
-        scope,
-        "Reminder",
-        description="Lets the access key provider tell when the key is too old",
-        group_name=provider.schedule_group_name,
-        schedule_expression="rate(1 day)",
-        # The keys of a stack are not all looked at in one moment: IAM's calls are limited for the whole account.
-        flexible_time_window=properties.FlexibleTimeWindowProperty(
-            mode="FLEXIBLE", maximum_window_in_minutes=_WINDOW_MINUTES
-        ),
-        target=properties.TargetProperty(
-            arn=provider.function.function_arn,
-            role_arn=provider.scheduler_role.role_arn,
-            input=Stack.of(scope).to_json_string({"Operation": "Look", "SecretId": secret_arn}),
-            dead_letter_config=properties.DeadLetterConfigProperty(arn=provider.dead_letter_queue.queue_arn),
-            retry_policy=properties.RetryPolicyProperty(
-                maximum_event_age_in_seconds=_LONGEST_DELAY, maximum_retry_attempts=_RETRIES
-            ),
-        ),
-    )
-    reminder.node.add_dependency(key)

@@ -63,8 +63,10 @@ def define_undo(
                 id="Undo",
                 arn=provider.function.function_arn,
                 input_transformer=events.CfnRule.InputTransformerProperty(
-                    input_paths_map={"alarm": "$.detail.alarmName"},
-                    input_template=Fn.join("", ['{"Operation":"Undo","SecretId":"', secret_arn, '","Alarm":<alarm>}']),
+                    input_paths_map={"alarm": "$.detail.alarmName", "time": "$.time"},
+                    input_template=Fn.join(
+                        "", ['{"Operation":"Undo","SecretId":"', secret_arn, '","Alarm":<alarm>,"Time":<time>}']
+                    ),
                 ),
                 dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=provider.dead_letter_queue.queue_arn),
                 retry_policy=events.CfnRule.RetryPolicyProperty(

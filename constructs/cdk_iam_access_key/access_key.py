@@ -12,8 +12,10 @@ from constructs import Construct, IDependable
 
 from cdk_iam_access_key import _validation as validation
 from cdk_iam_access_key._cut_over import check_dependents
+from cdk_iam_access_key._daily_look import define_daily_look
 from cdk_iam_access_key._declared import DeclaredKeys
 from cdk_iam_access_key._identity import identify, schedule_name
+from cdk_iam_access_key._pinning import warn_of_pinning
 from cdk_iam_access_key._retirement import Retirement
 from cdk_iam_access_key._role import define_role
 from cdk_iam_access_key._rotation import Rotation
@@ -32,9 +34,9 @@ class AccessKey(Construct):
     is deleted. A change of `user` or `secret` is another key at another place. Removing the construct deactivates and
     deletes the key.
 
-    A key adds three resources to the stack: the secret (unless one is passed in), a role for what concerns this user
-    and this secret, and `Custom::IAMAccessKey`. A schedule, `maximum_age` and `cut_over_after` add one each,
-    `undo_on_alarm` two.
+    A key adds four resources to the stack: the secret (unless one is passed in), a role for what concerns this user
+    and this secret, `Custom::IAMAccessKey`, and the schedule of a daily look. A rotation schedule and `cut_over_after`
+    add one each, `undo_on_alarm` two.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html
 
@@ -123,7 +125,7 @@ class AccessKey(Construct):
             automatically_after=automatically_after,
             maximum_age=maximum_age,
             status=status,
-            grace=retirement.grace,
+            retirement=retirement,
         )
         alarms = checked_alarms(stack, undo_on_alarm, grace=retirement.grace)
         self.user = user
@@ -140,9 +142,14 @@ class AccessKey(Construct):
         self._provider = self._checked_provider(provider)
         role = define_role(self, self._provider, user, self.secret, (user_identity, secret_identity))
         self._key = self._define_key({**properties, **retirement.properties, **rotation.properties}, role)
+        define_daily_look(self, self._key, self._provider, self._secret_arn)
         rotation.define(self, self._key, self._provider, self._secret_arn)
         if alarms:
             define_undo(self, self._provider, self._secret_arn, alarms)
+        self._changes_between_deployments = [
+            *(["undo_on_alarm"] if alarms else []),
+            *(["a rotation by Secrets Manager"] if rotation.rules is not None else []),
+        ]
         self.access_key_id = self._key.get_att_string("AccessKeyId")
         self.secret_version_id = self._key.get_att_string("SecretVersionId")
         self.status = self._key.get_att_string("Status")
@@ -154,9 +161,11 @@ class AccessKey(Construct):
     def secret_value(self, field: str = "secretAccessKey") -> SecretValue:
         """Return a dynamic reference to a field of the secret, `accessKeyId` or `secretAccessKey`, in this version.
 
-        A resource that takes it waits for the key and changes exactly with each deployment that rotates. What Secrets
-        Manager rotates between two deployments does not reach it: use a reference without the version for that.
+        A resource that takes it waits for the key and changes exactly with each deployment that rotates. What changes
+        the key between two deployments does not reach it: a rotation by Secrets Manager, or an undo, which deactivates
+        the key that it has. A warning says so if the key has a rotation schedule or `undo_on_alarm`.
         """
+        warn_of_pinning(self, self._changes_between_deployments)
         return SecretValue.secrets_manager(
             self._secret_arn, json_field=validation.checked_field(field), version_id=self.secret_version_id
         )
@@ -165,7 +174,7 @@ class AccessKey(Construct):
         """Deactivate the previous key once all of these are updated, and not at all if one of them fails.
 
         For consumers in the key's stack. Called again, it adds to them. If the deployment never comes to it, the
-        previous key is retired an hour after the switch, once it is unused, as with a grace period.
+        previous key is retired a day after the switch, once it is unused, as with a grace period.
 
         Raises:
             ValueError: The key has a grace period, or there is nothing to wait for.

@@ -15,32 +15,40 @@ _FARTHEST = 999 * DAY
 class RotationSchedule:
     """Say when Secrets Manager rotates the key, in UTC: `RotationSchedule.rate(…)` or `RotationSchedule.cron(…)`.
 
-    Secrets Manager rotates at some moment of the window that then opens: within the hour for a schedule in hours,
-    within the day for one in days.
+    Secrets Manager rotates at some moment of the window that then opens. Unless `window` says how long it is, it closes
+    after an hour for a schedule in hours, and at the end of the day for one in days.
 
     https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 
     Args:
         expression: Use `rate` and `cron`.
-        shortest: Use `rate` and `cron`.
+        closest: Use `rate` and `cron`.
+        window: Use `rate` and `cron`.
     """
 
     expression: str
-    shortest: int | None = None
+    closest: int | None = None
+    window: int | None = None
 
     @classmethod
-    def rate(cls, interval: Duration) -> "RotationSchedule":
+    def rate(cls, interval: Duration, *, window: Duration | None = None) -> "RotationSchedule":
         """Rotate every so many hours, at least 4, or days, at most 999.
 
+        Args:
+            interval: From the opening of one window to that of the next; the first opens at midnight.
+            window: Whole hours, no more than to the next window or the end of the day.
+
         Raises:
-            ValueError: The interval is out of bounds or no whole number of hours.
+            ValueError: The interval or the window is out of bounds or no whole number of hours.
         """
         seconds = checked_seconds("rotation_schedule", interval, minimum=_CLOSEST, maximum=_FARTHEST)
         if seconds % HOUR:
             raise ValueError(
                 f"rotation_schedule must be whole hours or days, got {interval.to_human_string()}; change it"
             )
-        return cls(f"rate({in_words(seconds)})", seconds)
+        in_days = seconds % DAY == 0
+        length = _checked_window(window, DAY if in_days else min(seconds, DAY % seconds or seconds))
+        return cls(f"rate({in_words(seconds)})", seconds - (length or (DAY if in_days else HOUR)), length)
 
     @classmethod
     def cron(
@@ -51,6 +59,7 @@ class RotationSchedule:
         day: str | None = None,
         month: str | None = None,
         week_day: str | None = None,
+        window: Duration | None = None,
     ) -> "RotationSchedule":
         """Rotate by an expression, `cron(0 4 1 * ? *)`, or by its fields.
 
@@ -61,9 +70,11 @@ class RotationSchedule:
             day: 1 to 31, or L for the last day of the month. Every day if left out.
             month: 1 to 12 or JAN to DEC. Every month if left out.
             week_day: 1 to 7 or SUN to SAT, instead of `day`.
+            window: Whole hours, no more than to the next window or the end of the day.
 
         Raises:
-            ValueError: The expression says what Secrets Manager refuses, or is given beside fields.
+            ValueError: The expression says what Secrets Manager refuses, or is given beside fields; or the window is
+                too long or no whole number of hours.
         """
         fields = (hour, day, month, week_day)
         if expression is None:
@@ -73,4 +84,16 @@ class RotationSchedule:
             raise ValueError(
                 f"rotation_schedule must be an expression or fields, got {expression!r} and fields; leave one out"
             )
-        return cls(*checked_cron(expression))
+        cron = checked_cron(expression)
+        length = _checked_window(window, cron.longest_window)
+        closest = None if cron.shortest is None else cron.shortest - (length or cron.window)
+        return cls(cron.expression, closest, length)
+
+
+def _checked_window(window: Duration | None, longest: int) -> int | None:
+    if window is None:
+        return None
+    seconds = checked_seconds("window", window, minimum=HOUR, maximum=longest)
+    if seconds % HOUR:
+        raise ValueError(f"window must be whole hours, got {window.to_human_string()}; change it")
+    return seconds

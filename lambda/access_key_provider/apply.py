@@ -89,7 +89,7 @@ class Executor:
     def _perform_for_later(self, action: ScheduleLook | CancelSchedule | Tell) -> None:
         match action:
             case ScheduleLook(name, at):
-                self._ports.schedules.create(name, at, self._place.secret_arn)
+                self._ports.schedules.create(name, at, {"Operation": "Look", "SecretId": self._place.secret_arn})
             case CancelSchedule(name):
                 # A look too many does no harm.
                 with suppress(ProviderError):

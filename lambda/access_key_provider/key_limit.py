@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.actions import DeleteKey, SetStatus
 from access_key_provider.errors import KeyLimitReachedError
 from access_key_provider.model import INACTIVE, KEYS_PER_USER, owner_in_tag
 from access_key_provider.ownership import owned_keys
-from access_key_provider.policy import REMOVE_UNUSED, RETIRE_PREVIOUS
+from access_key_provider.policy import LONGEST_DEPLOYMENT, REMOVE_UNUSED, RETIRE_PREVIOUS
 from access_key_provider.removal import leftover_ids, remove
 from access_key_provider.retirement import given_up, out_of_grace, replaced_keys
 from access_key_provider.retirement_record import BY_DEPLOYMENT, retirement_of
@@ -19,9 +18,6 @@ if TYPE_CHECKING:
     from access_key_provider.model import AccessKey, Observed, Place
     from access_key_provider.ownership import OwnedKey
     from access_key_provider.policy import Policy
-
-# As long as a deployment may take, and a little more: its rollback needs the key that it replaced.
-_MAY_ROLL_BACK = timedelta(days=1)
 
 
 def make_room(observed: Observed, place: Place, policy: Policy, *, for_rotation: bool = False) -> list[Action]:
@@ -82,7 +78,7 @@ def _removable(observed: Observed, place: Place, policy: Policy, *, for_rotation
 
 def _kept(observed: Observed, place: Place, key: OwnedKey) -> bool:
     record = retirement_of(observed, place, key.id)
-    return record is not None and record.by == BY_DEPLOYMENT and observed.time < record.replaced + _MAY_ROLL_BACK
+    return record is not None and record.by == BY_DEPLOYMENT and observed.time < record.replaced + LONGEST_DEPLOYMENT
 
 
 def _foreign(observed: Observed, place: Place, policy: Policy) -> list[list[Action]]:
@@ -105,7 +101,7 @@ def _advice(observed: Observed, place: Place, *, for_rotation: bool) -> str:
     for key in replaced_keys(observed, place):
         record = retirement_of(observed, place, key.id)
         if for_rotation and _kept(observed, place, key) and record:
-            return f"{key.id} is kept until {record.replaced + _MAY_ROLL_BACK:%Y-%m-%d %H:%M} UTC for a rollback"
+            return f"{key.id} is kept until {record.replaced + LONGEST_DEPLOYMENT:%Y-%m-%d %H:%M} UTC for a rollback"
         if key.active:
             return (
                 f"{key.id} is the previous key, in its grace period or still in use: wait until it is retired, or set "

@@ -7,9 +7,10 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import LookAgain, SetStatus, Tell
 from access_key_provider.model import ACTIVE, INACTIVE, SETTLING_TIME
 from access_key_provider.ownership import current_key, owned_keys
+from access_key_provider.policy import LONGEST_DEPLOYMENT
 from access_key_provider.precedence import check_no_request
 from access_key_provider.removal import remove
-from access_key_provider.retirement import TOO_OLD, given_up, plan_retirement, replaced_keys
+from access_key_provider.retirement import HELD_BACK, TOO_OLD, given_up, plan_retirement, replaced_keys, tell_of
 from access_key_provider.retirement_record import retirement_of
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ def plan_look(
 ) -> list[Action]:
     """Retire what is due, and tell if the current key is too old.
 
-    Nothing is retired while the current key does not work or is not ours: the previous one may be needed then.
+    Nothing is retired while the current key does not work or is not ours: the previous one may be needed then. That
+    is told, at each look, until somebody has put it right.
 
     Args:
         observed: what is seen.
@@ -43,13 +45,13 @@ def plan_look(
     """
     current = current_key(observed, managed.place)
     if current is None:
-        return []
+        return _hold_back(observed, managed, "the value that is current is not of this key, or its key is gone")
     if not current.active and current.id in {restored, *deactivated}:
         return [LookAgain(SETTLING_TIME)] if current.id == restored else [SetStatus(current.id, ACTIVE)]
     if not current.active and not managed.inactive:
-        return []
+        return _hold_back(observed, managed, f"the current key {current.id} is Inactive, which the template is not")
     if any(_unseen_switch(observed, managed, key, current) for key in replaced_keys(observed, managed.place)):
-        return []
+        return _hold_back(observed, managed, f"a key that came after the current key {current.id} is there")
     retired = [
         *_finish_deletions(observed, managed),
         *plan_retirement(observed, managed.place, managed.policy, cut_over=cut_over),
@@ -58,6 +60,18 @@ def plan_look(
         return _remind(observed, managed, current)
     stops = any(isinstance(action, SetStatus) and action.status == INACTIVE for action in retired)
     return [check_no_request(observed, managed.place), *retired, *([LookAgain()] if stops else [])]
+
+
+def _hold_back(observed: Observed, managed: Registration, why: str) -> list[Action]:
+    """Leave the keys that are not current as they are, and tell of those that should not be there any more."""
+    place = managed.place
+    records = [(key, retirement_of(observed, place, key.id)) for key in replaced_keys(observed, place)]
+    return [
+        tell_of(HELD_BACK, observed, place, key, record, why=why)
+        for key, record in records
+        if key.key
+        and observed.time >= (record.due or observed.time if record else key.key.created + LONGEST_DEPLOYMENT)
+    ]
 
 
 def _unseen_switch(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from access_key_provider.actions import SetStatus
@@ -10,10 +9,11 @@ from access_key_provider.errors import AccessDeniedError, InvalidRequestError, N
 from access_key_provider.invocation import ports_of, registered
 from access_key_provider.journal import record
 from access_key_provider.looks import plan_look
-from access_key_provider.model import CURRENT, format_time
+from access_key_provider.model import CURRENT
 from access_key_provider.observe import observe
 from access_key_provider.ownership import current_key
 from access_key_provider.reconcile import carry_out
+from access_key_provider.repetition import alarm_time, come_back
 from access_key_provider.request import parse_secret_id, session_name
 from access_key_provider.retirement import next_look
 from access_key_provider.statement import statement
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from access_key_provider.ports import Ports
     from access_key_provider.registration import Registration
 
-_RETRY_AFTER = timedelta(minutes=15)
 # A schedule runs within the minute after its time; one that comes a moment early waits for it.
 _EARLY = 60.0
 
@@ -43,7 +42,14 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         raise InvalidRequestError(f"Operation must be one of {', '.join(_OPERATIONS)}")
     managed = registered(parse_secret_id(event), context)
     ports = _ports(operation, managed, context)
-    _OPERATIONS[operation](ports, managed, event)
+    try:
+        _OPERATIONS[operation](ports, managed, event)
+    except AccessDeniedError:
+        # What is not allowed will not be in a quarter of an hour: forged tags would make looks without end.
+        raise
+    except ProviderError as error:
+        come_back(ports, managed, event, error)
+        raise
     return statement(observe(ports, managed.place, managed.policy), managed)
 
 
@@ -66,22 +72,12 @@ def _show(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None
 
 def _look(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None:
     del event
-    try:
-        observed = _retire(ports, managed)
-        due = next_look(observed, managed.place)
-        wait = (due - ports.clock.now()).total_seconds() if due else _EARLY
-        if 0 < wait < min(_EARLY, ports.clock.remaining() / 2):
-            ports.clock.sleep(wait)
-            _retire(ports, managed)
-    except AccessDeniedError:
-        # What is not allowed will not be in a quarter of an hour: forged tags would make looks without end.
-        raise
-    except ProviderError as error:
-        # Lambda tries twice more within minutes; what hinders for longer must not end the retirement.
-        record("the look failed", secret=managed.place.secret_arn, reason=str(error))
-        again, prefix = ports.clock.now() + _RETRY_AFTER, managed.policy.schedule
-        ports.schedules.create(f"{prefix}-again-{format_time(again)}", again, managed.place.secret_arn)
-        raise
+    observed = _retire(ports, managed)
+    due = next_look(observed, managed.place)
+    wait = (due - ports.clock.now()).total_seconds() if due else _EARLY
+    if 0 < wait < min(_EARLY, ports.clock.remaining() / 2):
+        ports.clock.sleep(wait)
+        _retire(ports, managed)
 
 
 def _retire(
@@ -101,7 +97,7 @@ def _retire(
 
 
 def _undo(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None:
-    automatic = bool(event.get("Alarm"))
+    alarm = alarm_time(event, ports.clock.now())
     restored = ""
 
     def plan(observed: Observed) -> list[Action]:
@@ -109,8 +105,8 @@ def _undo(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None
         current = current_key(observed, managed.place)
         if current and current.id == restored:
             return []
-        restored = previous_key(observed, managed, automatic=automatic).id
-        return plan_undo(observed, managed, automatic=automatic)
+        restored = previous_key(observed, managed, alarm=alarm).id
+        return plan_undo(observed, managed, alarm=alarm)
 
     # What an undo that was interrupted has left to do comes first.
     _retire(ports, managed)
@@ -118,7 +114,7 @@ def _undo(ports: Ports, managed: Registration, event: Mapping[str, Any]) -> None
         carry_out(ports, managed.place, plan, managed.policy)
     except NothingToUndoError as error:
         record("nothing to undo", secret=managed.place.secret_arn, reason=str(error))
-        if not automatic:
+        if alarm is None:
             raise
     _retire(ports, managed, restored=restored)
 

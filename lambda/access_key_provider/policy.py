@@ -14,8 +14,8 @@ REMOVE_UNUSED = "RemoveUnused"
 LAST_USE_LAG = timedelta(hours=1)
 _LONGEST_PAUSE = timedelta(days=1)
 
-# When the consumers of the same app decide about the cut-over and never come to it.
-_GRACE_IF_DEFERRED = timedelta(hours=1)
+LONGEST_DEPLOYMENT = timedelta(days=1)
+"""As long as a deployment may take, and a little more: until then its consumers, or its rollback, may need a key."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ class Policy:
     @property
     def time_active(self) -> timedelta:
         """How long the previous key stays Active unless something else decides."""
-        return max(self.grace, _GRACE_IF_DEFERRED) if self.deferred else self.grace
+        return max(self.grace, LONGEST_DEPLOYMENT) if self.deferred else self.grace
 
     @property
     def window(self) -> timedelta:

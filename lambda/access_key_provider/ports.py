@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from access_key_provider.model import AccessKey, LastUse, NewAccessKey, SecretDescription
@@ -80,14 +81,14 @@ class SecretVersions(Protocol):
 
 
 class Schedules(Protocol):
-    """Looks at a secret's key to come."""
+    """Operations to come."""
 
-    def create(self, name: str, at: datetime, secret_arn: str) -> None:
-        """Let the function look at the key of a secret at a time; one of that name that exists already is fine."""
+    def create(self, name: str, at: datetime, event: Mapping[str, str]) -> None:
+        """Let the function be called with an event at a time; a schedule of that name that exists already is fine."""
         ...
 
     def delete(self, name: str) -> None:
-        """Cancel a look; one that is gone is fine."""
+        """Cancel one; one that is gone is fine."""
         ...
 
 

@@ -23,7 +23,8 @@ _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 SECRET_ARN = re.compile(
     r"arn:[a-z-]{1,20}:secretsmanager:(?P<region>[a-z0-9-]{1,30}):[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
 )
-_ROLE_ARN = re.compile(r"arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\x21-\x7e]{1,575}")
+# It becomes the value of a tag, which has 256 characters at most.
+_ROLE_ARN = re.compile(r"(?=.{1,256}\Z)arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\x21-\x7e]+")
 _SERIAL = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
 # What IAM allows in a tag's value, less what `Place.key_tag_value` adds.
 _DESCRIPTION = re.compile(r"[\w .:/=+\-@]{1,233}")
@@ -72,7 +73,12 @@ class Properties:
         return cls(
             user_name=user_name,
             secret_arn=secret_arn,
-            role_arn=_text(properties, "RoleArn", _ROLE_ARN, "the ARN of a role"),
+            role_arn=_text(
+                properties,
+                "RoleArn",
+                _ROLE_ARN,
+                "the ARN of a role, at most 256 characters: shorten the name of the stack, the user or the secret",
+            ),
             serial=_text(properties, "Serial", _SERIAL, "1 to 128 characters, not only blanks"),
             status=_text(properties, "Status", _STATUS, "Active or Inactive"),
             description=_text(properties, "Description", _DESCRIPTION, "1 to 233 characters that tags allow")

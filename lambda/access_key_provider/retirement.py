@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import CancelSchedule, ScheduleLook, SetStatus, TagSecret, Tell
 from access_key_provider.model import INACTIVE, PENDING, format_time
 from access_key_provider.ownership import current_key, owned_keys
+from access_key_provider.policy import LAST_USE_LAG
 from access_key_provider.removal import remove
 from access_key_provider.retirement_record import (
     BY_DEPLOYMENT,
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
 
 STILL_IN_USE = "Access Key Still In Use"
 OVERDUE = "Access Key Retirement Overdue"
+HELD_BACK = "Access Key Retirement Held Back"
 DEACTIVATED = "Access Key Deactivated"
 DELETED = "Access Key Deleted"
 TOO_OLD = "Access Key Too Old"
@@ -148,7 +150,8 @@ def may_be_in_use(observed: Observed, key_id: str, record: Retirement, policy: P
         return True
     since = observed.time - policy.window
     if policy.unused_for is None:
-        since = max(since, record.replaced)
+        # A use of the last hour may not be told yet, so one of the hour before stands for it.
+        since = max(since, min(record.replaced, observed.time - LAST_USE_LAG))
     return use.time is not None and use.time + _rounding(use.time, policy) > since
 
 
@@ -171,7 +174,7 @@ def _grace_is_over(observed: Observed, record: Retirement, policy: Policy) -> bo
 
 def _deactivate(observed: Observed, place: Place, policy: Policy, key: OwnedKey, record: Retirement) -> list[Action]:
     """Deactivate a key, whatever status is seen: what was set a moment ago is seen late."""
-    told = [_tell(DEACTIVATED, observed, place, key, record)] if policy.schedule else []
+    told = [tell_of(DEACTIVATED, observed, place, key, record)] if policy.schedule else []
     retained = _retain(observed, place, policy, key, replace(record, inactive=observed.time))
     return [SetStatus(key.id, INACTIVE), *retained, *told]
 
@@ -181,7 +184,7 @@ def _retain(observed: Observed, place: Place, policy: Policy, key: OwnedKey, rec
         return []
     inactive = record.inactive or observed.time
     if observed.time >= inactive + policy.retention:
-        return [*remove(observed, key), _tell(DELETED, observed, place, key, record)]
+        return [*remove(observed, key), tell_of(DELETED, observed, place, key, record)]
     return _keep(observed, place, policy, key, replace(record, inactive=inactive), inactive + policy.retention)
 
 
@@ -192,7 +195,7 @@ def _postpone(observed: Observed, place: Place, policy: Policy, key: OwnedKey, r
     kind = OVERDUE if bound is not None and observed.time >= record.replaced + bound else STILL_IN_USE
     next_look = observed.time + policy.pause(record.looks)
     kept = _keep(observed, place, policy, key, replace(record, looks=record.looks + 1), next_look)
-    return [*kept, _tell(kind, observed, place, key, record)]
+    return [*kept, tell_of(kind, observed, place, key, record)]
 
 
 def _keep(  # noqa: PLR0917 - what is seen and by which rules, then of which key what
@@ -215,7 +218,10 @@ def _forget_records(observed: Observed, place: Place) -> list[Action]:
     return drop_records(observed, [tag for tag in records_of(observed, place) if tag not in retiring])
 
 
-def _tell(kind: str, observed: Observed, place: Place, key: OwnedKey, record: Retirement) -> Tell:
+def tell_of(
+    kind: str, observed: Observed, place: Place, key: OwnedKey, record: Retirement | None, *, why: str = ""
+) -> Tell:
+    """Tell of a replaced key, by an event that has all a person needs to find who uses it."""
     use: LastUse | None = observed.last_uses.get(key.id)
     return Tell(
         kind,
@@ -223,7 +229,8 @@ def _tell(kind: str, observed: Observed, place: Place, key: OwnedKey, record: Re
             ("accessKeyId", key.id),
             ("userName", place.user_name),
             ("secretArn", place.secret_arn),
-            ("replaced", record.replaced.isoformat()),
+            ("replaced", record.replaced.isoformat() if record else "unknown"),
             ("lastUse", str(use) if use else "unknown"),
+            *([("why", why)] if why else []),
         ),
     )

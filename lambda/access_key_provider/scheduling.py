@@ -15,6 +15,7 @@ from access_key_provider.errors import CallError, ProviderError
 from access_key_provider.journal import measure, record
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from mypy_boto3_events import EventBridgeClient
@@ -66,22 +67,22 @@ class EventBridgeSchedules:
         # Most requests need none, and a client takes a while to make.
         return boto3.client("scheduler", **self._credentials, config=CLIENT)
 
-    def create(self, name: str, at: datetime, secret_arn: str) -> None:
-        """Let the function look at the key of a secret at a time; one of that name that exists already is fine."""
+    def create(self, name: str, at: datetime, event: Mapping[str, str]) -> None:
+        """Let the function be called with an event at a time; a schedule of that name that exists already is fine."""
         settings = self._settings
         try:
             self._call(
                 self._client.create_schedule,
                 Name=name,
                 GroupName=settings.group,
-                Description="Lets the access key provider look at a key that was replaced",
+                Description="Lets the access key provider come back to a key that was replaced",
                 ScheduleExpression=f"at({at:%Y-%m-%dT%H:%M:%S})",
                 FlexibleTimeWindow={"Mode": "OFF"},
                 ActionAfterCompletion="DELETE",
                 Target={
                     "Arn": settings.function_arn,
                     "RoleArn": settings.role_arn,
-                    "Input": json.dumps({"Operation": "Look", "SecretId": secret_arn}),
+                    "Input": json.dumps(dict(event)),
                     "RetryPolicy": {
                         "MaximumEventAgeInSeconds": _LONGEST_DELAY,
                         "MaximumRetryAttempts": _RETRIES,
@@ -94,7 +95,7 @@ class EventBridgeSchedules:
                 raise
 
     def delete(self, name: str) -> None:
-        """Cancel a look; one that is gone is fine."""
+        """Cancel one; one that is gone is fine."""
         try:
             self._call(self._client.delete_schedule, Name=name, GroupName=self._settings.group)
         except CallError as error:

@@ -14,6 +14,8 @@ from access_key_provider.retirement import replaced_keys, supersede
 from access_key_provider.retirement_record import BY_UNDO, retirement_of
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from access_key_provider.actions import Action
     from access_key_provider.model import Observed
     from access_key_provider.ownership import OwnedKey
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
 RESTORED = "Access Key Restored"
 
 
-def plan_undo(observed: Observed, managed: Registration, *, automatic: bool = False) -> list[Action]:
+def plan_undo(observed: Observed, managed: Registration, *, alarm: datetime | None = None) -> list[Action]:
     """Make the previous key Active and current again; the look after it deactivates the key that was current.
 
     The restored key becomes the key of the serial that is deployed, so that the next deployment does not bring the bad
@@ -31,13 +33,14 @@ def plan_undo(observed: Observed, managed: Registration, *, automatic: bool = Fa
     Args:
         observed: what is seen.
         managed: the key.
-        automatic: whether an alarm asks: then only within the grace period.
+        alarm: when the alarm went off that asks, None if a person does: for an alarm, only a switch is undone that came
+            before it, and only within the grace period.
 
     Raises:
         NothingToUndoError: there is no key to go back to; the message says why.
     """
     place = managed.place
-    bad, good = _current(observed, managed), previous_key(observed, managed, automatic=automatic)
+    bad, good = _current(observed, managed), previous_key(observed, managed, alarm=alarm)
     assert good.version is not None  # noqa: S101 - a proven key has a version
     label = next_label(observed, place, managed.serial_digest)
     labelled = good.generation_of(managed.serial_digest) == label.generation - 1
@@ -54,14 +57,14 @@ def plan_undo(observed: Observed, managed: Registration, *, automatic: bool = Fa
                 ("replacedAccessKeyId", bad.id),
                 ("userName", place.user_name),
                 ("secretArn", place.secret_arn),
-                ("by", "alarm" if automatic else "operator"),
+                ("by", "alarm" if alarm else "operator"),
             ),
         ),
         LookAgain(),
     ]
 
 
-def previous_key(observed: Observed, managed: Registration, *, automatic: bool = False) -> OwnedKey:
+def previous_key(observed: Observed, managed: Registration, *, alarm: datetime | None = None) -> OwnedKey:
     """Find the key that was current before the current one.
 
     Raises:
@@ -83,10 +86,21 @@ def previous_key(observed: Observed, managed: Registration, *, automatic: bool =
                 )
         raise NothingToUndoError(f"{current.id} is the only key: none was replaced, or it is deleted already")
     found = earlier[-1]
-    record = retirement_of(observed, place, found.id)
-    if automatic and (record is None or observed.time >= record.replaced + managed.policy.time_active):
-        raise NothingToUndoError(f"the grace period of {found.id} is over: an alarm no longer goes back to it")
+    if alarm:
+        _require_cause(observed, managed, found, alarm)
     return found
+
+
+def _require_cause(observed: Observed, managed: Registration, found: OwnedKey, alarm: datetime) -> None:
+    """Refuse an alarm that is not about the current key, or comes when the previous one may be forgotten."""
+    record = retirement_of(observed, managed.place, found.id)
+    if record is None or observed.time >= record.replaced + managed.policy.time_active:
+        raise NothingToUndoError(f"the grace period of {found.id} is over: an alarm no longer goes back to it")
+    if alarm < record.replaced:
+        raise NothingToUndoError(
+            f"the alarm went off at {format_time(alarm)}, before {found.id} was replaced at "
+            f"{format_time(record.replaced)}: it is not about the key that is current now"
+        )
 
 
 def _came_before(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:

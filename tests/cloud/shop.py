@@ -107,8 +107,9 @@ class Shop:
         return dict(json.loads(answer["Payload"].read()))
 
     def schedules(self) -> list[str]:
-        """List the one-time schedules that wait."""
-        return [schedule["Name"] for schedule in self.account.cloud.client("scheduler").list_schedules()["Schedules"]]
+        """List the one-time schedules that wait, which the provider makes; the daily look is the template's."""
+        listed = self.account.cloud.client("scheduler").list_schedules()["Schedules"]
+        return [schedule["Name"] for schedule in listed if "DailyLook" not in schedule["Name"]]
 
     def until(self, holds: Callable[[], bool], what: str) -> None:
         """Wait until something holds."""

@@ -35,7 +35,7 @@ def receive(shop: Shop, url: str) -> list[dict[str, Any]]:
 
 def remind_in_seconds(key: AccessKey) -> CustomResource:
     """Let the daily reminder come once in a few seconds, since the account's clock can't be turned."""
-    reminder = cast("CfnResource", key.node.find_child("Reminder"))
+    reminder = cast("CfnResource", key.node.find_child("DailyLook"))
     soon = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=5)
     reminder.add_property_override("ScheduleExpression", f"at({soon:%Y-%m-%dT%H:%M:%S})")
     return cast("CustomResource", key.node.find_child("Resource"))

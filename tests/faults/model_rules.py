@@ -36,7 +36,7 @@ class Rules:
         }
         grace = seconds.get("GracePeriod", timedelta())
         return cls(
-            max(grace, _HOUR) if "CutOver" in properties else grace,
+            max(grace, _DAY) if "CutOver" in properties else grace,
             seconds.get("RetentionPeriod"),
             seconds.get("RetireWhenUnusedFor"),
             properties.get("OnKeyLimit") == "RetirePrevious",

@@ -189,15 +189,40 @@ def test_a_key_activated_by_hand_is_looked_at_like_one_in_grace() -> None:
     ],
 )
 def test_nothing_is_retired_while_the_current_key_is_in_doubt(situation: Situation) -> None:
-    """The previous one may be all that works."""
-    assert plan_look(seen(situation, NEVER), MANAGED) == []
+    """The previous one may be all that works. Nothing is done but to tell what waits for a person, and why."""
+    actions = plan_look(seen(situation, NEVER), MANAGED)
+    assert kinds(actions) == ["Access Key Retirement Held Back"]
+    (told,) = actions
+    assert isinstance(told, Tell)
+    assert dict(told.about)["why"]
+
+
+def test_what_is_held_back_is_not_told_before_it_is_due() -> None:
+    """A switch of this moment is seen late, and a key in its grace period is due to nothing."""
+    recent = Situation().owned(A, "1", 1, "Active", CURRENT).owned(B, "2", 2).key(B, created=NOW - HOUR)
+    assert plan_look(seen(recent), MANAGED) == []
+    due = NOW + HOUR
+    waits = waiting(timedelta(), due=due, schedule=schedule_name(A, due)).key(B, "Inactive")
+    assert plan_look(seen(waits), MANAGED) == []
+
+
+@pytest.mark.parametrize("grace", [timedelta(minutes=5), HOUR])
+def test_a_use_of_the_last_hour_counts_however_short_the_grace_period_is(grace: timedelta) -> None:
+    """IAM tells a use late: one from before the switch stands for those that are not told yet."""
+    managed = replace(MANAGED, policy=replace(POLICY, grace=grace))
+    used = LastUse(NOW - timedelta(minutes=50, seconds=1), "s3")
+    observed = seen(waiting(grace + timedelta(minutes=1)), used)
+    in_use = kinds(plan_look(observed, managed))
+    assert in_use == ["Access Key Still In Use"]
+    unused = seen(waiting(grace + timedelta(minutes=1)), LastUse(NOW - 2 * HOUR, "s3"))
+    assert kinds(plan_look(unused, managed)) == ["Access Key Deactivated"]
 
 
 def test_a_key_restored_while_a_look_deactivated_it_is_activated_again() -> None:
     """The request and the look met; the one that comes last sees it."""
     situation = Situation().owned(A, "1", 1, "Inactive", CURRENT).owned(B, "2", 2, "Active", PREVIOUS)
     assert plan_look(seen(situation), MANAGED, deactivated={A}) == [SetStatus(A, "Active")]
-    assert plan_look(seen(situation), MANAGED) == []
+    assert not any(isinstance(action, SetStatus) for action in plan_look(seen(situation), MANAGED))
 
 
 def test_a_cut_over_deactivates_within_the_grace_period_and_against_use() -> None:

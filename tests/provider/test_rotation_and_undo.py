@@ -269,10 +269,18 @@ def test_there_is_nothing_to_undo() -> None:
 
 def test_an_alarm_goes_back_within_the_grace_period_only() -> None:
     """Later the previous key may be long forgotten by those who used it."""
-    assert plan_undo(waiting(HOUR / 2).observed(), MANAGED, automatic=True)
+    assert plan_undo(waiting(HOUR / 2).observed(), MANAGED, alarm=NOW)
     with pytest.raises(errors.NothingToUndoError, match="grace period"):
-        plan_undo(waiting(2 * HOUR).observed(), MANAGED, automatic=True)
+        plan_undo(waiting(2 * HOUR).observed(), MANAGED, alarm=NOW)
     assert plan_undo(waiting(2 * HOUR).observed(), MANAGED)
+
+
+def test_an_alarm_from_before_the_switch_is_not_about_the_key_that_is_current() -> None:
+    """Its event may come late, or once more by a schedule, when somebody has rotated again."""
+    observed = waiting(HOUR / 2).observed()
+    with pytest.raises(errors.NothingToUndoError, match="not about the key that is current now"):
+        plan_undo(observed, MANAGED, alarm=NOW - HOUR)
+    assert plan_undo(observed, MANAGED, alarm=NOW - HOUR / 4)
 
 
 @pytest.mark.parametrize("labelled", [False, True])

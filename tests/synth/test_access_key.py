@@ -27,8 +27,8 @@ SECRET_ACTIONS = [
 ]
 
 
-def test_key_adds_a_secret_a_role_and_a_custom_resource(stack: Stack, user: iam.User) -> None:
-    """Each further key costs exactly three resources, whatever else the stack has."""
+def test_key_adds_a_secret_a_role_a_custom_resource_and_a_schedule(stack: Stack, user: iam.User) -> None:
+    """Each further key costs exactly four resources, whatever else the stack has."""
     AccessKey(stack, "Key", user=user)
     before = {kind: len(of_type(stack, kind)) for kind in {resource["Type"] for resource in resources(stack).values()}}
     assert before == {
@@ -40,6 +40,7 @@ def test_key_adds_a_secret_a_role_and_a_custom_resource(stack: Stack, user: iam.
         "AWS::Lambda::Function": 1,
         "AWS::Lambda::EventInvokeConfig": 1,
         "AWS::Logs::LogGroup": 1,
+        "AWS::Scheduler::Schedule": 1,
         "AWS::Scheduler::ScheduleGroup": 1,
         "AWS::SQS::Queue": 1,
         "AWS::SQS::QueuePolicy": 1,
@@ -47,7 +48,7 @@ def test_key_adds_a_secret_a_role_and_a_custom_resource(stack: Stack, user: iam.
 
 
 def test_twenty_keys_share_one_provider(stack: Stack) -> None:
-    """Twenty keys have twenty times three resources and one function, role, log group and event configuration."""
+    """Twenty keys have twenty times four resources and one function, role, log group and event configuration."""
     for index in range(20):
         AccessKey(stack, f"Key{index}", user=iam.User(stack, f"User{index}"))
     template = Template.from_stack(stack)
@@ -63,15 +64,15 @@ def test_twenty_keys_share_one_provider(stack: Stack) -> None:
         "AWS::IAM::Policy": 1,
     }.items():
         template.resource_count_is(kind, count)
-    assert len(resources(stack)) == 20 * 4 + 9
+    assert len(resources(stack)) == 20 * 5 + 9
 
 
-def test_key_with_a_secret_passed_in_adds_two_resources(stack: Stack, user: iam.User) -> None:
+def test_key_with_a_secret_passed_in_adds_three_resources(stack: Stack, user: iam.User) -> None:
     """An existing secret is written to, and none is defined."""
     secret = secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", COMPLETE_ARN)
     key = AccessKey(stack, "Key", user=user, secret=secret)
     assert of_type(stack, SECRET) == {}
-    assert len(resources(stack)) == 1 + 2 + 9
+    assert len(resources(stack)) == 1 + 3 + 9
     assert only(stack, KEY)["SecretArn"] == COMPLETE_ARN
     assert key.secret is secret
 

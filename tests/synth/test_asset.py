@@ -17,7 +17,7 @@ from synth.templates import only
 from cdk_iam_access_key import AccessKeyProvider, _asset
 from cdk_iam_access_key._asset import HandlerAsset, handler_asset
 
-LIMIT = 80 * 1024
+LIMIT = 96 * 1024
 
 
 def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
@@ -33,7 +33,7 @@ def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
 
 
 def test_asset_is_small() -> None:
-    """Eighty kilobytes are loaded in no time by a cold start."""
+    """Ninety-six kilobytes, half of it words for whoever reads them, are loaded in no time by a cold start."""
     with handler_asset().staged() as archive:
         assert archive.stat().st_size <= LIMIT
 

@@ -117,7 +117,7 @@ def test_key_beside_it_changes_nothing(app: App) -> None:
     AccessKey(together, "Another", user=iam.User(together, "AnotherUser"))
     before, after = resources(alone), resources(together)
     assert {name: after[name] for name in before} == before
-    assert len(after) == len(before) + 4
+    assert len(after) == len(before) + 5
 
 
 def test_user_known_at_deployment_only_is_in_the_path(stack: Stack) -> None:

@@ -5,8 +5,10 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack
+from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
+from aws_cdk.assertions import Annotations, Match
 from synth.templates import KEY, key_role, of_type, only, statements
 
 from cdk_iam_access_key import AccessKey, OnKeyLimit
@@ -237,3 +239,26 @@ def test_secret_value_has_two_fields(stack: Stack, user: iam.User, field: Any) -
     key = AccessKey(stack, "Key", user=user)
     with pytest.raises(ValueError, match="field must be accessKeyId or secretAccessKey, got"):
         key.secret_value(field)
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"automatically_after": Duration.days(30)}, "a rotation by Secrets Manager"),
+        ({"undo_on_alarm": True}, "undo_on_alarm"),
+        ({}, None),
+    ],
+    ids=["schedule", "undo", "neither"],
+)
+def test_pinned_consumer_of_a_key_that_changes_by_itself_is_warned_of(
+    stack: Stack, user: iam.User, given: dict[str, Any], named: str | None
+) -> None:
+    """What changes the key between deployments does not reach a pinned reference."""
+    if given.pop("undo_on_alarm", None):
+        metric = cloudwatch.Metric(namespace="Mine", metric_name="Denied")
+        given["undo_on_alarm"] = [cloudwatch.Alarm(stack, "Alarm", metric=metric, threshold=1, evaluation_periods=1)]
+    key = AccessKey(stack, "Key", user=user, **given)
+    assert Annotations.from_stack(stack).find_warning("*", Match.any_value()) == []
+    key.secret_value()
+    warnings = Annotations.from_stack(stack).find_warning("/Stack/Key", Match.any_value())
+    assert [str(named) in str(warning.entry.data) for warning in warnings] == ([True] if named else [])

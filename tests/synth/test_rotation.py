@@ -1,7 +1,8 @@
-"""Rotation by Secrets Manager, the reminder of old keys, and the way back on an alarm."""
+"""Rotation by Secrets Manager, the daily look, and the way back on an alarm."""
 
 import json
 import re
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,11 +15,12 @@ from synth.templates import KEY, of_type, only, resources
 from cdk_iam_access_key import AccessKey, AccessKeyProvider, RotationSchedule
 
 SCHEDULE = "AWS::SecretsManager::RotationSchedule"
-REMINDER = "AWS::Scheduler::Schedule"
+DAILY_LOOK = "AWS::Scheduler::Schedule"
 RULE = "AWS::Events::Rule"
 PERMISSION = "AWS::Lambda::Permission"
 COMPLETE_ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deploy-key-AbCdEf"
-DAY = 86_400
+HOUR = 3600
+DAY = 24 * HOUR
 
 
 def alarm(stack: Stack, name: str = "Alarm") -> cloudwatch.Alarm:
@@ -32,13 +34,16 @@ def alarm(stack: Stack, name: str = "Alarm") -> cloudwatch.Alarm:
     [
         ({"rotation_schedule": RotationSchedule.rate(Duration.hours(4))}, {"ScheduleExpression": "rate(4 hours)"}),
         ({"rotation_schedule": RotationSchedule.rate(Duration.hours(48))}, {"ScheduleExpression": "rate(2 days)"}),
-        ({"rotation_schedule": RotationSchedule.rate(Duration.days(1))}, {"ScheduleExpression": "rate(1 day)"}),
+        (
+            {"rotation_schedule": RotationSchedule.rate(Duration.days(1)), "grace_period": Duration.seconds(0)},
+            {"ScheduleExpression": "rate(1 day)"},
+        ),
         ({"rotation_schedule": RotationSchedule.rate(Duration.days(999))}, {"ScheduleExpression": "rate(999 days)"}),
         ({"rotation_schedule": RotationSchedule.cron(day="L")}, {"ScheduleExpression": "cron(0 0 L * ? *)"}),
-        ({"automatically_after": Duration.days(1)}, {"AutomaticallyAfterDays": 1}),
+        ({"automatically_after": Duration.days(2)}, {"AutomaticallyAfterDays": 2}),
         ({"automatically_after": Duration.days(1000)}, {"AutomaticallyAfterDays": 1000}),
     ],
-    ids=["4 hours", "48 hours", "1 day", "999 days", "last day", "1 day after", "1000 days after"],
+    ids=["4 hours", "48 hours", "1 day", "999 days", "last day", "2 days after", "1000 days after"],
 )
 @pytest.mark.parametrize("imported", [False, True], ids=["own secret", "imported secret"])
 def test_secrets_manager_rotates(
@@ -120,15 +125,68 @@ def test_rate_is_bounded(interval: Duration, message: str) -> None:
         ("cron(0 8 ? * TUE,SAT *)", 3 * DAY),
         ("cron(0 0 ? * SUN#1 *)", None),
         ("cron(0 16 L * ? *)", None),
-        ("cron(0 16 15W * ? *)", None),
+        ("cron(0 16 SUNL * ? *)", None),
+        ("cron(0 16 ? * 2L *)", None),
+        ("cron(0 16 29 2 ? *)", None),
+        ("cron(0 16 31 4,5 ? *)", None),
         ("cron(0 0 1 JAN,APR,JUL,OCT ? *)", None),
     ],
 )
 def test_cron_is_accepted(expression: str, shortest: int | None) -> None:
-    """What Secrets Manager documents is taken; how close rotations come is known where no calendar is needed."""
-    schedule = RotationSchedule.cron(expression)
+    """What Secrets Manager documents is taken; how close windows open is known where no calendar is needed."""
+    schedule = RotationSchedule.cron(expression, window=Duration.hours(1))
     assert schedule.expression == (expression if expression.startswith("cron") else f"cron({expression})")
-    assert schedule.shortest == shortest
+    assert schedule.closest == (None if shortest is None else shortest - HOUR)
+
+
+@pytest.mark.parametrize(
+    ("schedule", "closest"),
+    [
+        (RotationSchedule.rate(Duration.hours(6)), 5 * HOUR),
+        (RotationSchedule.rate(Duration.days(1)), 0),
+        (RotationSchedule.rate(Duration.days(30)), 29 * DAY),
+        (RotationSchedule.rate(Duration.days(1), window=Duration.hours(2)), 22 * HOUR),
+        (RotationSchedule.cron(hour="/8"), 7 * HOUR),
+        (RotationSchedule.cron(hour="4"), 4 * HOUR),
+        (RotationSchedule.cron(hour="4", window=Duration.hours(3)), 21 * HOUR),
+        (RotationSchedule.cron(hour="20", week_day="MON"), 7 * DAY - 4 * HOUR),
+        (RotationSchedule.cron(day="L"), None),
+    ],
+    ids=lambda value: getattr(value, "expression", value),
+)
+def test_rotations_come_as_close_as_windows_allow(schedule: RotationSchedule, closest: int | None) -> None:
+    """One at the end of its window, the next at the beginning of its own."""
+    assert schedule.closest == closest
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: RotationSchedule.rate(Duration.days(2), window=Duration.hours(25)), "at most 1 day, got 1 day 1 hour"),
+        (lambda: RotationSchedule.rate(Duration.hours(8), window=Duration.hours(9)), "at most 8 hours, got 9 hours"),
+        (lambda: RotationSchedule.rate(Duration.hours(9), window=Duration.hours(7)), "at most 6 hours, got 7 hours"),
+        (lambda: RotationSchedule.cron(hour="20", window=Duration.hours(5)), "at most 4 hours, got 5 hours"),
+        (lambda: RotationSchedule.cron(hour="2/10", window=Duration.hours(3)), "at most 2 hours, got 3 hours"),
+        (lambda: RotationSchedule.rate(Duration.days(2), window=Duration.minutes(90)), "window must be whole hours"),
+        (lambda: RotationSchedule.rate(Duration.days(2), window=Duration.minutes(30)), "at least 1 hour"),
+    ],
+    ids=["day", "interval", "last of the day", "end of the day", "last hour", "half hours", "short"],
+)
+def test_window_is_bounded(make: Callable[[], RotationSchedule], message: str) -> None:
+    """A window must not go on into the next one, nor into the next day."""
+    with pytest.raises(ValueError, match=re.escape(message)):
+        make()
+
+
+def test_window_reaches_secrets_manager(stack: Stack, user: iam.User) -> None:
+    """As the rule's duration, in hours."""
+    AccessKey(
+        stack,
+        "Key",
+        user=user,
+        rotation_schedule=RotationSchedule.rate(Duration.days(1), window=Duration.hours(2)),
+    )
+    assert only(stack, SCHEDULE)["RotationRules"] == {"ScheduleExpression": "rate(1 day)", "Duration": "2h"}
 
 
 @pytest.mark.parametrize(
@@ -158,6 +216,14 @@ def test_cron_is_accepted(expression: str, shortest: int | None) -> None:
         ("cron(0 8 1 13 ? *)", "must have 1 to 12 or JAN to DEC as its month, got '13'"),
         ("cron(0 8 1 MAI ? *)", "must have 1 to 12 or JAN to DEC as its month, got 'MAI'"),
         ("cron(0 8 ? * 0 *)", "must have 1 to 7 or SUN to SAT as its day-of-week, got '0'"),
+        ("cron(0 8 15W * ? *)", "must have 1 to 31 as its day-of-month, got '15W'"),
+        ("cron(0 8 LW * ? *)", "must have 1 to 31 as its day-of-month, got 'LW'"),
+        ("cron(0 8 L-3 * ? *)", "must have 1 to 31 as its day-of-month, got 'L-3'"),
+        ("cron(0 8 XYZL * ? *)", "must have 1 to 31 as its day-of-month, got 'XYZL'"),
+        ("cron(0 8 ? * XYZL *)", "must have 1 to 7 or SUN to SAT as its day-of-week, got 'XYZL'"),
+        ("cron(0 8 ? * FOO#2 *)", "must have 1 to 7 or SUN to SAT as its day-of-week, got 'FOO#2'"),
+        ("cron(0 8 30 2 ? *)", "a day-of-month that comes in one of its months, got '30' and '2', which never comes"),
+        ("cron(0 8 31 APR,JUN ? *)", "got '31' and 'APR,JUN', which never comes"),
         ("cron(0 8 ? * MON#6 *)", "must have 1 to 7 or SUN to SAT as its day-of-week, got 'MON#6'"),
     ],
 )
@@ -218,15 +284,23 @@ MONTHLY = RotationSchedule.rate(Duration.days(30))
         ),
         (
             {"rotation_schedule": RotationSchedule.rate(Duration.hours(4)), "grace_period": Duration.hours(4)},
-            "grace_period must be shorter than the time between two rotations by rotation_schedule, got 4 hours and",
+            "grace_period must be shorter than the time between two rotations by rotation_schedule, got 4 hours, and",
         ),
         (
             {"rotation_schedule": RotationSchedule.cron(hour="/8"), "grace_period": Duration.days(1)},
-            "by rotation_schedule, got 1 day and 8 hours: the previous key would still hold the place",
+            "by rotation_schedule, got 1 day, and rotations that may come 7 hours after each other",
         ),
         (
             {"automatically_after": Duration.days(1), "grace_period": Duration.days(2)},
-            "by automatically_after, got 2 days and 1 day",
+            "by automatically_after, got 2 days, and rotations that may come 0 days after each other",
+        ),
+        (
+            {"rotation_schedule": RotationSchedule.rate(Duration.days(1)), "grace_period": Duration.hours(23)},
+            "got 23 hours, and rotations that may come 0 days after each other",
+        ),
+        (
+            {"rotation_schedule": MONTHLY, "retire_when_unused_for": Duration.days(60)},
+            "retire_when_unused_for must be shorter than the time between two rotations by rotation_schedule, got 60",
         ),
     ],
     ids=lambda value: value if isinstance(value, str) else " ".join(value),
@@ -239,13 +313,13 @@ def test_rotation_that_cannot_work_is_refused(
         AccessKey(stack, "Key", user=user, **given)
 
 
-def test_old_key_is_looked_at_daily(stack: Stack, user: iam.User) -> None:
+def test_key_is_looked_at_daily(stack: Stack, user: iam.User) -> None:
     """A schedule of the provider's group calls the function for this secret, once the key is there."""
-    AccessKey(stack, "Key", user=user, maximum_age=Duration.days(90))
-    (reminder,) = of_type(stack, REMINDER).values()
+    AccessKey(stack, "Key", user=user)
+    (daily,) = of_type(stack, DAILY_LOOK).values()
     (group,) = of_type(stack, "AWS::Scheduler::ScheduleGroup")
     (queue,) = of_type(stack, "AWS::SQS::Queue")
-    properties = reminder["Properties"]
+    properties = daily["Properties"]
     target = properties["Target"]
     assert properties["ScheduleExpression"] == "rate(1 day)"
     assert properties["GroupName"] == {"Ref": group}
@@ -256,8 +330,15 @@ def test_old_key_is_looked_at_daily(stack: Stack, user: iam.User) -> None:
     assert "SchedulerRole" in target["RoleArn"]["Fn::GetAtt"][0]
     assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
     assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": DAY, "MaximumRetryAttempts": 185}
-    assert reminder["DependsOn"] == list(of_type(stack, KEY))
-    assert len(resources(stack)) == 1 + 3 + 9 + 1
+    assert daily["DependsOn"] == list(of_type(stack, KEY))
+    assert len(resources(stack)) == 1 + 4 + 9
+
+
+def test_old_key_needs_no_resource_of_its_own(stack: Stack, user: iam.User) -> None:
+    """The daily look finds it."""
+    AccessKey(stack, "Key", user=user, maximum_age=Duration.days(90))
+    assert only(stack, KEY)["MaximumAge"] == str(90 * DAY)
+    assert len(resources(stack)) == 1 + 4 + 9
 
 
 def test_alarm_goes_back(stack: Stack, user: iam.User) -> None:
@@ -275,11 +356,11 @@ def test_alarm_goes_back(stack: Stack, user: iam.User) -> None:
     (target,) = rule["Properties"]["Targets"]
     assert target["Arn"] == only(stack, KEY)["ServiceToken"]
     assert target["InputTransformer"] == {
-        "InputPathsMap": {"alarm": "$.detail.alarmName"},
+        "InputPathsMap": {"alarm": "$.detail.alarmName", "time": "$.time"},
         "InputTemplate": {
             "Fn::Join": [
                 "",
-                ['{"Operation":"Undo","SecretId":"', only(stack, KEY)["SecretArn"], '","Alarm":<alarm>}'],
+                ['{"Operation":"Undo","SecretId":"', only(stack, KEY)["SecretArn"], '","Alarm":<alarm>,"Time":<time>}'],
             ]
         },
     }
@@ -349,5 +430,5 @@ def test_alarm_needs_a_grace_period(stack: Stack, user: iam.User) -> None:
 def test_key_without_new_features_has_none_of_their_resources(stack: Stack, user: iam.User) -> None:
     """What is not asked for is not deployed."""
     AccessKey(stack, "Key", user=user)
-    assert not {SCHEDULE, REMINDER, RULE, PERMISSION} & {one["Type"] for one in resources(stack).values()}
+    assert not {SCHEDULE, RULE, PERMISSION} & {one["Type"] for one in resources(stack).values()}
     assert "events.amazonaws.com" not in json.dumps(resources(stack))
