@@ -15,7 +15,9 @@ from local_cloud.gaps import (
     iam_resources,
     last_use,
     metric_conditions,
+    missing_objects,
     new_keys,
+    object_tasks,
     organization,
     organization_access,
     organization_lists,
@@ -61,3 +63,5 @@ def close_all() -> None:
     root_sessions.close()
     assume_root.close()
     execution_roles.close()
+    object_tasks.close()
+    missing_objects.close()
