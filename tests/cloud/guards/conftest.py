@@ -10,14 +10,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cloud.guards.deployed import GUARDS, INNER, MEMBERS, UNIT, Guard, declaring
+from cloud.guards.deployed import GUARDS, Guard, declaring, managing
 from cloud.least_privilege.deployed import trust
-from cloud.stacks import Account, Deployment
-
-from local_cloud.organization import BOTH_FEATURES
+from cloud.stacks import Deployment
 
 if TYPE_CHECKING:
-    from cloud.stacks import Session
+    from cloud.stacks import Account, Session
 
     from local_cloud import LocalCloud
 
@@ -25,10 +23,7 @@ if TYPE_CHECKING:
 @pytest.fixture(scope="module")
 def account(cloud: LocalCloud) -> Account:
     """Give an account that manages an organization with three members."""
-    cloud.reset()
-    cloud.organization.configure(features=BOTH_FEATURES)
-    cloud.organization.seed(MEMBERS, [UNIT, INNER])
-    return Account(cloud)
+    return managing(cloud)
 
 
 @pytest.fixture(scope="module")

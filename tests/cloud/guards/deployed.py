@@ -14,17 +14,19 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Template
+from cloud.stacks import Account
 
 from cdk_iam_access_key import Accounts, OrganizationRootKeyGuard, RootAccessKeyGuard, RootKeyMode
+from local_cloud.organization import BOTH_FEATURES, OrganizationalUnit
 from local_cloud.organization import Account as Member
-from local_cloud.organization import OrganizationalUnit
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from cloud.stacks import Account, Session
+    from cloud.stacks import Session
 
     from cdk_iam_access_key.accounts import AccountSelection
+    from local_cloud import LocalCloud
 
 EVERYWHERE, UNITS, ONLY, OWN = "Everywhere", "Units", "Only", "Own"
 """The stacks: a guard of an organization for each way to select accounts, and the guard of one account."""
@@ -37,6 +39,14 @@ MEMBERS = [Member(UNUSED, parent=UNIT.id), Member(CLEAN, parent=INNER.id), Membe
 # At synthesis no root is known; what its id begins with decides what is allowed.
 _ANY_ROOT = "r-ab12"
 _ROLE = re.compile(r"Guard(Start|Audit|Delete|Finish|Preflight|StateMachine|Scheduler|Check)[a-zA-Z]*Role[0-9A-F]{8}")
+
+
+def managing(cloud: LocalCloud) -> Account:
+    """Empty the account, and give it as one that manages an organization with three members."""
+    cloud.reset()
+    cloud.organization.configure(features=BOTH_FEATURES)
+    cloud.organization.seed(MEMBERS, [UNIT, INNER])
+    return Account(cloud)
 
 
 def _selection(name: str, root: str) -> AccountSelection:
