@@ -21,6 +21,7 @@ from local_cloud.gaps import (
     organization,
     organization_access,
     organization_lists,
+    organization_policies,
     resource_tags,
     root_features,
     root_keys,
@@ -32,6 +33,7 @@ from local_cloud.gaps import (
     secret_encryption,
     secret_resources,
     secret_versions,
+    service_control_policies,
 )
 
 
@@ -62,6 +64,8 @@ def close_all() -> None:
     root_keys.close()
     root_sessions.close()
     assume_root.close()
+    organization_policies.close()
+    service_control_policies.close()
     execution_roles.close()
     object_tasks.close()
     missing_objects.close()
