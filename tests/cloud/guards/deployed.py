@@ -64,7 +64,7 @@ def declaring(name: str, root: str = _ANY_ROOT) -> Callable[[Stack], None]:
         if name == OWN:
             RootAccessKeyGuard(stack, "Guard")
             return
-        # With a policy of its own the topic lets nobody in by itself.
+        # The embedded account takes a topic's default policy for leave to everybody in the account.
         topic, queue = sns.Topic(stack, "Topic", enforce_ssl=True), sqs.Queue(stack, "Notices")
         topic.add_subscription(subscriptions.SqsSubscription(queue, raw_message_delivery=True))
         guard = OrganizationRootKeyGuard(

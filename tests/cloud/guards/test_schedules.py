@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from local_cloud import LocalCloud
 
-_SECONDS = 20
+_SECONDS = 60
 DAILY = events.Schedule.rate(Duration.days(1))
 
 
