@@ -1,4 +1,4 @@
-"""The app of the demo of root access keys: a guard of one account, or of its organization (`-c guard=...`)."""
+"""The app with the guards of root access keys: of one account, of its organization, of the future (`-c guard=...`)."""
 
 from aws_cdk import App, CfnOutput, Duration, Stack
 from aws_cdk import aws_sns as sns
@@ -6,7 +6,13 @@ from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk_iam_access_key import OrganizationRootKeyGuard, RootAccessKeyGuard, RootKeyAction, RootKeyMode
+from cdk_iam_access_key import (
+    DenyRootAccessKeyCreation,
+    OrganizationRootKeyGuard,
+    RootAccessKeyGuard,
+    RootKeyAction,
+    RootKeyMode,
+)
 
 
 class RootKeyAccount(Stack):
@@ -38,10 +44,21 @@ class RootKeyOrganization(Stack):
         CfnOutput(self, "QueueUrl", value=queue.queue_url)
 
 
+class RootKeyFuture(Stack):
+    """The policy that root users create no keys, attached to what the context names."""
+
+    def __init__(self, scope: Construct, name: str) -> None:
+        super().__init__(scope, name)
+        DenyRootAccessKeyCreation(self, "NoRootKeys", targets=self.node.get_context("targets").split(","))
+
+
 if __name__ == "__main__":
     app = App()
-    if app.node.try_get_context("guard") == "account":
-        RootKeyAccount(app, "RootKeyAccount")
-    else:
-        RootKeyOrganization(app, "RootKeyOrganization")
+    match app.node.try_get_context("guard"):
+        case "account":
+            RootKeyAccount(app, "RootKeyAccount")
+        case "future":
+            RootKeyFuture(app, "RootKeyFuture")
+        case _:
+            RootKeyOrganization(app, "RootKeyOrganization")
     app.synth()

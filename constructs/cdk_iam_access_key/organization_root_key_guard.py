@@ -3,7 +3,7 @@
 from enum import Enum
 from typing import Any
 
-from aws_cdk import Aws, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_events as events
@@ -15,6 +15,7 @@ from constructs import Construct
 
 from cdk_iam_access_key import _validation as validation
 from cdk_iam_access_key._durations import DAY, checked_seconds
+from cdk_iam_access_key._guard_access import assuming_root, listing_accounts, seeing_that_it_exists
 from cdk_iam_access_key._guard_function import GuardFunction
 from cdk_iam_access_key._guard_schedule import start_execution
 from cdk_iam_access_key._guard_workflow import Steps, define_workflow
@@ -163,7 +164,7 @@ class OrganizationRootKeyGuard(Construct):
             "Begins a run over the accounts of the organization",
             _ALL_ACCOUNTS,
             [
-                self._reading_organization(),
+                listing_accounts(self._selection),
                 self._listing(),
                 self._on_objects("s3:GetObject", "plan.json"),
                 self._on_objects("s3:PutObject", "runs/*/accounts.json", "runs/*/skipped.json"),
@@ -177,7 +178,7 @@ class OrganizationRootKeyGuard(Construct):
             "Looks for root access keys in one account",
             _ONE_ACCOUNT,
             [
-                *self._assuming_root(_AUDIT_TASK),
+                *assuming_root(_AUDIT_TASK, self._selection),
                 # For the management account, from itself; the action can't be limited to a resource.
                 iam.PolicyStatement(actions=["iam:GetAccountSummary"], resources=["*"]),
                 self._on_objects("s3:PutObject", "runs/*/results/*"),
@@ -190,7 +191,7 @@ class OrganizationRootKeyGuard(Construct):
             "deletion.handler",
             "Deletes unused root access keys of one account",
             _ONE_ACCOUNT,
-            [*self._assuming_root(_DELETE_TASK), self._on_objects("s3:PutObject", "runs/*/results/*")],
+            [*assuming_root(_DELETE_TASK, self._selection), self._on_objects("s3:PutObject", "runs/*/results/*")],
             # It goes by this also if it is told less: by a run that began before a change, or by whoever invokes it.
             {"UNUSED_FOR_SECONDS": str(unused)},
         ).function
@@ -222,7 +223,7 @@ class OrganizationRootKeyGuard(Construct):
             _PREFLIGHT,
             [
                 iam.PolicyStatement(actions=["iam:ListOrganizationsFeatures"], resources=["*"]),
-                self._reading_organization(),
+                *seeing_that_it_exists(self._selection),
             ],
         ).function
         return CustomResource(
@@ -268,36 +269,6 @@ class OrganizationRootKeyGuard(Construct):
             environment={"RESULTS_BUCKET": self.bucket.bucket_name, **(environment or {})},
         )
 
-    def _reading_organization(self) -> iam.PolicyStatement:
-        """Allow to read what the selection needs; these actions are for the whole organization."""
-        actions = ["organizations:DescribeOrganization"]
-        if self._selection.units:
-            actions += [
-                "organizations:DescribeOrganizationalUnit",
-                "organizations:ListAccountsForParent",
-                "organizations:ListOrganizationalUnitsForParent",
-            ]
-        if self._selection.only or self._selection.without:
-            actions.append("organizations:DescribeAccount")
-        if not self._selection.only and not self._selection.units:
-            actions.append("organizations:ListAccounts")
-        return iam.PolicyStatement(actions=sorted(actions), resources=["*"])
-
-    def _assuming_root(self, task: str) -> list[iam.PolicyStatement]:
-        """Allow to assume root for one task, in the accounts that were chosen only."""
-        policy = f"arn:{Aws.PARTITION}:iam::aws:policy/root-task/{task}"
-        allowed = iam.PolicyStatement(
-            actions=["sts:AssumeRoot"],
-            resources=_roots(self._selection.only or ("*",)),
-            conditions={"StringEquals": {"sts:TaskPolicyArn": policy}},
-        )
-        if not self._selection.without:
-            return [allowed]
-        denied = iam.PolicyStatement(
-            effect=iam.Effect.DENY, actions=["sts:AssumeRoot"], resources=_roots(self._selection.without)
-        )
-        return [allowed, denied]
-
     def _listing(self) -> iam.PolicyStatement:
         """Allow to list; who may not is told of an object that is not there, the first plan say, that it is forbidden.
 
@@ -309,10 +280,6 @@ class OrganizationRootKeyGuard(Construct):
         return iam.PolicyStatement(
             actions=[action], resources=[self.bucket.arn_for_objects(pattern) for pattern in patterns]
         )
-
-
-def _roots(accounts: tuple[str, ...]) -> list[str]:
-    return [f"arn:{Aws.PARTITION}:iam::{account}:root" for account in accounts]
 
 
 def _checked_accounts(accounts: AccountSelection | None) -> AccountSelection:

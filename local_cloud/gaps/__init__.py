@@ -15,10 +15,13 @@ from local_cloud.gaps import (
     iam_resources,
     last_use,
     metric_conditions,
+    missing_objects,
     new_keys,
+    object_tasks,
     organization,
     organization_access,
     organization_lists,
+    organization_policies,
     resource_tags,
     root_features,
     root_keys,
@@ -30,6 +33,7 @@ from local_cloud.gaps import (
     secret_encryption,
     secret_resources,
     secret_versions,
+    service_control_policies,
 )
 
 
@@ -60,4 +64,8 @@ def close_all() -> None:
     root_keys.close()
     root_sessions.close()
     assume_root.close()
+    organization_policies.close()
+    service_control_policies.close()
     execution_roles.close()
+    object_tasks.close()
+    missing_objects.close()

@@ -1,9 +1,9 @@
 """What a Step Functions execution may do: what its state machine's role may.
 
 On AWS the role must trust Step Functions and needs leave for every function, topic, bus, queue and execution that a
-state names, for the object that a distributed map reads, and for the map's own child executions. A child execution has
-a context of its own, and no state's output is larger than 256 KiB. ministack's executions do what they like, a child
-has its parent's context, and outputs have any size.
+state names, for the objects that a state writes or a distributed map reads, and for the map's own child executions. A
+child execution has a context of its own, and no state's output is larger than 256 KiB. ministack's executions do what
+they like, a child has its parent's context, and outputs have any size.
 https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
 https://docs.aws.amazon.com/step-functions/latest/dg/iam-policies-eg-dist-map.html
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
@@ -33,6 +33,7 @@ _INTEGRATIONS = {
     "states:startExecution": ("StateMachineArn", "states:StartExecution", "StepFunctions.AWSStepFunctionsException"),
 }
 _PUT_EVENTS = "events:putEvents"
+_PUT_OBJECT = "aws-sdk:s3:putObject"
 
 # The state machine whose execution is running in this thread.
 _state_machine: contextvars.ContextVar[dict[str, Any] | None] = contextvars.ContextVar("state_machine", default=None)
@@ -113,6 +114,9 @@ def _needed(resource: str, parameters: Any) -> list[tuple[str, str, str]]:
             ("events:PutEvents", _arn("events", f"event-bus/{bus}"), "EventBridge.AccessDeniedException")
             for bus in buses
         ]
+    if integration == _PUT_OBJECT:
+        written = f"arn:aws:s3:::{parameters.get('Bucket')}/{parameters.get('Key')}"
+        return [("s3:PutObject", written, "S3.S3Exception")]
     if integration not in _INTEGRATIONS:
         return []
     name, action, error = _INTEGRATIONS[integration]

@@ -120,8 +120,18 @@ def public(record: Record) -> Record:
 
 def error(code: str, message: str) -> Answer:
     """Refuse in the way of Organizations."""
-    refusal: Answer = error_response_json(code, message, 400)
-    return refusal
+    refused: Answer = error_response_json(code, message, 400)
+    return refused
+
+
+def refusal(operation: str) -> Answer | None:
+    """Refuse what the account may not ask in its role."""
+    if _settings.role == "alone":
+        return error("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
+    denied = error("AccessDeniedException", "You don't have permissions to access this resource.")
+    if operation == "DescribeOrganization" or _settings.role == "management":
+        return None
+    return None if _settings.role == "delegated" and operation.startswith(_READING) else denied
 
 
 def close() -> None:
@@ -179,22 +189,13 @@ def _hand_over(own: str, management: str) -> None:
 def _as_the_role_may(original: Function) -> Function:
     async def handle_request(method: str, path: str, headers: dict[str, str], body: bytes, query: Any) -> Answer:
         operation = headers.get("x-amz-target", "").rpartition(".")[2]
-        refusal = _refusal(operation)
-        if refusal:
-            return refusal
+        refused = refusal(operation)
+        if refused:
+            return refused
         answer: Answer = await original(method, path, headers, body, query)
         return answer
 
     return handle_request
-
-
-def _refusal(operation: str) -> Answer | None:
-    if _settings.role == "alone":
-        return error("AWSOrganizationsNotInUseException", "Your account is not a member of an organization.")
-    denied = error("AccessDeniedException", "You don't have permissions to access this resource.")
-    if operation == "DescribeOrganization" or _settings.role == "management":
-        return None
-    return None if _settings.role == "delegated" and operation.startswith(_READING) else denied
 
 
 def _describe_account(payload: Record) -> Answer:

@@ -114,28 +114,39 @@ def test_a_selection_bounds_the_roots_that_can_be_assumed(app: App) -> None:
 
 
 @pytest.mark.parametrize(
-    ("accounts", "actions"),
+    ("accounts", "listing", "checking"),
     [
-        (Accounts.all(), ["DescribeOrganization", "ListAccounts"]),
-        (Accounts.only(["111111111111"]), ["DescribeAccount", "DescribeOrganization"]),
-        (Accounts.excluding(["111111111111"]), ["DescribeAccount", "DescribeOrganization", "ListAccounts"]),
+        (Accounts.all(), ["ListAccounts"], []),
+        (Accounts.only(["111111111111"]), ["DescribeAccount"], ["DescribeAccount"]),
+        (Accounts.excluding(["111111111111"]), ["ListAccounts"], ["DescribeAccount"]),
         (
             Accounts.organizational_units(["ou-ab12-34cd56ef"]),
-            [
-                "DescribeOrganization",
-                "DescribeOrganizationalUnit",
-                "ListAccountsForParent",
-                "ListOrganizationalUnitsForParent",
-            ],
+            ["ListAccountsForParent", "ListOrganizationalUnitsForParent"],
+            ["DescribeOrganizationalUnit"],
+        ),
+        (
+            Accounts.organizational_units(["r-ab12"]).excluding(["111111111111"]),
+            ["ListAccountsForParent", "ListOrganizationalUnitsForParent"],
+            ["DescribeAccount", "ListOrganizationalUnitsForParent"],
         ),
     ],
-    ids=["all", "only", "excluding", "units"],
+    ids=["all", "only", "excluding", "units", "root"],
 )
-def test_the_organization_is_read_as_far_as_needed(stack: Stack, accounts: Any, actions: list[str]) -> None:
-    """Two functions read it, and may call what their selection takes."""
+def test_the_organization_is_read_as_far_as_needed(
+    stack: Stack, accounts: Any, listing: list[str], checking: list[str]
+) -> None:
+    """Two functions read it: one lists the selection, one sees that what it names exists; nothing else may."""
     guard(stack, accounts=accounts)
-    found = with_action(stack, "organizations:DescribeOrganization")
-    assert [one["Action"] for _, one in found] == [[f"organizations:{action}" for action in actions]] * 2
+    actions = [
+        (name.removeprefix("Org").partition("Step")[0].partition("Check")[0], action)
+        for name, one in all_statements(stack)
+        for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
+        if action.startswith("organizations:")
+    ]
+    assert actions == [
+        *(("Start", f"organizations:{action}") for action in sorted(["DescribeOrganization", *listing])),
+        *(("Preflight", f"organizations:{action}") for action in checking),
+    ]
 
 
 def test_a_run_is_bounded_patient_and_stopped_by_no_account(stack: Stack) -> None:

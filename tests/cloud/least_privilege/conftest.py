@@ -77,7 +77,7 @@ def targets(shop: Deployed, other: Deployed) -> dict[str, Target]:
 @pytest.fixture
 def handler(monkeypatch: pytest.MonkeyPatch, account: Account, shop: Deployed) -> Iterator[Handler]:
     """Give the handler of the shop, whose user `deploy` has no key before and, whatever happens, none after."""
-    handler, target = Handler(monkeypatch, account.cloud, shop), shop.targets["deploy"]
+    handler, target = Handler(monkeypatch, shop), shop.targets["deploy"]
     assert handler.send("Delete", target)["Status"] == "SUCCESS"
     account.cloud.clear_calls()
     yield handler

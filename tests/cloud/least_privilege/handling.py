@@ -16,8 +16,25 @@ from local_cloud.environment import FOREIGN_PREFIXES
 if TYPE_CHECKING:
     import pytest
     from cloud.least_privilege.deployed import Deployed, Target
+    from cloud.stacks import Session
 
-    from local_cloud import LocalCloud
+
+def act_as(monkeypatch: pytest.MonkeyPatch, session: Session, environment: dict[str, str], clock: TestClock) -> None:
+    """Let the code of a function run in this process as in its own: with its role, its settings, and a test's time."""
+    credentials = {
+        "AWS_ACCESS_KEY_ID": session.credentials["access_key_id"],
+        "AWS_SECRET_ACCESS_KEY": session.credentials["secret_access_key"],
+        "AWS_SESSION_TOKEN": session.credentials["session_token"],
+    }
+    for name in [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]:
+        monkeypatch.delenv(name)
+    for name, value in (session.cloud.environment() | credentials | environment).items():
+        monkeypatch.setenv(name, value)
+    # It may hold the credentials of an earlier test, and so may the handler's own sessions.
+    monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
+    monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
+    monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: clock.now())
+    monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
 
 
 class Handler:
@@ -28,24 +45,11 @@ class Handler:
         deployed: The stack that it runs for.
     """
 
-    def __init__(self, monkeypatch: pytest.MonkeyPatch, cloud: LocalCloud, deployed: Deployed) -> None:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, deployed: Deployed) -> None:
         self.answers: list[dict[str, Any]] = []
         self.deployed = deployed
         self._clock = TestClock()
-        environment = cloud.environment() | {
-            "AWS_ACCESS_KEY_ID": deployed.function.credentials["access_key_id"],
-            "AWS_SECRET_ACCESS_KEY": deployed.function.credentials["secret_access_key"],
-            "AWS_SESSION_TOKEN": deployed.function.credentials["session_token"],
-        }
-        for name in [name for name in os.environ if name.startswith(FOREIGN_PREFIXES)]:
-            monkeypatch.delenv(name)
-        for name, value in (environment | deployed.environment).items():
-            monkeypatch.setenv(name, value)
-        # It may hold the credentials of an earlier test, and so may the handler's own sessions.
-        monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-        monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
-        monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: self._clock.now())
-        monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: self._clock.sleep(seconds))
+        act_as(monkeypatch, deployed.function, deployed.environment, self._clock)
         monkeypatch.setattr(answer, "_put", self._take)
 
     def _take(self, _url: str, content: bytes) -> int:

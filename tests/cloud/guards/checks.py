@@ -1,0 +1,86 @@
+"""The checks of the guards at a deployment, in the process of a test and with the role of a deployed function."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from cloud.guards.deployed import OWN
+from cloud.guards.runs import RunError
+from cloud.least_privilege.handling import act_as
+from provider.world import Context, TestClock
+
+from access_key_provider import answer
+from access_key_provider.errors import ProviderError
+from root_access_keys import main
+
+if TYPE_CHECKING:
+    import pytest
+    from cloud.guards.deployed import Guard
+    from cloud.stacks import Session
+
+
+class Checks:
+    """What a guard's custom resource checks, and what the schedule of the guard of one account does.
+
+    Attributes:
+        answers: What CloudFormation would get.
+    """
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, guard: Guard, tester: Session) -> None:
+        self.answers: list[dict[str, Any]] = []
+        self._guard, self._clock = guard, TestClock()
+        whose = "Check" if guard.name == OWN else "Preflight"
+        self._entry = main.own_account if guard.name == OWN else main.organization
+        functions = guard.account.cloud.client("lambda")
+        self._function = functions.get_function_configuration(FunctionName=guard.function(whose))
+        environment = self._function["Environment"]["Variables"]
+        act_as(monkeypatch, guard.assume(tester, whose), environment, self._clock)
+        monkeypatch.setattr(answer, "_put", self._take)
+
+    def live(self) -> None:
+        """Check as CloudFormation asks for it, and as a schedule does if there is one for it.
+
+        Raises:
+            RunError: What failed.
+        """
+        self._entry(self._request(), self._context())
+        if self.answers[-1]["Status"] != "SUCCESS":
+            raise RunError(self.answers[-1]["Reason"])
+        if self._guard.name == OWN:
+            try:
+                self._entry({"Operation": "Check"}, self._context())
+            except ProviderError as error:
+                raise RunError(str(error)) from error
+
+    def _request(self) -> dict[str, Any]:
+        (logical_id,) = [name for name in self._guard.physical if name in self._template()]
+        properties = self._template()[logical_id]
+        return {
+            "RequestType": "Create",
+            "ResponseURL": "https://localhost/answer",
+            "StackId": f"arn:aws:cloudformation:us-east-1:111122223333:stack/{self._guard.name}/0",
+            "RequestId": f"request-{len(self.answers)}",
+            "ResourceType": "Custom::Check",
+            "LogicalResourceId": logical_id,
+            # A check that only warns goes on to tell.
+            "ResourceProperties": {**properties, **({"OnFound": "Warn"} if "OnFound" in properties else {})},
+        }
+
+    def _template(self) -> dict[str, dict[str, Any]]:
+        """Give the properties of the custom resources that are deployed."""
+        cloudformation = self._guard.account.cloud.client("cloudformation")
+        found = cloudformation.get_template(StackName=self._guard.name)["TemplateBody"]
+        template = json.loads(found) if isinstance(found, str) else found
+        resources = template["Resources"].items()
+        return {name: one["Properties"] for name, one in resources if one["Type"].startswith("Custom::")}
+
+    def _context(self) -> Context:
+        context = Context(self._clock)
+        context.invoked_function_arn = self._function["FunctionArn"]
+        context.function_name = self._function["FunctionName"]
+        return context
+
+    def _take(self, _url: str, content: bytes) -> int:
+        self.answers.append(json.loads(content))
+        return 200
