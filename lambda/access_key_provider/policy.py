@@ -25,7 +25,8 @@ class Policy:
     Attributes:
         grace: how long the previous key stays Active after another became current; 0 deactivates it at once.
         retention: how long it then stays Inactive before it is deleted; None keeps it until its place is needed.
-        unused_for: it is not deactivated while it was used within this time; None stands for the grace period.
+        unused_for: it is not deactivated while it was used within this time; None stands for the time that it stays
+            Active anyway.
         retire_at_latest: how long after the switch a key still in use is reported as overdue.
         maximum_age: how old the current key may become before every look reports it.
         on_key_limit: what may be removed if the user has no room for another key.
@@ -52,7 +53,7 @@ class Policy:
     @property
     def window(self) -> timedelta:
         """Within which time a use holds the retirement back."""
-        return self.unused_for or max(self.grace, LAST_USE_LAG)
+        return self.unused_for or max(self.time_active, LAST_USE_LAG)
 
     def pause(self, looks: int) -> timedelta:
         """How long to wait after a look at a key that is still in use: each time twice as long, a day at most."""

@@ -132,6 +132,13 @@ FOUND: dict[str, list[Step | Act]] = {
         Step("user", undone=True, trouble_later=Trouble(NOT_FOUND, "before", 0, 1)),
         Step("serial 1", late=1),
     ],
+    "a key used within the day was retired though the cut-over that it waits for never came": [
+        Step("serial 1"),
+        Step("serial 2"),
+        Step("serial 1"),
+        Step("policy deferred"),
+        Step("serial 1", meanwhile=(Act("use", 1),)),
+    ],
     "a record that a rollback could not remove is left, and does no harm": [
         Step("serial 1"),
         Step("serial 2", undone=True, again_later=True, trouble_later=Trouble(CONNECTION_LOST, "before", 20, 1)),
