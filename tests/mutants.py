@@ -30,6 +30,7 @@ TESTS = (
     "tests/faults/test_two_stacks.py",
     "tests/faults/test_throttling.py",
     "tests/faults/test_retirement.py",
+    "tests/faults/test_repetition.py",
     "tests/faults/test_retirement_matrix.py",
     "tests/faults/test_model_rotation.py::test_what_random_lives_have_found",
 )
@@ -335,8 +336,8 @@ MUTANTS = (
     Mutant(
         "retire while the current key is broken",
         "looks.py",
-        "    if not current.active and not managed.inactive:\n        return []\n",
-        "",
+        "    if not current.active and not managed.inactive:\n",
+        "    if False:\n",
     ),
     Mutant(
         "leave AWSPENDING behind",
@@ -358,6 +359,32 @@ MUTANTS = (
         "    if False:\n",
     ),
     Mutant("delete in an audit", "decision.py", "if rules.mode is not Mode.DELETE_UNUSED:", "if False:", GUARDS),
+    Mutant(
+        "a schedule for each attempt that failed",
+        "repetition.py",
+        "    return _EPOCH + quarters * _QUARTER\n",
+        "    return now + _QUARTER\n",
+    ),
+    Mutant("come back to nothing", "repetition.py", "    ports.schedules.create(name, again, repeated)\n", ""),
+    Mutant("heed an alarm of before", "undo.py", "    if alarm < record.replaced:\n", "    if False:\n"),
+    Mutant(
+        "take a late record for no use",
+        "retirement.py",
+        "max(since, min(record.replaced, observed.time - LAST_USE_LAG))",
+        "max(since, record.replaced)",
+    ),
+    Mutant(
+        "hold back in silence",
+        "looks.py",
+        "    return [\n        tell_of(HELD_BACK,",
+        "    return [] and [\n        tell_of(HELD_BACK,",
+    ),
+    Mutant(
+        "an hour for a cut-over that never comes",
+        "policy.py",
+        "max(self.time_active, LAST_USE_LAG)",
+        "max(self.grace, LAST_USE_LAG)",
+    ),
     Mutant(
         "take an unknown use for none",
         "decision.py",
