@@ -26,6 +26,8 @@ _PASSING = [
     "Sandbox.Timedout",
     "States.Timeout",
 ]
+# What fails the map of accounts before it has begun, while a new policy of the machine's role does not work yet.
+_NOT_BEGUN = ["States.Permissions", "States.ItemReaderFailed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +83,13 @@ def define_workflow(
         # Each failure is in the result; none stops the others.
         tolerated_failure_percentage=100,
         result_path=sfn.JsonPath.DISCARD,
+    )
+    accounts.add_retry(
+        errors=_NOT_BEGUN,
+        interval=Duration.seconds(5),
+        max_attempts=4,
+        backoff_rate=2,
+        jitter_strategy=sfn.JitterType.FULL,
     )
     accounts.item_processor(_each_account(scope, steps, bucket))
     finish = _step(scope, "Finish", steps.finish, {"Start": sfn.JsonPath.object_at("$.Start")}, "$.Summary")

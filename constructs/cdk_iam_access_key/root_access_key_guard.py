@@ -100,7 +100,7 @@ class RootAccessKeyGuard(Construct):
         errors = self.function.metric_errors(period=Duration.minutes(5))
         unknown = "The check of the root user's access keys failed: nothing is known. The function's log says why."
         self.failure_alarm = self._define_alarm("FailureAlarm", errors, unknown, notify)
-        call_function(self, self.function, schedule, {"Operation": "Check"})
+        call_function(self, guard, schedule, {"Operation": "Check"})
         resource = CustomResource(
             self,
             "Resource",

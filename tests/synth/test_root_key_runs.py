@@ -53,10 +53,10 @@ def functions(states: dict[str, Any]) -> dict[str, Callable[[Any], Any]]:
     return found
 
 
-def execute(account: Account, machine: dict[str, Any], run_id: str, given: Any = None) -> list[str]:
+def execute(account: Account, machine: dict[str, Any], run_id: str, given: Any = None, *, unread: int = 0) -> list[str]:
     """Execute, and return the states that were visited."""
     context = {"Execution": {"Name": run_id, "Input": given or {}}}
-    execution = Execution(functions(machine["States"]), account.objects, context)
+    execution = Execution(functions(machine["States"]), account.objects, context, unread=unread)
     try:
         execution.run(machine, given or {})
     except StateError as error:
@@ -150,6 +150,16 @@ def test_a_run_that_fails_as_a_whole_is_told(
         assert execute(account, machines["Audit"], "one", given) == ["Start", "TellFailure", "Failed", "Failed"]
         assert why in account.notices[0]["Message"]
         assert account.events[0]["DetailType"] == "Root Access Keys Not Checked"
+
+
+@pytest.mark.parametrize(("unread", "ends"), [(4, "Finish"), (5, "Failed")])
+def test_a_new_role_gets_time(machines: dict[str, dict[str, Any]], unread: int, ends: str) -> None:
+    """What the machine may read and start works some seconds later; for ever it is not waited, and no account is."""
+    with organization().installed() as account:
+        visited = execute(account, machines["Audit"], "one", unread=unread)
+        assert visited[-1] == ends
+        assert visited.count("Audit") == (4 if ends == "Finish" else 0)
+        assert (len(account.notices), visited.count("EachAccount")) == (1, 1)
 
 
 def test_a_dry_run_is_asked_for_by_the_input(machines: dict[str, dict[str, Any]]) -> None:

@@ -10,7 +10,7 @@ from aws_cdk import App, CfnParameter, Duration, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from synth.templates import ROLE, of_type, only
+from synth.templates import ROLE, of_type, only, resources
 
 from cdk_iam_access_key import (
     AccessKey,
@@ -145,6 +145,8 @@ def test_a_run_is_bounded_patient_and_stopped_by_no_account(stack: Stack) -> Non
     states = each["ItemProcessor"]["States"]
     assert each["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     assert (each["MaxConcurrency"], each["ToleratedFailurePercentage"], each["ResultPath"]) == (7, 100, None)
+    # Nothing that could come up after an account was looked at begins the map again.
+    assert [one["ErrorEquals"] for one in each["Retry"]] == [["States.Permissions", "States.ItemReaderFailed"]]
     for name in ("Audit", "Delete"):
         (retry,) = states[name]["Retry"]
         assert (retry["JitterStrategy"], retry["MaxAttempts"]) == ("FULL", 8)
@@ -211,6 +213,21 @@ def test_it_runs_once_a_day_or_as_told(app: App, make: Callable[..., Any]) -> No
     assert (one["ScheduleExpression"], other["ScheduleExpression"]) == ("rate(1 day)", "cron(0 4 1 * ? *)")
     assert one["Target"]["DeadLetterConfig"]
     assert one["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
+
+
+def test_no_schedule_starts_what_may_not_do_its_work_yet(stack: Stack) -> None:
+    """A rate fires at once: each schedule comes after its target, and after all that its target's role may do."""
+    RootAccessKeyGuard(stack, "Root")
+    guard(stack)
+    found = resources(stack)
+    after = {name[:5]: one["DependsOn"] for name, one in found.items() if one["Type"] == "AWS::Scheduler::Schedule"}
+    machine = {name for name in found if name.startswith("OrgStateMachine")}
+    kinds = sorted(found[name]["Type"].rsplit(":")[-1] for name in machine)
+    assert kinds == ["Policy", "Policy", "Role", "StateMachine"]
+    assert machine <= set(after["OrgSc"])
+    function = {name for name in found if name.startswith(("RootCheckFunction", "RootCheckRole"))}
+    assert len(function) == 2
+    assert function <= set(after["RootS"])
 
 
 def test_the_guard_of_an_account_can_look_and_tell(stack: Stack) -> None:
