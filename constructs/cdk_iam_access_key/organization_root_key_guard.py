@@ -77,8 +77,8 @@ class OrganizationRootKeyGuard(Construct):
     Attributes:
         state_machine: Runs the guard. `{"DryRun": true}` as the input of an execution makes it a dry run.
         bucket: Holds what the runs found. It stays when the guard is removed.
-        failure_alarm: In alarm when a run failed as a whole.
-        timeout_alarm: In alarm when a run was ended after twelve hours.
+        failure_alarm: In alarm for some minutes when a run failed as a whole.
+        timeout_alarm: In alarm for some minutes when a run was ended after twelve hours.
 
     Raises:
         ValueError: A property is of the wrong kind or out of bounds.
@@ -242,7 +242,8 @@ class OrganizationRootKeyGuard(Construct):
             threshold=1,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
+            # Step Functions may send no zero: only so does each failure raise the alarm anew.
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=f"A run over the root access keys of the organization {what}",
         )
         if self._notify is not None:

@@ -65,7 +65,7 @@ class RootAccessKeyGuard(Construct):
         function: The function that checks.
         metric: 1 at each check that found a key, 0 at each that found none.
         alarm: In alarm while the last check found a key.
-        failure_alarm: In alarm when a check by schedule failed: then nothing is known.
+        failure_alarm: In alarm for some minutes when a check by schedule failed: then nothing is known.
 
     Raises:
         ValueError: A property is of the wrong kind.
@@ -96,10 +96,16 @@ class RootAccessKeyGuard(Construct):
         self.metric = cloudwatch.Metric(
             namespace=_NAMESPACE, metric_name=_METRIC, statistic="Maximum", period=Duration.minutes(5)
         )
-        self.alarm = self._define_alarm("Alarm", self.metric, _ADVICE, notify)
+        # Between two checks there is no value, and what was found last still holds.
+        found_last = cloudwatch.TreatMissingData.IGNORE
+        self.alarm = self._define_alarm("Alarm", self.metric, _ADVICE, found_last, notify)
+        if notify is not None:
+            self.alarm.add_ok_action(cloudwatch_actions.SnsAction(notify))
         errors = self.function.metric_errors(period=Duration.minutes(5))
         unknown = "The check of the root user's access keys failed: nothing is known. The function's log says why."
-        self.failure_alarm = self._define_alarm("FailureAlarm", errors, unknown, notify)
+        # Each failure is told anew; that some time has passed since is no good news, and is not told.
+        failed_now = cloudwatch.TreatMissingData.NOT_BREACHING
+        self.failure_alarm = self._define_alarm("FailureAlarm", errors, unknown, failed_now, notify)
         call_function(self, guard, schedule, {"Operation": "Check"})
         resource = CustomResource(
             self,
@@ -116,7 +122,12 @@ class RootAccessKeyGuard(Construct):
         resource.node.add_dependency(self.alarm, self.failure_alarm)
 
     def _define_alarm(
-        self, alarm_id: str, metric: cloudwatch.IMetric, description: str, notify: sns.ITopic | None
+        self,
+        alarm_id: str,
+        metric: cloudwatch.IMetric,
+        description: str,
+        missing: cloudwatch.TreatMissingData,
+        notify: sns.ITopic | None,
     ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
@@ -125,13 +136,11 @@ class RootAccessKeyGuard(Construct):
             threshold=1,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            # Between two checks there is no value, and what was found last still holds.
-            treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
+            treat_missing_data=missing,
             alarm_description=description,
         )
         if notify is not None:
             alarm.add_alarm_action(cloudwatch_actions.SnsAction(notify))
-            alarm.add_ok_action(cloudwatch_actions.SnsAction(notify))
         return alarm
 
 

@@ -274,6 +274,20 @@ def test_a_topic_hears_of_it(stack: Stack) -> None:
     assert (publishing[0][:9], publishing[1]["Resource"]) == ("OrgFinish", {"Ref": name})
 
 
+def test_each_failure_is_told_and_a_key_until_it_is_gone(stack: Stack) -> None:
+    """A count of failures falls back by itself, without a word; what a check found last holds until the next one."""
+    topic = sns.Topic(stack, "Topic")
+    RootAccessKeyGuard(stack, "Root", notify=topic)
+    guard(stack, notify=topic)
+    alarms = [one["Properties"] for one in of_type(stack, "AWS::CloudWatch::Alarm").values()]
+    assert {one["MetricName"]: (one["TreatMissingData"], "OKActions" in one) for one in alarms} == {
+        "RootAccessKeysPresent": ("ignore", True),
+        "Errors": ("notBreaching", False),
+        "ExecutionsFailed": ("notBreaching", False),
+        "ExecutionsTimedOut": ("notBreaching", False),
+    }
+
+
 def test_the_service_control_policy_denies_the_root_user_the_creation(stack: Stack) -> None:
     """Whatever the partition, and nothing else."""
     DenyRootAccessKeyCreation(stack, "Deny", targets=["r-ab12", "ou-ab12-34cd56ef", "111111111111"])
