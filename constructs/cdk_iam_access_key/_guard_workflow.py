@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Aws, Duration, Names, RemovalPolicy
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -14,6 +14,7 @@ from constructs import Construct
 
 _FAILURE = "$.Failure"
 _LONGEST_RUN = Duration.hours(12)
+_LONGEST_NAME = 128
 # What passes: throttling, of STS above all, faults of Lambda, and a function that was ended in the middle.
 _PASSING = [
     "TryAgainError",
@@ -102,12 +103,27 @@ def define_workflow(
         timeout=_LONGEST_RUN,
         tracing_enabled=True,
         logs=sfn.LogOptions(
-            destination=logs.LogGroup(
-                scope, "RunLog", retention=logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY
-            ),
+            destination=_define_log(scope),
             level=sfn.LogLevel.ALL,
             include_execution_data=False,
         ),
+    )
+
+
+def _define_log(scope: Construct) -> logs.LogGroup:
+    """Define the log of the runs, under a name that takes no room in the account's policy of logs, which is small.
+
+    The names of the stack and of the guard in it are in that name: two guards never share it, and whatever makes
+    CloudFormation replace the log gives it another name.
+    https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+    """
+    name = Names.unique_resource_name(scope, max_length=_LONGEST_NAME, separator="-")
+    return logs.LogGroup(
+        scope,
+        "RunLog",
+        log_group_name=f"/aws/vendedlogs/states/{Aws.STACK_NAME}/{name}",
+        retention=logs.RetentionDays.ONE_YEAR,
+        removal_policy=RemovalPolicy.DESTROY,
     )
 
 

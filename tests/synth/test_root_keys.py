@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Stack
+from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
@@ -213,6 +213,19 @@ def test_it_runs_once_a_day_or_as_told(app: App, make: Callable[..., Any]) -> No
     assert (one["ScheduleExpression"], other["ScheduleExpression"]) == ("rate(1 day)", "cron(0 4 1 * ? *)")
     assert one["Target"]["DeadLetterConfig"]
     assert one["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
+
+
+def test_the_logs_of_runs_are_named_apart(app: App) -> None:
+    """In one stack, in another, and in the same deployed under another name; and so that their number has no limit."""
+    stacks = [Stack(app, "One"), Stack(app, "Other"), Stack(app, "Same", stack_name="Renamed")]
+    stacks.append(NestedStack(Stack(app, "Outer"), "Inner"))
+    for stack in stacks:
+        OrganizationRootKeyGuard(stack, "Org")
+        OrganizationRootKeyGuard(stack, "Org2")
+    logs = [log["Properties"] for stack in stacks for log in of_type(stack, "AWS::Logs::LogGroup").values()]
+    names = [plain(log["LogGroupName"]) for log in logs if "LogGroupName" in log]
+    assert len(names) == len(set(names)) == 8
+    assert all(name.startswith("/aws/vendedlogs/states/{'Ref': 'AWS::StackName'}/") for name in names)
 
 
 def test_no_schedule_starts_what_may_not_do_its_work_yet(stack: Stack) -> None:
