@@ -365,6 +365,8 @@ MUTANTS = (
         "    use = LastUse(None) if isinstance(use, UnknownUse) else use\n    last =",
         GUARDS,
     ),
+    Mutant("fail a rollback", "checks.py", 'any("ROLLBACK" in stack', 'any("NEVER" in stack', GUARDS),
+    Mutant("take any failed update for a rollback", "checks.py", '"ROLLBACK" in stack', '"_" in stack', GUARDS),
     Mutant(
         "delete a second early",
         "decision.py",

@@ -18,7 +18,7 @@ from cdk_iam_access_key._durations import DAY, checked_seconds
 from cdk_iam_access_key._guard_function import GuardFunction
 from cdk_iam_access_key._guard_schedule import start_execution
 from cdk_iam_access_key._guard_workflow import Steps, define_workflow
-from cdk_iam_access_key._permissions import on_events
+from cdk_iam_access_key._permissions import on_events, on_own_stack
 from cdk_iam_access_key.accounts import Accounts, AccountSelection
 
 _AUDIT_TASK = "IAMAuditRootUserCredentials"
@@ -223,6 +223,7 @@ class OrganizationRootKeyGuard(Construct):
             [
                 iam.PolicyStatement(actions=["iam:ListOrganizationsFeatures"], resources=["*"]),
                 self._reading_organization(),
+                on_own_stack(),
             ],
         ).function
         return CustomResource(

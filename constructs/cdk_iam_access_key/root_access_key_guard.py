@@ -15,7 +15,7 @@ from constructs import Construct
 from cdk_iam_access_key import _validation as validation
 from cdk_iam_access_key._guard_function import GuardFunction
 from cdk_iam_access_key._guard_schedule import call_function
-from cdk_iam_access_key._permissions import on_events
+from cdk_iam_access_key._permissions import on_events, on_own_stack
 
 _NAMESPACE = "CdkIamAccessKey"
 _METRIC = "RootAccessKeysPresent"
@@ -46,9 +46,9 @@ class RootAccessKeyGuard(Construct):
     deactivate or delete its keys. So the guard tells, and says what to do by hand. In member accounts of an
     organization, `OrganizationRootKeyGuard` can do more.
 
-    It checks when it is created and when its properties change; a rollback checks nothing. Each check gives a value of
-    the metric `RootAccessKeysPresent` in the namespace `CdkIamAccessKey`, and an event `Root Access Key Found` from
-    `cdk-iam-access-key` on the default bus if there is a key.
+    It checks when it is created and when its properties change; a rollback does not fail for what it finds. Each check
+    gives a value of the metric `RootAccessKeysPresent` in the namespace `CdkIamAccessKey`, and an event `Root Access
+    Key Found` from `cdk-iam-access-key` on the default bus if there is a key.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/root-user-best-practices.html
 
@@ -154,4 +154,5 @@ def _statements(scope: Construct) -> list[iam.PolicyStatement]:
             conditions={"StringEquals": {"cloudwatch:namespace": _NAMESPACE}},
         ),
         on_events(Stack.of(scope)),
+        on_own_stack(),
     ]

@@ -258,6 +258,17 @@ def test_the_guard_of_an_account_can_look_and_tell(stack: Stack) -> None:
     assert "Condition" not in actions["iam:GetAccountSummary"]
 
 
+def test_the_checks_may_read_the_status_of_their_own_stack(stack: Stack) -> None:
+    """Those two functions only, and of no other stack."""
+    RootAccessKeyGuard(stack, "Root")
+    guard(stack)
+    found = with_action(stack, "cloudformation:DescribeStacks")
+    assert sorted(name[:12] for name, _ in found) == ["OrgPreflight", "RootCheckRol"]
+    own = "arn:aws:cloudformation:{'Ref': 'AWS::Region'}:{'Ref': 'AWS::AccountId'}:stack/{'Ref': 'AWS::StackName'}/*"
+    assert {one["Resource"] for _, one in found} == {own}
+    assert {one["Action"] for _, one in found} == {"cloudformation:DescribeStacks"}
+
+
 @pytest.mark.parametrize(("on_found", "value"), [(RootKeyAction.FAIL_DEPLOYMENT, "Fail"), (RootKeyAction.WARN, "Warn")])
 def test_what_a_deployment_does_is_told_to_the_check(stack: Stack, on_found: RootKeyAction, value: str) -> None:
     """The check comes after the alarms, so that one that fails the deployment is told too."""
