@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from root_keys.account import Account
-from root_keys.organization import Key, Member, connection_lost, denied, failed_inside, killed, throttled
+from root_keys.organization import AwsError, Key, Member, connection_lost, denied, failed_inside, killed, throttled
 from root_keys.state_machine import StepError, run, settings
 
 if TYPE_CHECKING:
@@ -82,6 +82,33 @@ def check_told(account: Account, summary: dict[str, Any], name: str, fault: Call
         assert detail["Failed"] == [failure]
         assert f"{FAULTY} failed: {failure['Why']}" in notice["Message"]
         assert ", 1 failed" in notice["Subject"]
+
+
+@pytest.mark.parametrize("name", ["sts:AssumeRoot", "iam:ListAccessKeys", "iam:DeleteAccessKey"])
+def test_a_denial_names_the_policy_that_may_be_behind_it(name: str) -> None:
+    """What denies root users everything binds their sessions too: the reason says what exempts them there."""
+    with planned() as account:
+        account.lasting[name, FAULTY] = denied
+        summary = run(account, "run", settings())
+        keys = [key for key in summary["Found"] if key["AccountId"] == FAULTY and key["Outcome"] == "failed"]
+        told = summary["Failed"] or keys
+        assert len(told) == (2 if name == "iam:DeleteAccessKey" else 1)
+        for one in told:
+            assert "a service control policy denies" in one["Why"]
+            assert '"Null": {"aws:AssumedRoot": "true"}' in one["Why"]
+            assert name.split(":")[1] in one["Why"]
+        assert account.notices[-1]["Message"].count("aws:AssumedRoot") == len(told)
+
+
+@pytest.mark.parametrize("name", ["sts:AssumeRoot", "iam:ListAccessKeys", "iam:DeleteAccessKey"])
+def test_what_is_no_denial_names_no_policy(name: str) -> None:
+    """Another refusal has other reasons, and its code is told."""
+    with planned() as account:
+        account.lasting[name, FAULTY] = lambda: AwsError("ValidationError")
+        summary = run(account, "run", settings())
+        whys = {one["Why"] for one in (*summary["Failed"], *summary["Found"]) if one["AccountId"] == FAULTY}
+        assert whys == {f"{name.split(':')[1]}: ValidationError"}
+        assert "AssumedRoot" not in account.notices[-1]["Message"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

@@ -319,6 +319,7 @@ def test_the_service_control_policy_denies_the_root_user_the_creation(stack: Sta
     (statement,) = policy["Content"]["Statement"]
     assert policy["Type"] == "SERVICE_CONTROL_POLICY"
     assert policy["TargetIds"] == ["r-ab12", "ou-ab12-34cd56ef", "111111111111"]
+    # It binds the guard's root sessions too, so it must not deny what they are for: to list and to delete.
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "iam:CreateAccessKey", "*")
     assert statement["Condition"] == {"ArnLike": {"aws:PrincipalArn": "arn:*:iam::*:root"}}
 
