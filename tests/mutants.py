@@ -378,8 +378,29 @@ MUTANTS = (
     Mutant(
         "delete without a plan",
         "audit.py",
-        "if plan and run.deletes and account.announced:",
-        "if plan and run.deletes:",
+        "if run.may_delete(account, key.id)]",
+        "if run.deletes]",
+        GUARDS,
+    ),
+    Mutant(
+        "delete what no run has announced",
+        "model.py",
+        "self.at_once or key_id in account.announced",
+        "self.at_once or account.announced",
+        GUARDS,
+    ),
+    Mutant(
+        "announce what was kept",
+        "summary.py",
+        "_ANNOUNCED = (KeyOutcome.PLANNED, KeyOutcome.FAILED)",
+        "_ANNOUNCED = tuple(KeyOutcome)",
+        GUARDS,
+    ),
+    Mutant(
+        "forget the plan of an account that failed",
+        "summary.py",
+        'list(before.get(one["AccountId"], ()))',
+        "list[str]()",
         GUARDS,
     ),
     Mutant(
@@ -392,8 +413,8 @@ MUTANTS = (
     Mutant(
         "trust the plan",
         "deletion.py",
-        "if not run.deletes or not account.announced or account.management:",
-        "if False:",
+        "planned = {key.id for key in plan if run.may_delete(account, key.id)}",
+        "planned = {key.id for key in plan}",
         GUARDS,
     ),
     Mutant(
@@ -403,7 +424,7 @@ MUTANTS = (
         "return KeyResult(key, KeyOutcome.PLANNED, decision.why)",
         GUARDS,
     ),
-    Mutant("delete what came later", "deletion.py", "if key.id not in plan:", "if False:", GUARDS),
+    Mutant("delete what came later", "deletion.py", "if one.key.id in planned else one", "if True else one", GUARDS),
     Mutant(
         "do not prove a deletion", "deletion.py", "for pause in _PAUSES:", "left = set()\n    for pause in ():", GUARDS
     ),
@@ -417,14 +438,7 @@ MUTANTS = (
         '    if result is None:\n        result = {"Account": account, "Outcome": "clean", "Keys": [], "Why": ""}\n    if result is False:\n',
         GUARDS,
     ),
-    Mutant(
-        "announce what failed",
-        "summary.py",
-        "_LOOKED = (AccountOutcome.CLEAN, AccountOutcome.WITH_KEYS)",
-        "_LOOKED = tuple(AccountOutcome)",
-        GUARDS,
-    ),
-    Mutant("announce for all settings", "store.py", 'if plan["Settings"] == digest else frozenset()', "", GUARDS),
+    Mutant("announce for all settings", "store.py", 'plan["Settings"] != digest or ', "", GUARDS),
     Mutant(
         "throttled for good",
         "calls.py",

@@ -54,10 +54,11 @@ class OrganizationRootKeyGuard(Construct):
     finds is in `bucket` (`runs/<execution>/summary.json`), in an event `Root Access Keys Checked` from
     `cdk-iam-access-key` on the default bus, and in a notice.
 
-    With `DELETE_UNUSED`, the first run after a deployment that changes the guard's settings or its code is a dry run,
-    whose plan is published; the next one deletes. So it is with each account that joins the organization later, or
-    that could not be entered before. A key that was used within `unused_for`, or whose last use IAM does
-    not tell, is never deleted; one that was never used counts from its creation.
+    With `DELETE_UNUSED`, a run deletes only keys of which the run before has published that this one would. So the
+    first run after a deployment that changes the guard's settings or its code is a dry run, and a key that was kept
+    before, or that has come since, goes one run later. There is no minimum time between the two. A key that was used
+    within `unused_for`, or whose last use IAM does not tell, is never deleted; one that was never used counts from
+    its creation.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
 
@@ -71,7 +72,7 @@ class OrganizationRootKeyGuard(Construct):
             and calls of STS and IAM, whose limits the account has for all that it does.
         schedule: When it runs, once a day if left out.
         notify: Gets a notice of each run, and of alarms; nobody if left out.
-        delete_at_once: Let the first run delete already, without a published plan.
+        delete_at_once: Let each run delete what it finds, without a published plan.
         results_kept_for: How long the bucket keeps what a run found, at least a day; 365 days if left out.
 
     Attributes:

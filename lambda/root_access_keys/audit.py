@@ -51,11 +51,11 @@ def look(account: Account, run: Run, context: Any) -> list[dict[str, Any]]:
             result = AccountResult(account, *_seen(RootSession(account.id, Task.AUDIT, partition), run))
     except RefusedError as error:
         result = AccountResult(account, AccountOutcome.FAILED, why=str(error))
-    plan = [one.key.to_json() for one in result.keys if one.outcome is KeyOutcome.PLANNED]
-    if plan and run.deletes and account.announced:
-        return plan
-    Store(run.id).put_result(account.id, result.to_json())
-    return []
+    planned = [one.key for one in result.keys if one.outcome is KeyOutcome.PLANNED]
+    plan = [key.to_json() for key in planned if run.may_delete(account, key.id)]
+    if not plan:
+        Store(run.id).put_result(account.id, result.to_json())
+    return plan
 
 
 def outcome_of(action: Action) -> KeyOutcome:

@@ -1,7 +1,8 @@
 """The step of a run that deletes root access keys of one account. Only the state machine may start it.
 
-Whatever was planned, each key is looked at again first: it may have been used meanwhile. A key that this step finds
-gone was deleted by an earlier attempt of it, by another run, or by a person; all of that is fine.
+Whatever was planned, each key is looked at again first: it may have been used meanwhile. One that may be deleted and
+was not announced is planned for the next run. A key that this step finds gone was deleted by an earlier attempt of it,
+by another run, or by a person; all of that is fine.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ from root_access_keys.store import Store
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-_NEW = "was not planned: it came to be since this run looked first"
 _GONE = "was gone when it was to be deleted"
 _STILL_LISTED = "IAM still lists it after DeleteAccessKey"
 _UNPROVEN = "DeleteAccessKey succeeded, but it could not be seen that the key is gone"
@@ -59,7 +59,8 @@ def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) 
         TryAgainError: AWS asks for patience, or an answer was lost.
         GuardError: the run is over.
     """
-    if not run.deletes or not account.announced or account.management:
+    planned = {key.id for key in plan if run.may_delete(account, key.id)}
+    if not planned:
         return AccountResult(account, AccountOutcome.FAILED, why="this run must not delete keys of this account")
     if datetime.now(UTC) - run.began > _LONGEST_RUN:
         raise GuardError("this run began too long ago to delete keys: its settings may not hold any more")
@@ -69,10 +70,10 @@ def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) 
         keys = session.list()
     except RefusedError as error:
         return AccountResult(account, AccountOutcome.FAILED, why=str(error))
-    planned, there = {key.id for key in plan}, {key.id for key in keys}
     rules = _strictest(run.rules)
-    decided = [_decided(session, key, rules, planned) for key in keys]
-    results = _proven(session, [_deleted(session, account, result) for result in decided])
+    decided = [_decided(session, key, rules) for key in keys]
+    done = [_deleted(session, account, one) if one.key.id in planned else one for one in decided]
+    results, there = _proven(session, done), {key.id for key in keys}
     gone = [KeyResult(key, KeyOutcome.GONE, _GONE) for key in plan if key.id not in there]
     return AccountResult(account, AccountOutcome.WITH_KEYS, (*results, *gone))
 
@@ -83,9 +84,7 @@ def _strictest(rules: Rules) -> Rules:
     return replace(rules, unused_for=max(rules.unused_for, deployed))
 
 
-def _decided(session: RootSession, key: RootKey, rules: Rules, plan: Collection[str]) -> KeyResult:
-    if key.id not in plan:
-        return KeyResult(key, KeyOutcome.KEPT, _NEW)
+def _decided(session: RootSession, key: RootKey, rules: Rules) -> KeyResult:
     decision = decide(key, session.last_use(key.id), rules, datetime.now(UTC))
     return KeyResult(key, outcome_of(decision.action), decision.why)
 

@@ -21,8 +21,9 @@ class Mode(StrEnum):
 class KeyOutcome(StrEnum):
     """What became of a key in a run.
 
-    `reported` and `kept` mean that nothing was done, by order or by the rules; `planned` that the next run deletes it;
-    `gone` that it was there when the run looked first and was not when it would have been deleted.
+    `reported` and `kept` mean that nothing was done, by order or by the rules; `planned` that the next run deletes it,
+    if the rules still say so then; `gone` that it was there when the run looked first and was not when it would have
+    been deleted.
     """
 
     REPORTED = "reported"
@@ -103,22 +104,23 @@ class Account:
         id: its id.
         name: its name in the organization.
         management: whether it is the management account.
-        announced: whether an earlier run published what these settings would delete in it.
+        announced: the ids of the keys of which the run before published that this one deletes them.
     """
 
     id: str
     name: str
     management: bool = False
-    announced: bool = False
+    announced: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Write it as an item of the run."""
-        return {"Id": self.id, "Name": self.name, "Management": self.management, "Announced": self.announced}
+        return {"Id": self.id, "Name": self.name, "Management": self.management, "Announced": list(self.announced)}
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Account:
-        """Read it back."""
-        return cls(str(item["Id"]), str(item["Name"]), item["Management"] is True, item["Announced"] is True)
+        """Read it back. Where an earlier version of this code wrote whether, and not what, nothing was announced."""
+        announced = item["Announced"] if isinstance(item["Announced"], list) else ()
+        return cls(str(item["Id"]), str(item["Name"]), item["Management"] is True, tuple(map(str, announced)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,14 +130,20 @@ class Run:
     Attributes:
         id: the name of the execution.
         rules: what it goes by.
-        deletes: whether it may delete in accounts that were announced, or only says what the next one would.
+        deletes: whether it may delete keys that were announced, or only says what the next one would.
         began: when it began, since it must not delete for ever.
+        at_once: whether it may delete also what was not announced.
     """
 
     id: str
     rules: Rules
     deletes: bool
     began: datetime
+    at_once: bool = False
+
+    def may_delete(self, account: Account, key_id: str) -> bool:
+        """Say whether it may delete a key if the rules agree: nothing is deleted by surprise."""
+        return self.deletes and not account.management and (self.at_once or key_id in account.announced)
 
     def to_json(self) -> dict[str, Any]:
         """Write it as the input of a step."""
@@ -145,13 +153,15 @@ class Run:
             "UnusedForSeconds": int(self.rules.unused_for.total_seconds()),
             "Deletes": self.deletes,
             "Began": self.began.isoformat(),
+            "AtOnce": self.at_once,
         }
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> Run:
         """Read it back."""
         rules = Rules(Mode(item["Mode"]), timedelta(seconds=int(item["UnusedForSeconds"])))
-        return cls(str(item["Id"]), rules, item["Deletes"] is True, datetime.fromisoformat(item["Began"]))
+        began = datetime.fromisoformat(item["Began"])
+        return cls(str(item["Id"]), rules, item["Deletes"] is True, began, item.get("AtOnce") is True)
 
 
 @dataclass(frozen=True, slots=True)

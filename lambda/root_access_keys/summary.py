@@ -13,9 +13,11 @@ if TYPE_CHECKING:
 
 # SNS takes 256 KiB, a person less.
 _LINES = 200
-_LOOKED = (AccountOutcome.CLEAN, AccountOutcome.WITH_KEYS)
+# What became of a key that the next run deletes if the rules still say so: told as planned, or not deleted after that.
+_ANNOUNCED = (KeyOutcome.PLANNED, KeyOutcome.FAILED)
 # Of an error that is not ours, whose text may be as long as Step Functions lets it be.
 _LONGEST_TEXT = 500
+_COMING = "The next run deletes those that are planned, if they are unused until then."
 _NO_RESULT = "the run has no result of it: the execution of the state machine says why"
 
 
@@ -45,23 +47,41 @@ def summarize(
         | {AccountOutcome.SKIPPED.value: len(skipped)},
         "Keys": {outcome.value: by_key[outcome] for outcome in KeyOutcome},
         "Found": keys,
-        "Looked": [result["Account"]["Id"] for result in complete if result["Outcome"] in _LOOKED],
         "Failed": _told(complete, AccountOutcome.FAILED),
         "Management": _told(complete, AccountOutcome.DETECTED) + _told(complete, AccountOutcome.UNSEEN),
         "Skipped": [{"AccountId": item["Account"]["Id"], "Why": item["Why"]} for item in skipped],
     }
 
 
+def announced_by(summary: Mapping[str, Any], before: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Say which keys the next run may delete, by account, now that this run's summary is published.
+
+    What was planned before and is kept by now is planned anew before it goes. Of an account that could not be looked
+    at, what was published before still holds.
+
+    Args:
+        summary: what was published.
+        before: what the next run might have deleted without it.
+    """
+    keys = {one["AccountId"]: list(before.get(one["AccountId"], ())) for one in summary["Failed"]}
+    for key in summary["Found"]:
+        announced = keys.setdefault(key["AccountId"], [])
+        if key["Outcome"] in _ANNOUNCED and key["AccessKeyId"] not in announced:
+            announced.append(key["AccessKeyId"])
+    return {account: announced for account, announced in keys.items() if announced}
+
+
 def in_words(summary: Mapping[str, Any], location: str) -> str:
     """Write the notice."""
     accounts, keys = summary["Accounts"], summary["Keys"]
-    kind = "dry run: nothing was deleted, the next run will" if summary["DryRun"] else summary["Mode"]
+    kind = "dry run: nothing was deleted" if summary["DryRun"] else summary["Mode"]
     lines = [
         f"Root access keys, run {summary['Run']} ({kind})",
         "",
         f"{accounts['Seen']} accounts seen, {accounts['skipped']} skipped.",
         f"Of those seen: {accounts['clean']} clean, {accounts['with keys']} with keys, {accounts['failed']} failed.",
         "Keys: " + ", ".join(f"{count} {outcome}" for outcome, count in keys.items()) + ".",
+        *([_COMING] if keys[KeyOutcome.PLANNED] else []),
         "",
         *(f"{item['AccountId']} failed: {item['Why']}" for item in summary["Failed"]),
         *(f"{item['AccountId']}: {item['Why']}" for item in summary["Management"]),

@@ -122,7 +122,7 @@ def test_an_account_is_announced_before_it_is_cleaned(organization: Organization
 
 
 def test_what_happens_between_the_two_looks_counts(organization: Organization) -> None:
-    """A key that was used meanwhile stays, one that came stays, and one that went is gone."""
+    """A key that was used meanwhile stays, one that came is planned and stays, and one that went is gone."""
     run(organization, "one", settings())
     member = organization.members[UNUSED]
 
@@ -138,7 +138,7 @@ def test_what_happens_between_the_two_looks_counts(organization: Organization) -
     assert (found["AKIAOFTHEROOTUNUSED1"], found["AKIAOFTHEROOTUNUSED2"], found["AKIAOFTHEROOTNEW"]) == (
         "kept",
         "gone",
-        "kept",
+        "planned",
     )
     assert organization.deleted == []
 

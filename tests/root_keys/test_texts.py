@@ -47,7 +47,7 @@ def failed(number: int) -> str:
 
 def listed(number: int) -> dict[str, Any]:
     """Write an account with the longest name."""
-    return {"Id": f"{number:012}", "Name": "ü" * 50, "Management": False, "Announced": False}
+    return {"Id": f"{number:012}", "Name": "ü" * 50, "Management": False, "Announced": []}
 
 
 def test_the_longest_texts_fit() -> None:
@@ -89,7 +89,8 @@ def test_the_longest_subject_fits() -> None:
 def test_a_dry_run_says_what_comes() -> None:
     """Nobody is to be surprised by the next run."""
     text = in_words(summary_of() | {"DryRun": True}, "s3://x")
-    assert "dry run: nothing was deleted, the next run will" in text
+    assert "(dry run: nothing was deleted)" in text
+    assert "The next run deletes those that are planned, if they are unused until then." in text
 
 
 def test_a_key_that_is_used_is_told_with_who_uses_it() -> None:
