@@ -413,8 +413,8 @@ MUTANTS = (
     Mutant(
         "trust the plan",
         "deletion.py",
-        "planned = {key.id for key in plan if run.may_delete(account, key.id)}",
-        "planned = {key.id for key in plan}",
+        "planned = {key.id for key in plan.keys if run.may_delete(account, key.id)}",
+        "planned = {key.id for key in plan.keys}",
         GUARDS,
     ),
     Mutant(
@@ -439,6 +439,13 @@ MUTANTS = (
         GUARDS,
     ),
     Mutant("announce for all settings", "store.py", 'plan["Settings"] != digest or ', "", GUARDS),
+    Mutant(
+        "lose the keys of a deletion that failed",
+        "summary.py",
+        'list(result.get("Found", ()))',
+        "list[object]()",
+        GUARDS,
+    ),
     Mutant(
         "throttled for good",
         "calls.py",

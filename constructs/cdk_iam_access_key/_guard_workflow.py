@@ -130,22 +130,6 @@ def _define_log(scope: Construct) -> logs.LogGroup:
 def _each_account(scope: Construct, steps: Steps, bucket: s3.IBucket) -> sfn.Chain:
     """Look, delete if there is a plan, and record what failed; the results are in the bucket, not in the output."""
     done = sfn.Pass(scope, "Recorded", result=sfn.Result.from_object({}))
-    failed = tasks.CallAwsService(
-        scope,
-        "RecordFailure",
-        service="s3",
-        action="putObject",
-        iam_resources=[bucket.arn_for_objects("runs/*/results/*")],
-        parameters={
-            "Bucket": bucket.bucket_name,
-            "Key": sfn.JsonPath.format(
-                "runs/{}/results/{}.json", sfn.JsonPath.string_at("$.Run.Id"), sfn.JsonPath.string_at("$.Account.Id")
-            ),
-            "Body": {"Account": sfn.JsonPath.object_at("$.Account"), "Failure": sfn.JsonPath.object_at(_FAILURE)},
-        },
-    )
-    failed.add_retry(max_attempts=5, max_delay=Duration.seconds(30), jitter_strategy=sfn.JitterType.FULL)
-    failed.next(done)
     audit = _step(
         scope,
         "Audit",
@@ -153,9 +137,10 @@ def _each_account(scope: Construct, steps: Steps, bucket: s3.IBucket) -> sfn.Cha
         {"Account": sfn.JsonPath.object_at("$.Account"), "Run": sfn.JsonPath.object_at("$.Run")},
         "$.Audit",
     )
-    audit.add_catch(failed, result_path=_FAILURE)
+    audit.add_catch(_record(scope, "RecordFailure", bucket, {}).next(done), result_path=_FAILURE)
     if steps.delete is None:
         return audit.next(done)
+    found = {"Found": sfn.JsonPath.object_at("$.Audit.Found")}
     delete = _step(
         scope,
         "Delete",
@@ -164,13 +149,39 @@ def _each_account(scope: Construct, steps: Steps, bucket: s3.IBucket) -> sfn.Cha
             "Account": sfn.JsonPath.object_at("$.Account"),
             "Run": sfn.JsonPath.object_at("$.Run"),
             "Plan": sfn.JsonPath.object_at("$.Audit.Plan"),
+            **found,
         },
         "$.Deleted",
     )
-    delete.add_catch(failed, result_path=_FAILURE)
+    # Keys may be deleted by then, so those that were found are told at least.
+    delete.add_catch(_record(scope, "RecordFailedDeletion", bucket, found).next(done), result_path=_FAILURE)
     planned = sfn.Choice(scope, "Planned")
     planned.when(sfn.Condition.is_present("$.Audit.Plan[0]"), delete.next(done)).otherwise(done)
     return audit.next(planned)
+
+
+def _record(scope: Construct, step_id: str, bucket: s3.IBucket, known: Mapping[str, Any]) -> tasks.CallAwsService:
+    """Record a failure as the result of the account, with what is known besides."""
+    record = tasks.CallAwsService(
+        scope,
+        step_id,
+        service="s3",
+        action="putObject",
+        iam_resources=[bucket.arn_for_objects("runs/*/results/*")],
+        parameters={
+            "Bucket": bucket.bucket_name,
+            "Key": sfn.JsonPath.format(
+                "runs/{}/results/{}.json", sfn.JsonPath.string_at("$.Run.Id"), sfn.JsonPath.string_at("$.Account.Id")
+            ),
+            "Body": {
+                "Account": sfn.JsonPath.object_at("$.Account"),
+                "Failure": sfn.JsonPath.object_at(_FAILURE),
+                **known,
+            },
+        },
+    )
+    record.add_retry(max_attempts=5, max_delay=Duration.seconds(30), jitter_strategy=sfn.JitterType.FULL)
+    return record
 
 
 def _step(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -22,11 +23,15 @@ _DETECTED = (
     "the root user of the management account has an access key; no role can list or delete it: sign in as root, IAM "
     "console, Security credentials, deactivate and delete it"
 )
+_UNTOLD = "it was to be deleted, and what became of it is not known"
 _UNSEEN = "the management account can only be looked at from itself: deploy a RootAccessKeyGuard there"
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, Any]]]:
     """Look at an account. Its result is written, unless keys are left to delete: then the next step writes it.
+
+    Returns:
+        The `Plan` of keys to delete and, if there are any, what was `Found`: what holds if the next step tells nothing.
 
     Raises:
         TryAgainError: AWS asks for patience.
@@ -35,14 +40,13 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, 
     quieten_loggers()
     account, run = Account.from_json(event["Account"]), Run.from_json(event["Run"])
     try:
-        plan = look(account, run, context)
+        return look(account, run, context)
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
         raise shown(error, account=account.id) from None
-    return {"Plan": plan}
 
 
-def look(account: Account, run: Run, context: Any) -> list[dict[str, Any]]:
-    """Look at an account and return the keys to delete in the next step."""
+def look(account: Account, run: Run, context: Any) -> dict[str, list[dict[str, Any]]]:
+    """Look at an account, and return what the handler does."""
     partition, own_account = context.invoked_function_arn.split(":")[1:5:3]
     try:
         if account.management:
@@ -52,16 +56,22 @@ def look(account: Account, run: Run, context: Any) -> list[dict[str, Any]]:
     except RefusedError as error:
         result = AccountResult(account, AccountOutcome.FAILED, why=str(error))
     planned = [one.key for one in result.keys if one.outcome is KeyOutcome.PLANNED]
-    plan = [key.to_json() for key in planned if run.may_delete(account, key.id)]
+    plan = [key for key in planned if run.may_delete(account, key.id)]
     if not plan:
         Store(run.id).put_result(account.id, result.to_json())
-    return plan
+        return {"Plan": [], "Found": []}
+    found = [_untold(one) if one.key in plan else one for one in result.keys]
+    return {"Plan": [key.to_json() for key in plan], "Found": [one.to_json() for one in found]}
 
 
 def outcome_of(action: Action) -> KeyOutcome:
     """Say what becomes of a key that is only looked at."""
     outcomes = {Action.REPORT: KeyOutcome.REPORTED, Action.KEEP: KeyOutcome.KEPT, Action.DELETE: KeyOutcome.PLANNED}
     return outcomes[action]
+
+
+def _untold(result: KeyResult) -> KeyResult:
+    return replace(result, outcome=KeyOutcome.UNKNOWN, why=f"{_UNTOLD}: {result.why}")
 
 
 def _seen(session: RootSession, run: Run) -> tuple[AccountOutcome, tuple[KeyResult, ...]]:

@@ -8,7 +8,7 @@ by another run, or by a person; all of that is fine.
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -24,7 +24,7 @@ from root_access_keys.root_session import RootSession, Task
 from root_access_keys.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
 _GONE = "was gone when it was to be deleted"
 _STILL_LISTED = "IAM still lists it after DeleteAccessKey"
@@ -45,21 +45,35 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
     quieten_loggers()
     account, run = Account.from_json(event["Account"]), Run.from_json(event["Run"])
     try:
-        result = delete(account, run, tuple(map(RootKey.from_json, event["Plan"])), context)
+        plan, found = map(RootKey.from_json, event["Plan"]), map(KeyResult.from_json, event.get("Found", ()))
+        result = delete(account, run, Plan(tuple(plan), tuple(found)), context)
         Store(run.id).put_result(account.id, result.to_json())
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
         raise shown(error, account=account.id) from None
     return {"Outcome": str(result.outcome)}
 
 
-def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) -> AccountResult:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the step is given to do.
+
+    Attributes:
+        keys: those to delete.
+        found: all of the account, as they are told if this step does not get to them.
+    """
+
+    keys: tuple[RootKey, ...]
+    found: tuple[KeyResult, ...] = ()
+
+
+def delete(account: Account, run: Run, plan: Plan, context: Any) -> AccountResult:
     """Delete what was planned, as far as the rules still say so.
 
     Raises:
         TryAgainError: AWS asks for patience, or an answer was lost.
         GuardError: the run is over.
     """
-    planned = {key.id for key in plan if run.may_delete(account, key.id)}
+    planned = {key.id for key in plan.keys if run.may_delete(account, key.id)}
     if not planned:
         return AccountResult(account, AccountOutcome.FAILED, why="this run must not delete keys of this account")
     if datetime.now(UTC) - run.began > _LONGEST_RUN:
@@ -69,12 +83,12 @@ def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) 
         session = RootSession(account.id, Task.DELETE, partition)
         keys = session.list()
     except RefusedError as error:
-        return AccountResult(account, AccountOutcome.FAILED, why=str(error))
+        return AccountResult(account, AccountOutcome.FAILED, plan.found, str(error))
     rules = _strictest(run.rules)
     decided = [_decided(session, key, rules) for key in keys]
     done = [_deleted(session, account, one) if one.key.id in planned else one for one in decided]
     results, there = _proven(session, done), {key.id for key in keys}
-    gone = [KeyResult(key, KeyOutcome.GONE, _GONE) for key in plan if key.id not in there]
+    gone = [KeyResult(key, KeyOutcome.GONE, _GONE) for key in plan.keys if key.id not in there]
     return AccountResult(account, AccountOutcome.WITH_KEYS, (*results, *gone))
 
 

@@ -23,7 +23,7 @@ class KeyOutcome(StrEnum):
 
     `reported` and `kept` mean that nothing was done, by order or by the rules; `planned` that the next run deletes it,
     if the rules still say so then; `gone` that it was there when the run looked first and was not when it would have
-    been deleted.
+    been deleted; `unknown` that it was to be deleted, and that the step that does it told nothing.
     """
 
     REPORTED = "reported"
@@ -32,6 +32,7 @@ class KeyOutcome(StrEnum):
     DELETED = "deleted"
     GONE = "gone"
     FAILED = "failed"
+    UNKNOWN = "unknown"
 
 
 class AccountOutcome(StrEnum):
@@ -181,6 +182,11 @@ class KeyResult:
     def to_json(self) -> dict[str, Any]:
         """Write it into a result."""
         return {**self.key.to_json(), "Outcome": str(self.outcome), "Why": self.why}
+
+    @classmethod
+    def from_json(cls, item: Mapping[str, Any]) -> KeyResult:
+        """Read it back."""
+        return cls(RootKey.from_json(item), KeyOutcome(item["Outcome"]), str(item["Why"]))
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,7 +116,8 @@ def _complete(account: Mapping[str, Any], result: Mapping[str, Any] | None) -> d
         return {"Account": account, "Outcome": AccountOutcome.FAILED.value, "Keys": [], "Why": _NO_RESULT}
     if "Failure" in result:
         why = failure_text(result["Failure"])
-        return {"Account": account, "Outcome": AccountOutcome.FAILED.value, "Keys": [], "Why": why}
+        found = list(result.get("Found", ()))
+        return {"Account": account, "Outcome": AccountOutcome.FAILED.value, "Keys": found, "Why": why}
     return dict(result)
 
 

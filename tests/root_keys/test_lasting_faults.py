@@ -87,7 +87,48 @@ def check_told(account: Account, summary: dict[str, Any], name: str, fault: Call
         assert failure["Why"]
         assert detail["Failed"] == [failure]
         assert f"{FAULTY} failed: {failure['Why']}" in notice["Message"]
+        check_found(account, summary, name)
         assert ", 1 failed" in notice["Subject"]
+
+
+def check_found(account: Account, summary: dict[str, Any], name: str) -> None:
+    """What the audit has found is told, and that nobody knows what the step that deletes has made of it."""
+    whys = {key["AccessKeyId"]: key["Why"] for key in summary["Found"] if key["AccountId"] == FAULTY}
+    deleting = name in {"iam:DeleteAccessKey", "s3:PutObject"}
+    assert whys.keys() == ({"AKIAOFTHEROOTFAULTY1", "AKIAOFTHEROOTFAULTY2"} if deleting else set())
+    assert summary["Keys"]["unknown"] == len(whys)
+    for key, why in whys.items():
+        assert why.startswith("it was to be deleted, and what became of it is not known: ")
+        assert f"{FAULTY} {key} unknown: {why}" in account.notices[-1]["Message"]
+
+
+def test_what_is_not_to_be_deleted_is_known_also_where_the_deletion_fails() -> None:
+    """The audit has seen the other key of the account, and nothing touches it."""
+    with planned() as account:
+        account.members[FAULTY].keys[1].used = NOW
+        account.lasting["iam:DeleteAccessKey", FAULTY] = throttled
+        found = outcomes(run(account, "run", settings()))
+        assert (found["AKIAOFTHEROOTFAULTY1"], found["AKIAOFTHEROOTFAULTY2"]) == ("unknown", "kept")
+        assert account.deleted == ["AKIAOFTHEROOTOTHER"]
+        account.lasting.clear()
+        found = outcomes(run(account, "later", settings()))
+        assert (found["AKIAOFTHEROOTFAULTY1"], found["AKIAOFTHEROOTFAULTY2"]) == ("deleted", "kept")
+
+
+def test_a_deletion_that_is_denied_the_way_in_tells_what_was_found() -> None:
+    """Its session for the deletion, when the one for the audit was given: it fails with what was seen."""
+    with planned() as account:
+        assume = account.sts_assume_root
+
+        def deny_deletion(given: dict[str, Any], signer: str) -> dict[str, Any]:
+            if given["TaskPolicyArn"]["arn"].endswith("IAMDeleteRootUserCredentials"):
+                raise AwsError("AccessDenied", 403)
+            return assume(given, signer)
+
+        account.sts_assume_root = deny_deletion  # type: ignore[method-assign]
+        summary = run(account, "run", settings())
+        assert {failure["AccountId"] for failure in summary["Failed"]} == {FAULTY, OTHER}
+        assert (summary["Keys"]["unknown"], summary["Keys"]["kept"], account.deleted) == (3, 1, [])
 
 
 @pytest.mark.parametrize("name", ["sts:AssumeRoot", "iam:ListAccessKeys", "iam:DeleteAccessKey"])

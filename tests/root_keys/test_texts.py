@@ -73,7 +73,7 @@ def test_the_longest_texts_fit() -> None:
 def summary_of(**counts: int) -> dict[str, Any]:
     """Write a summary of many accounts."""
     accounts = dict.fromkeys(("Seen", "clean", "with keys", "detected", "unseen", "skipped", "failed"), 99_999)
-    keys = dict.fromkeys(("reported", "kept", "planned", "deleted", "gone", "failed"), 99_999)
+    keys = dict.fromkeys(("reported", "kept", "planned", "deleted", "gone", "failed", "unknown"), 99_999)
     told = {"Run": "x" * 80, "Mode": "DeleteUnused", "DryRun": False, "Failed": [], "Management": [], "Found": []}
     return told | {"Accounts": accounts, "Keys": keys} | counts
 

@@ -121,10 +121,14 @@ def test_a_failure_is_recorded_where_the_last_step_reads_it(
         account.lasting[name, UNUSED] = fault
         account.log.clear()
         visited = execute(account, machines["DeleteUnused"], "two")
-        assert visited.count("RecordFailure") == 1
+        recorded = [one for one in visited if one.startswith("RecordF")]
+        assert recorded == ["RecordFailure" if state == "Audit" else "RecordFailedDeletion"]
         assert account.log.count(name) >= 9
         failed = {one["AccountId"]: one["Why"] for one in told(account, "two")["Failed"]}
         assert failed.keys() == {UNUSED, DENIED}
+        keys = {one["AccessKeyId"]: one["Outcome"] for one in told(account, "two")["Found"]}
+        unknown = {"AKIAOFTHEROOTUNUSED": "unknown"} if state == "Delete" else {}
+        assert keys == {"AKIAOFTHEROOTUSED": "kept", **unknown}
         assert failed[UNUSED] == ("Lambda.Unknown" if fault is killed else f"{name.split(':')[1]}: Throttling")
         account.lasting.clear()
         execute(account, machines["DeleteUnused"], "three")

@@ -151,9 +151,8 @@ def test_a_run_is_bounded_patient_and_stopped_by_no_account(stack: Stack) -> Non
         (retry,) = states[name]["Retry"]
         assert (retry["JitterStrategy"], retry["MaxAttempts"]) == ("FULL", 8)
         assert "TryAgainError" in retry["ErrorEquals"]
-        assert states[name]["Catch"] == [
-            {"ErrorEquals": ["States.ALL"], "ResultPath": "$.Failure", "Next": "RecordFailure"}
-        ]
+        recorded = "RecordFailure" if name == "Audit" else "RecordFailedDeletion"
+        assert states[name]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.Failure", "Next": recorded}]
     assert states["Planned"]["Choices"] == [{"Variable": "$.Audit.Plan[0]", "IsPresent": True, "Next": "Delete"}]
 
 
