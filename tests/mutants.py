@@ -420,8 +420,8 @@ MUTANTS = (
     Mutant(
         "do not look again",
         "deletion.py",
-        "return KeyResult(key, outcome_of(decision.action), decision.why)",
-        "return KeyResult(key, KeyOutcome.PLANNED, decision.why)",
+        "[judged(session, key, rules) for key in keys]",
+        '[KeyResult(key, KeyOutcome.PLANNED, "planned") for key in keys]',
         GUARDS,
     ),
     Mutant("delete what came later", "deletion.py", "if one.key.id in planned else one", "if True else one", GUARDS),

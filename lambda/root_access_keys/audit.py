@@ -19,12 +19,15 @@ from root_access_keys.store import Store
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from root_access_keys.model import RootKey, Rules
+
 _DETECTED = (
     "the root user of the management account has an access key; no role can list or delete it: sign in as root, IAM "
     "console, Security credentials, deactivate and delete it"
 )
 _UNTOLD = "it was to be deleted, and what became of it is not known"
 _UNSEEN = "the management account can only be looked at from itself: deploy a RootAccessKeyGuard there"
+_OUTCOMES = {Action.REPORT: KeyOutcome.REPORTED, Action.KEEP: KeyOutcome.KEPT, Action.DELETE: KeyOutcome.PLANNED}
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, Any]]]:
@@ -64,10 +67,11 @@ def look(account: Account, run: Run, context: Any) -> dict[str, list[dict[str, A
     return {"Plan": [key.to_json() for key in plan], "Found": [one.to_json() for one in found]}
 
 
-def outcome_of(action: Action) -> KeyOutcome:
-    """Say what becomes of a key that is only looked at."""
-    outcomes = {Action.REPORT: KeyOutcome.REPORTED, Action.KEEP: KeyOutcome.KEPT, Action.DELETE: KeyOutcome.PLANNED}
-    return outcomes[action]
+def judged(session: RootSession, key: RootKey, rules: Rules) -> KeyResult:
+    """Look at the last use of a key, and say what becomes of it by the rules."""
+    use = session.last_use(key.id)
+    decision = decide(key, use, rules, datetime.now(UTC))
+    return KeyResult(key, _OUTCOMES[decision.action], decision.why, use)
 
 
 def _untold(result: KeyResult) -> KeyResult:
@@ -75,10 +79,7 @@ def _untold(result: KeyResult) -> KeyResult:
 
 
 def _seen(session: RootSession, run: Run) -> tuple[AccountOutcome, tuple[KeyResult, ...]]:
-    keys = session.list()
-    now = datetime.now(UTC)
-    decisions = [(key, decide(key, session.last_use(key.id), run.rules, now)) for key in keys]
-    results = tuple(KeyResult(key, outcome_of(decision.action), decision.why) for key, decision in decisions)
+    results = tuple(judged(session, key, run.rules) for key in session.list())
     return (AccountOutcome.WITH_KEYS if results else AccountOutcome.CLEAN), results
 
 

@@ -16,8 +16,7 @@ from typing import TYPE_CHECKING, Any
 from access_key_provider.custom_resource import quieten_loggers
 from access_key_provider.failures import shown
 from access_key_provider.journal import record
-from root_access_keys.audit import outcome_of
-from root_access_keys.decision import decide
+from root_access_keys.audit import judged
 from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, RootKey, Rules, Run
 from root_access_keys.root_session import RootSession, Task
@@ -85,10 +84,11 @@ def delete(account: Account, run: Run, plan: Plan, context: Any) -> AccountResul
     except RefusedError as error:
         return AccountResult(account, AccountOutcome.FAILED, plan.found, str(error))
     rules = _strictest(run.rules)
-    decided = [_decided(session, key, rules) for key in keys]
+    decided = [judged(session, key, rules) for key in keys]
     done = [_deleted(session, account, one) if one.key.id in planned else one for one in decided]
     results, there = _proven(session, done), {key.id for key in keys}
-    gone = [KeyResult(key, KeyOutcome.GONE, _GONE) for key in plan.keys if key.id not in there]
+    uses = {one.key.id: one.use for one in plan.found}
+    gone = [KeyResult(key, KeyOutcome.GONE, _GONE, uses.get(key.id)) for key in plan.keys if key.id not in there]
     return AccountResult(account, AccountOutcome.WITH_KEYS, (*results, *gone))
 
 
@@ -98,20 +98,15 @@ def _strictest(rules: Rules) -> Rules:
     return replace(rules, unused_for=max(rules.unused_for, deployed))
 
 
-def _decided(session: RootSession, key: RootKey, rules: Rules) -> KeyResult:
-    decision = decide(key, session.last_use(key.id), rules, datetime.now(UTC))
-    return KeyResult(key, outcome_of(decision.action), decision.why)
-
-
 def _deleted(session: RootSession, account: Account, result: KeyResult) -> KeyResult:
     if result.outcome is not KeyOutcome.PLANNED:
         return result
     try:
         outcome = KeyOutcome.DELETED if session.delete(result.key.id) else KeyOutcome.GONE
     except RefusedError as error:
-        return KeyResult(result.key, KeyOutcome.FAILED, str(error))
+        return replace(result, outcome=KeyOutcome.FAILED, why=str(error))
     record("root access key", account=account.id, access_key_id=result.key.id, outcome=outcome, why=result.why)
-    return KeyResult(result.key, outcome, result.why if outcome is KeyOutcome.DELETED else _GONE)
+    return replace(result, outcome=outcome, why=result.why if outcome is KeyOutcome.DELETED else _GONE)
 
 
 def _proven(session: RootSession, results: list[KeyResult]) -> list[KeyResult]:
@@ -121,7 +116,7 @@ def _proven(session: RootSession, results: list[KeyResult]) -> list[KeyResult]:
         left, why = _left(session, deleted), _STILL_LISTED
     except RefusedError as error:
         left, why = deleted, f"{_UNPROVEN}: {error}"
-    return [KeyResult(result.key, KeyOutcome.FAILED, why) if result.key.id in left else result for result in results]
+    return [replace(one, outcome=KeyOutcome.FAILED, why=why) if one.key.id in left else one for one in results]
 
 
 def _left(session: RootSession, deleted: set[str]) -> set[str]:

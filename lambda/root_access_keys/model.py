@@ -76,12 +76,30 @@ class LastUse:
     service: str = ""
     region: str = ""
 
+    def to_json(self) -> dict[str, Any]:
+        """Write it."""
+        return {"At": self.at and self.at.isoformat(), "Service": self.service, "Region": self.region}
+
 
 @dataclass(frozen=True, slots=True)
 class UnknownUse:
     """That IAM did not tell the last use, and why. It is never taken for "unused"."""
 
     why: str
+
+    def to_json(self) -> dict[str, Any]:
+        """Write it."""
+        return {"Unknown": self.why}
+
+
+def use_from_json(item: Mapping[str, Any] | None) -> LastUse | UnknownUse | None:
+    """Read a last use back."""
+    if item is None:
+        return None
+    if "Unknown" in item:
+        return UnknownUse(str(item["Unknown"]))
+    at = item["At"] and datetime.fromisoformat(item["At"])
+    return LastUse(at, str(item["Service"]), str(item["Region"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,20 +191,24 @@ class KeyResult:
         key: the key.
         outcome: what became of it.
         why: in words, with the service and the time of its last use.
+        use: its last use; None if it was gone before that could be read.
     """
 
     key: RootKey
     outcome: KeyOutcome
     why: str
+    use: LastUse | UnknownUse | None = None
 
     def to_json(self) -> dict[str, Any]:
         """Write it into a result."""
-        return {**self.key.to_json(), "Outcome": str(self.outcome), "Why": self.why}
+        use = self.use and self.use.to_json()
+        return {**self.key.to_json(), "Outcome": str(self.outcome), "Why": self.why, "LastUse": use}
 
     @classmethod
     def from_json(cls, item: Mapping[str, Any]) -> KeyResult:
         """Read it back."""
-        return cls(RootKey.from_json(item), KeyOutcome(item["Outcome"]), str(item["Why"]))
+        outcome, use = KeyOutcome(item["Outcome"]), use_from_json(item.get("LastUse"))
+        return cls(RootKey.from_json(item), outcome, str(item["Why"]), use)
 
 
 @dataclass(frozen=True, slots=True)

@@ -205,4 +205,6 @@ def test_a_big_organization_fits_into_notice_and_event() -> None:
     with Organization(members).installed() as organization:
         summary = run(organization, "one", settings())
     assert (summary["Accounts"]["failed"], summary["Keys"]["planned"]) == (500, 500)
-    assert "lines more" in organization.notices[0]["Message"]
+    message = organization.notices[0]["Message"]
+    assert "... and 430 more accounts that failed." in message
+    assert "... and 430 more planned keys." in message
