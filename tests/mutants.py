@@ -392,6 +392,8 @@ MUTANTS = (
         "    use = LastUse(None) if isinstance(use, UnknownUse) else use\n    last =",
         GUARDS,
     ),
+    Mutant("fail a rollback", "checks.py", 'any("ROLLBACK" in stack', 'any("NEVER" in stack', GUARDS),
+    Mutant("take any failed update for a rollback", "checks.py", '"ROLLBACK" in stack', '"_" in stack', GUARDS),
     Mutant(
         "delete a second early",
         "decision.py",
@@ -403,8 +405,29 @@ MUTANTS = (
     Mutant(
         "delete without a plan",
         "audit.py",
-        "if plan and run.deletes and account.announced:",
-        "if plan and run.deletes:",
+        "if run.may_delete(account, key.id)]",
+        "if run.deletes]",
+        GUARDS,
+    ),
+    Mutant(
+        "delete what no run has announced",
+        "model.py",
+        "self.at_once or key_id in account.announced",
+        "self.at_once or account.announced",
+        GUARDS,
+    ),
+    Mutant(
+        "announce what was kept",
+        "summary.py",
+        "_ANNOUNCED = (KeyOutcome.PLANNED, KeyOutcome.FAILED)",
+        "_ANNOUNCED = tuple(KeyOutcome)",
+        GUARDS,
+    ),
+    Mutant(
+        "forget the plan of an account that failed",
+        "summary.py",
+        'list(before.get(one["AccountId"], ()))',
+        "list[str]()",
         GUARDS,
     ),
     Mutant(
@@ -417,18 +440,18 @@ MUTANTS = (
     Mutant(
         "trust the plan",
         "deletion.py",
-        "if not run.deletes or not account.announced or account.management:",
-        "if False:",
+        "planned = {key.id for key in plan.keys if run.may_delete(account, key.id)}",
+        "planned = {key.id for key in plan.keys}",
         GUARDS,
     ),
     Mutant(
         "do not look again",
         "deletion.py",
-        "return KeyResult(key, outcome_of(decision.action), decision.why)",
-        "return KeyResult(key, KeyOutcome.PLANNED, decision.why)",
+        "[judged(session, key, rules) for key in keys]",
+        '[KeyResult(key, KeyOutcome.PLANNED, "planned") for key in keys]',
         GUARDS,
     ),
-    Mutant("delete what came later", "deletion.py", "if key.id not in plan:", "if False:", GUARDS),
+    Mutant("delete what came later", "deletion.py", "if one.key.id in planned else one", "if True else one", GUARDS),
     Mutant(
         "do not prove a deletion", "deletion.py", "for pause in _PAUSES:", "left = set()\n    for pause in ():", GUARDS
     ),
@@ -442,14 +465,14 @@ MUTANTS = (
         '    if result is None:\n        result = {"Account": account, "Outcome": "clean", "Keys": [], "Why": ""}\n    if result is False:\n',
         GUARDS,
     ),
+    Mutant("announce for all settings", "store.py", 'plan["Settings"] != digest or ', "", GUARDS),
     Mutant(
-        "announce what failed",
+        "lose the keys of a deletion that failed",
         "summary.py",
-        "_LOOKED = (AccountOutcome.CLEAN, AccountOutcome.WITH_KEYS)",
-        "_LOOKED = tuple(AccountOutcome)",
+        'list(result.get("Found", ()))',
+        "list[object]()",
         GUARDS,
     ),
-    Mutant("announce for all settings", "store.py", 'if plan["Settings"] == digest else frozenset()', "", GUARDS),
     Mutant(
         "throttled for good",
         "calls.py",

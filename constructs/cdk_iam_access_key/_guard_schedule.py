@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from aws_cdk import Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
+from cdk_iam_access_key._guard_function import GuardFunction
 from cdk_iam_access_key._schedules import define_dead_letter_queue
 
 # The next run is never far, so what could not be begun within the hour is left.
@@ -18,28 +18,28 @@ _LONGEST_DELAY = 3600
 _RETRIES = 20
 
 
-def call_function(
-    scope: Construct, function: lambda_.IFunction, schedule: events.Schedule, event: Mapping[str, str]
-) -> None:
-    """Call a function by a schedule."""
-    call = iam.PolicyStatement(actions=["lambda:InvokeFunction"], resources=[function.function_arn])
-    _define(scope, function.function_arn, call, schedule, event)
+def call_function(scope: Construct, guard: GuardFunction, schedule: events.Schedule, event: Mapping[str, str]) -> None:
+    """Call a function by a schedule, which is there only when the function may do what it does."""
+    arn = guard.function.function_arn
+    _define(scope, arn, "lambda:InvokeFunction", schedule, event).node.add_dependency(guard)
 
 
-def start_execution(scope: Construct, machine: sfn.IStateMachine, schedule: events.Schedule) -> None:
-    """Start a state machine by a schedule."""
-    start = iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn])
-    _define(scope, machine.state_machine_arn, start, schedule, {})
+def start_execution(scope: Construct, machine: sfn.StateMachine, schedule: events.Schedule) -> None:
+    """Start a state machine by a schedule, which is there only when the machine may do what it does.
+
+    A rate without a start date fires at once, and the CDK keeps the permissions of a Distributed Map in a policy that
+    comes after the machine.
+    https://docs.aws.amazon.com/scheduler/latest/UserGuide/schedule-types.html
+    """
+    arn = machine.state_machine_arn
+    _define(scope, arn, "states:StartExecution", schedule, {}).node.add_dependency(machine)
 
 
 def _define(
-    scope: Construct,
-    target_arn: str,
-    statement: iam.PolicyStatement,
-    schedule: events.Schedule,
-    event: Mapping[str, str],
-) -> None:
+    scope: Construct, target_arn: str, action: str, schedule: events.Schedule, event: Mapping[str, str]
+) -> scheduler.CfnSchedule:
     queue = define_dead_letter_queue(scope)
+    start = iam.PolicyStatement(actions=[action], resources=[target_arn])
     dead_letters = iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[queue.queue_arn])
     trusted = iam.PrincipalWithConditions(
         iam.ServicePrincipal("scheduler.amazonaws.com"),
@@ -50,9 +50,9 @@ def _define(
         "SchedulerRole",
         assumed_by=trusted,
         description="Lets a schedule start a guard of root access keys",
-        inline_policies={"Start": iam.PolicyDocument(statements=[statement, dead_letters])},
+        inline_policies={"Start": iam.PolicyDocument(statements=[start, dead_letters])},
     )
-    scheduler.CfnSchedule(
+    return scheduler.CfnSchedule(
         scope,
         "Schedule",
         description="Starts a guard of root access keys",

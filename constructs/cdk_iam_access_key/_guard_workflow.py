@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Aws, Duration, Names, RemovalPolicy
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
@@ -14,6 +14,7 @@ from constructs import Construct
 
 _FAILURE = "$.Failure"
 _LONGEST_RUN = Duration.hours(12)
+_LONGEST_NAME = 128
 # What passes: throttling, of STS above all, faults of Lambda, and a function that was ended in the middle.
 _PASSING = [
     "TryAgainError",
@@ -26,6 +27,8 @@ _PASSING = [
     "Sandbox.Timedout",
     "States.Timeout",
 ]
+# What fails the map of accounts before it has begun, while a new policy of the machine's role does not work yet.
+_NOT_BEGUN = ["States.Permissions", "States.ItemReaderFailed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +85,13 @@ def define_workflow(
         tolerated_failure_percentage=100,
         result_path=sfn.JsonPath.DISCARD,
     )
+    accounts.add_retry(
+        errors=_NOT_BEGUN,
+        interval=Duration.seconds(5),
+        max_attempts=4,
+        backoff_rate=2,
+        jitter_strategy=sfn.JitterType.FULL,
+    )
     accounts.item_processor(_each_account(scope, steps, bucket))
     finish = _step(scope, "Finish", steps.finish, {"Start": sfn.JsonPath.object_at("$.Start")}, "$.Summary")
     for state in (start, accounts, finish):
@@ -93,34 +103,33 @@ def define_workflow(
         timeout=_LONGEST_RUN,
         tracing_enabled=True,
         logs=sfn.LogOptions(
-            destination=logs.LogGroup(
-                scope, "RunLog", retention=logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY
-            ),
+            destination=_define_log(scope),
             level=sfn.LogLevel.ALL,
             include_execution_data=False,
         ),
     )
 
 
+def _define_log(scope: Construct) -> logs.LogGroup:
+    """Define the log of the runs, under a name that takes no room in the account's policy of logs, which is small.
+
+    The names of the stack and of the guard in it are in that name: two guards never share it, and whatever makes
+    CloudFormation replace the log gives it another name.
+    https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
+    """
+    name = Names.unique_resource_name(scope, max_length=_LONGEST_NAME, separator="-")
+    return logs.LogGroup(
+        scope,
+        "RunLog",
+        log_group_name=f"/aws/vendedlogs/states/{Aws.STACK_NAME}/{name}",
+        retention=logs.RetentionDays.ONE_YEAR,
+        removal_policy=RemovalPolicy.DESTROY,
+    )
+
+
 def _each_account(scope: Construct, steps: Steps, bucket: s3.IBucket) -> sfn.Chain:
     """Look, delete if there is a plan, and record what failed; the results are in the bucket, not in the output."""
     done = sfn.Pass(scope, "Recorded", result=sfn.Result.from_object({}))
-    failed = tasks.CallAwsService(
-        scope,
-        "RecordFailure",
-        service="s3",
-        action="putObject",
-        iam_resources=[bucket.arn_for_objects("runs/*/results/*")],
-        parameters={
-            "Bucket": bucket.bucket_name,
-            "Key": sfn.JsonPath.format(
-                "runs/{}/results/{}.json", sfn.JsonPath.string_at("$.Run.Id"), sfn.JsonPath.string_at("$.Account.Id")
-            ),
-            "Body": {"Account": sfn.JsonPath.object_at("$.Account"), "Failure": sfn.JsonPath.object_at(_FAILURE)},
-        },
-    )
-    failed.add_retry(max_attempts=5, max_delay=Duration.seconds(30), jitter_strategy=sfn.JitterType.FULL)
-    failed.next(done)
     audit = _step(
         scope,
         "Audit",
@@ -128,9 +137,10 @@ def _each_account(scope: Construct, steps: Steps, bucket: s3.IBucket) -> sfn.Cha
         {"Account": sfn.JsonPath.object_at("$.Account"), "Run": sfn.JsonPath.object_at("$.Run")},
         "$.Audit",
     )
-    audit.add_catch(failed, result_path=_FAILURE)
+    audit.add_catch(_record(scope, "RecordFailure", bucket, {}).next(done), result_path=_FAILURE)
     if steps.delete is None:
         return audit.next(done)
+    found = {"Found": sfn.JsonPath.object_at("$.Audit.Found")}
     delete = _step(
         scope,
         "Delete",
@@ -139,13 +149,39 @@ def _each_account(scope: Construct, steps: Steps, bucket: s3.IBucket) -> sfn.Cha
             "Account": sfn.JsonPath.object_at("$.Account"),
             "Run": sfn.JsonPath.object_at("$.Run"),
             "Plan": sfn.JsonPath.object_at("$.Audit.Plan"),
+            **found,
         },
         "$.Deleted",
     )
-    delete.add_catch(failed, result_path=_FAILURE)
+    # Keys may be deleted by then, so those that were found are told at least.
+    delete.add_catch(_record(scope, "RecordFailedDeletion", bucket, found).next(done), result_path=_FAILURE)
     planned = sfn.Choice(scope, "Planned")
     planned.when(sfn.Condition.is_present("$.Audit.Plan[0]"), delete.next(done)).otherwise(done)
     return audit.next(planned)
+
+
+def _record(scope: Construct, step_id: str, bucket: s3.IBucket, known: Mapping[str, Any]) -> tasks.CallAwsService:
+    """Record a failure as the result of the account, with what is known besides."""
+    record = tasks.CallAwsService(
+        scope,
+        step_id,
+        service="s3",
+        action="putObject",
+        iam_resources=[bucket.arn_for_objects("runs/*/results/*")],
+        parameters={
+            "Bucket": bucket.bucket_name,
+            "Key": sfn.JsonPath.format(
+                "runs/{}/results/{}.json", sfn.JsonPath.string_at("$.Run.Id"), sfn.JsonPath.string_at("$.Account.Id")
+            ),
+            "Body": {
+                "Account": sfn.JsonPath.object_at("$.Account"),
+                "Failure": sfn.JsonPath.object_at(_FAILURE),
+                **known,
+            },
+        },
+    )
+    record.add_retry(max_attempts=5, max_delay=Duration.seconds(30), jitter_strategy=sfn.JitterType.FULL)
+    return record
 
 
 def _step(

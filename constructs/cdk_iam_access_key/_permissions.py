@@ -1,6 +1,6 @@
 """What the role of one key may do: manage the keys of one user, one secret, and the schedules of this key."""
 
-from aws_cdk import Stack
+from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
@@ -65,6 +65,12 @@ def on_events(stack: Stack) -> iam.PolicyStatement:
         resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
         conditions={"StringEquals": {"events:source": _EVENT_SOURCE}},
     )
+
+
+def on_own_stack() -> iam.PolicyStatement:
+    """Allow to ask for the status of the stack that this is in, whatever the last part of its id is."""
+    stack = f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{Aws.STACK_NAME}/*"
+    return iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[stack])
 
 
 def on_encryption_key(stack: Stack, key: kms.IKey, secret_arn: str) -> iam.PolicyStatement:

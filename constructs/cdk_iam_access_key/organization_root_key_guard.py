@@ -19,7 +19,7 @@ from cdk_iam_access_key._guard_access import assuming_root, listing_accounts, se
 from cdk_iam_access_key._guard_function import GuardFunction
 from cdk_iam_access_key._guard_schedule import start_execution
 from cdk_iam_access_key._guard_workflow import Steps, define_workflow
-from cdk_iam_access_key._permissions import on_events
+from cdk_iam_access_key._permissions import on_events, on_own_stack
 from cdk_iam_access_key.accounts import Accounts, AccountSelection
 
 _AUDIT_TASK = "IAMAuditRootUserCredentials"
@@ -55,10 +55,11 @@ class OrganizationRootKeyGuard(Construct):
     finds is in `bucket` (`runs/<execution>/summary.json`), in an event `Root Access Keys Checked` from
     `cdk-iam-access-key` on the default bus, and in a notice.
 
-    With `DELETE_UNUSED`, the first run after a deployment that changes the guard's settings or its code is a dry run,
-    whose plan is published; the next one deletes. So it is with each account that joins the organization later, or
-    that could not be entered before. A key that was used within `unused_for`, or whose last use IAM does
-    not tell, is never deleted; one that was never used counts from its creation.
+    With `DELETE_UNUSED`, a run deletes only keys of which the run before has published that this one would. So the
+    first run after a deployment that changes the guard's settings or its code is a dry run, and a key that was kept
+    before, or that has come since, goes one run later. There is no minimum time between the two. A key that was used
+    within `unused_for`, or whose last use IAM does not tell, is never deleted; one that was never used counts from
+    its creation.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
 
@@ -72,14 +73,14 @@ class OrganizationRootKeyGuard(Construct):
             and calls of STS and IAM, whose limits the account has for all that it does.
         schedule: When it runs, once a day if left out.
         notify: Gets a notice of each run, and of alarms; nobody if left out.
-        delete_at_once: Let the first run delete already, without a published plan.
+        delete_at_once: Let each run delete what it finds, without a published plan.
         results_kept_for: How long the bucket keeps what a run found, at least a day; 365 days if left out.
 
     Attributes:
         state_machine: Runs the guard. `{"DryRun": true}` as the input of an execution makes it a dry run.
         bucket: Holds what the runs found. It stays when the guard is removed.
-        failure_alarm: In alarm when a run failed as a whole.
-        timeout_alarm: In alarm when a run was ended after twelve hours.
+        failure_alarm: In alarm for some minutes when a run failed as a whole.
+        timeout_alarm: In alarm for some minutes when a run was ended after twelve hours.
 
     Raises:
         ValueError: A property is of the wrong kind or out of bounds.
@@ -224,6 +225,7 @@ class OrganizationRootKeyGuard(Construct):
             [
                 iam.PolicyStatement(actions=["iam:ListOrganizationsFeatures"], resources=["*"]),
                 *seeing_that_it_exists(self._selection),
+                on_own_stack(),
             ],
         ).function
         return CustomResource(
@@ -243,7 +245,8 @@ class OrganizationRootKeyGuard(Construct):
             threshold=1,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
+            # Step Functions may send no zero: only so does each failure raise the alarm anew.
+            treat_missing_data=cloudwatch.TreatMissingData.NOT_BREACHING,
             alarm_description=f"A run over the root access keys of the organization {what}",
         )
         if self._notify is not None:

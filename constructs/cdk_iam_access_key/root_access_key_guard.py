@@ -15,7 +15,7 @@ from constructs import Construct
 from cdk_iam_access_key import _validation as validation
 from cdk_iam_access_key._guard_function import GuardFunction
 from cdk_iam_access_key._guard_schedule import call_function
-from cdk_iam_access_key._permissions import on_events
+from cdk_iam_access_key._permissions import on_events, on_own_stack
 
 _NAMESPACE = "CdkIamAccessKey"
 _METRIC = "RootAccessKeysPresent"
@@ -46,9 +46,9 @@ class RootAccessKeyGuard(Construct):
     deactivate or delete its keys. So the guard tells, and says what to do by hand. In member accounts of an
     organization, `OrganizationRootKeyGuard` can do more.
 
-    It checks when it is created and when its properties change; a rollback checks nothing. Each check gives a value of
-    the metric `RootAccessKeysPresent` in the namespace `CdkIamAccessKey`, and an event `Root Access Key Found` from
-    `cdk-iam-access-key` on the default bus if there is a key.
+    It checks when it is created and when its properties change; a rollback does not fail for what it finds. Each check
+    gives a value of the metric `RootAccessKeysPresent` in the namespace `CdkIamAccessKey`, and an event `Root Access
+    Key Found` from `cdk-iam-access-key` on the default bus if there is a key.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/root-user-best-practices.html
 
@@ -65,7 +65,7 @@ class RootAccessKeyGuard(Construct):
         function: The function that checks.
         metric: 1 at each check that found a key, 0 at each that found none.
         alarm: In alarm while the last check found a key.
-        failure_alarm: In alarm when a check by schedule failed: then nothing is known.
+        failure_alarm: In alarm for some minutes when a check by schedule failed: then nothing is known.
 
     Raises:
         ValueError: A property is of the wrong kind.
@@ -96,11 +96,17 @@ class RootAccessKeyGuard(Construct):
         self.metric = cloudwatch.Metric(
             namespace=_NAMESPACE, metric_name=_METRIC, statistic="Maximum", period=Duration.minutes(5)
         )
-        self.alarm = self._define_alarm("Alarm", self.metric, _ADVICE, notify)
+        # Between two checks there is no value, and what was found last still holds.
+        found_last = cloudwatch.TreatMissingData.IGNORE
+        self.alarm = self._define_alarm("Alarm", self.metric, _ADVICE, found_last, notify)
+        if notify is not None:
+            self.alarm.add_ok_action(cloudwatch_actions.SnsAction(notify))
         errors = self.function.metric_errors(period=Duration.minutes(5))
         unknown = "The check of the root user's access keys failed: nothing is known. The function's log says why."
-        self.failure_alarm = self._define_alarm("FailureAlarm", errors, unknown, notify)
-        call_function(self, self.function, schedule, {"Operation": "Check"})
+        # Each failure is told anew; that some time has passed since is no good news, and is not told.
+        failed_now = cloudwatch.TreatMissingData.NOT_BREACHING
+        self.failure_alarm = self._define_alarm("FailureAlarm", errors, unknown, failed_now, notify)
+        call_function(self, guard, schedule, {"Operation": "Check"})
         resource = CustomResource(
             self,
             "Resource",
@@ -116,7 +122,12 @@ class RootAccessKeyGuard(Construct):
         resource.node.add_dependency(self.alarm, self.failure_alarm)
 
     def _define_alarm(
-        self, alarm_id: str, metric: cloudwatch.IMetric, description: str, notify: sns.ITopic | None
+        self,
+        alarm_id: str,
+        metric: cloudwatch.IMetric,
+        description: str,
+        missing: cloudwatch.TreatMissingData,
+        notify: sns.ITopic | None,
     ) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
             self,
@@ -125,13 +136,11 @@ class RootAccessKeyGuard(Construct):
             threshold=1,
             evaluation_periods=1,
             comparison_operator=cloudwatch.ComparisonOperator.GREATER_THAN_OR_EQUAL_TO_THRESHOLD,
-            # Between two checks there is no value, and what was found last still holds.
-            treat_missing_data=cloudwatch.TreatMissingData.IGNORE,
+            treat_missing_data=missing,
             alarm_description=description,
         )
         if notify is not None:
             alarm.add_alarm_action(cloudwatch_actions.SnsAction(notify))
-            alarm.add_ok_action(cloudwatch_actions.SnsAction(notify))
         return alarm
 
 
@@ -145,4 +154,5 @@ def _statements(scope: Construct) -> list[iam.PolicyStatement]:
             conditions={"StringEquals": {"cloudwatch:namespace": _NAMESPACE}},
         ),
         on_events(Stack.of(scope)),
+        on_own_stack(),
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,22 @@ from root_access_keys.store import Store
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from root_access_keys.model import RootKey, Rules
+
 _DETECTED = (
     "the root user of the management account has an access key; no role can list or delete it: sign in as root, IAM "
     "console, Security credentials, deactivate and delete it"
 )
+_UNTOLD = "it was to be deleted, and what became of it is not known"
 _UNSEEN = "the management account can only be looked at from itself: deploy a RootAccessKeyGuard there"
+_OUTCOMES = {Action.REPORT: KeyOutcome.REPORTED, Action.KEEP: KeyOutcome.KEPT, Action.DELETE: KeyOutcome.PLANNED}
 
 
 def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, Any]]]:
     """Look at an account. Its result is written, unless keys are left to delete: then the next step writes it.
+
+    Returns:
+        The `Plan` of keys to delete and, if there are any, what was `Found`: what holds if the next step tells nothing.
 
     Raises:
         TryAgainError: AWS asks for patience.
@@ -35,14 +43,13 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, 
     quieten_loggers()
     account, run = Account.from_json(event["Account"]), Run.from_json(event["Run"])
     try:
-        plan = look(account, run, context)
+        return look(account, run, context)
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
         raise shown(error, account=account.id) from None
-    return {"Plan": plan}
 
 
-def look(account: Account, run: Run, context: Any) -> list[dict[str, Any]]:
-    """Look at an account and return the keys to delete in the next step."""
+def look(account: Account, run: Run, context: Any) -> dict[str, list[dict[str, Any]]]:
+    """Look at an account, and return what the handler does."""
     partition, own_account = context.invoked_function_arn.split(":")[1:5:3]
     try:
         if account.management:
@@ -51,24 +58,28 @@ def look(account: Account, run: Run, context: Any) -> list[dict[str, Any]]:
             result = AccountResult(account, *_seen(RootSession(account.id, Task.AUDIT, partition), run))
     except RefusedError as error:
         result = AccountResult(account, AccountOutcome.FAILED, why=str(error))
-    plan = [one.key.to_json() for one in result.keys if one.outcome is KeyOutcome.PLANNED]
-    if plan and run.deletes and account.announced:
-        return plan
-    Store(run.id).put_result(account.id, result.to_json())
-    return []
+    planned = [one.key for one in result.keys if one.outcome is KeyOutcome.PLANNED]
+    plan = [key for key in planned if run.may_delete(account, key.id)]
+    if not plan:
+        Store(run.id).put_result(account.id, result.to_json())
+        return {"Plan": [], "Found": []}
+    found = [_untold(one) if one.key in plan else one for one in result.keys]
+    return {"Plan": [key.to_json() for key in plan], "Found": [one.to_json() for one in found]}
 
 
-def outcome_of(action: Action) -> KeyOutcome:
-    """Say what becomes of a key that is only looked at."""
-    outcomes = {Action.REPORT: KeyOutcome.REPORTED, Action.KEEP: KeyOutcome.KEPT, Action.DELETE: KeyOutcome.PLANNED}
-    return outcomes[action]
+def judged(session: RootSession, key: RootKey, rules: Rules) -> KeyResult:
+    """Look at the last use of a key, and say what becomes of it by the rules."""
+    use = session.last_use(key.id)
+    decision = decide(key, use, rules, datetime.now(UTC))
+    return KeyResult(key, _OUTCOMES[decision.action], decision.why, use)
+
+
+def _untold(result: KeyResult) -> KeyResult:
+    return replace(result, outcome=KeyOutcome.UNKNOWN, why=f"{_UNTOLD}: {result.why}")
 
 
 def _seen(session: RootSession, run: Run) -> tuple[AccountOutcome, tuple[KeyResult, ...]]:
-    keys = session.list()
-    now = datetime.now(UTC)
-    decisions = [(key, decide(key, session.last_use(key.id), run.rules, now)) for key in keys]
-    results = tuple(KeyResult(key, outcome_of(decision.action), decision.why) for key, decision in decisions)
+    results = tuple(judged(session, key, run.rules) for key in session.list())
     return (AccountOutcome.WITH_KEYS if results else AccountOutcome.CLEAN), results
 
 

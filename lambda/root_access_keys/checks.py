@@ -6,8 +6,15 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider.custom_resource import CustomResource, Result, quieten_loggers, stack_name
+import boto3
+
+from access_key_provider.calls import Caller
+from access_key_provider.custom_resource import CustomResource, Result, about, quieten_loggers, stack_name
+from access_key_provider.errors import ProviderError
+from access_key_provider.failures import shown
+from access_key_provider.invocation import InvocationClock
 from access_key_provider.journal import record
+from root_access_keys.calls import CLIENT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -16,9 +23,11 @@ if TYPE_CHECKING:
 def handle(event: Mapping[str, Any], context: Any, check: Callable[[Mapping[str, Any], Any], str]) -> None:
     """Answer a request with what a check finds.
 
-    The resource's id is a digest of what was checked. So a rollback, which asks for the very settings that the id
-    names, is told from a change: what was deployed must be deployable again, or the stack would be stuck. A Delete,
-    which has nothing to do, does not come here.
+    What was deployed must be deployable again, or the stack would be stuck. The resource's id is a digest of what was
+    checked: a rollback of an Update that failed here asks for the very settings that the id names, and is not checked.
+    A rollback of one that succeeded here, because something else of the stack failed, may come as an Update as well,
+    which looks like any change. So it is told by the status of the stack; what its check finds is said, and does not
+    fail it. A Delete, which has nothing to do, does not come here.
 
     Args:
         event: the request.
@@ -31,10 +40,32 @@ def handle(event: Mapping[str, Any], context: Any, check: Callable[[Mapping[str,
         if request.get("PhysicalResourceId") == physical_id:
             record("not checked: these settings are deployed already", stack=stack_name(request))
             return Result(physical_id)
-        return Result(physical_id, found=check(request["ResourceProperties"], lambda_context))
+        try:
+            found = check(request["ResourceProperties"], lambda_context)
+        except Exception as error:
+            if request["RequestType"] != "Update" or not _rolls_back(request, lambda_context):
+                raise
+            found = str(shown(error, **about(request)))
+            record("not failed: the stack rolls back", stack=stack_name(request))
+        return Result(physical_id, found=found)
 
     quieten_loggers()
     CustomResource(event, {"create": checked, "update": checked})(event, context)
+
+
+def _rolls_back(request: Mapping[str, Any], lambda_context: Any) -> bool:
+    """Ask CloudFormation whether the stack of a request is rolled back; no if it does not tell.
+
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
+    """
+    call = Caller(InvocationClock(lambda_context))
+    client = boto3.client("cloudformation", config=CLIENT)
+    try:
+        stacks = call(client.describe_stacks, StackName=request["StackId"])["Stacks"]
+    except ProviderError as error:
+        record("it can't be told whether the stack rolls back", stack=stack_name(request), reason=str(error))
+        return False
+    return any("ROLLBACK" in stack["StackStatus"] for stack in stacks)
 
 
 def _physical_id(request: Mapping[str, Any]) -> str:

@@ -1,13 +1,14 @@
 """The step of a run that deletes root access keys of one account. Only the state machine may start it.
 
-Whatever was planned, each key is looked at again first: it may have been used meanwhile. A key that this step finds
-gone was deleted by an earlier attempt of it, by another run, or by a person; all of that is fine.
+Whatever was planned, each key is looked at again first: it may have been used meanwhile. One that may be deleted and
+was not announced is planned for the next run. A key that this step finds gone was deleted by an earlier attempt of it,
+by another run, or by a person; all of that is fine.
 """
 
 from __future__ import annotations
 
 import os
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -15,17 +16,15 @@ from typing import TYPE_CHECKING, Any
 from access_key_provider.custom_resource import quieten_loggers
 from access_key_provider.failures import shown
 from access_key_provider.journal import record
-from root_access_keys.audit import outcome_of
-from root_access_keys.decision import decide
+from root_access_keys.audit import judged
 from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, RootKey, Rules, Run
 from root_access_keys.root_session import RootSession, Task
 from root_access_keys.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Mapping
 
-_NEW = "was not planned: it came to be since this run looked first"
 _GONE = "was gone when it was to be deleted"
 _STILL_LISTED = "IAM still lists it after DeleteAccessKey"
 _UNPROVEN = "DeleteAccessKey succeeded, but it could not be seen that the key is gone"
@@ -45,21 +44,36 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, str]:
     quieten_loggers()
     account, run = Account.from_json(event["Account"]), Run.from_json(event["Run"])
     try:
-        result = delete(account, run, tuple(map(RootKey.from_json, event["Plan"])), context)
+        plan, found = map(RootKey.from_json, event["Plan"]), map(KeyResult.from_json, event.get("Found", ()))
+        result = delete(account, run, Plan(tuple(plan), tuple(found)), context)
         Store(run.id).put_result(account.id, result.to_json())
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
         raise shown(error, account=account.id) from None
     return {"Outcome": str(result.outcome)}
 
 
-def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) -> AccountResult:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What the step is given to do.
+
+    Attributes:
+        keys: those to delete.
+        found: all of the account, as they are told if this step does not get to them.
+    """
+
+    keys: tuple[RootKey, ...]
+    found: tuple[KeyResult, ...] = ()
+
+
+def delete(account: Account, run: Run, plan: Plan, context: Any) -> AccountResult:
     """Delete what was planned, as far as the rules still say so.
 
     Raises:
         TryAgainError: AWS asks for patience, or an answer was lost.
         GuardError: the run is over.
     """
-    if not run.deletes or not account.announced or account.management:
+    planned = {key.id for key in plan.keys if run.may_delete(account, key.id)}
+    if not planned:
         return AccountResult(account, AccountOutcome.FAILED, why="this run must not delete keys of this account")
     if datetime.now(UTC) - run.began > _LONGEST_RUN:
         raise GuardError("this run began too long ago to delete keys: its settings may not hold any more")
@@ -68,12 +82,13 @@ def delete(account: Account, run: Run, plan: Collection[RootKey], context: Any) 
         session = RootSession(account.id, Task.DELETE, partition)
         keys = session.list()
     except RefusedError as error:
-        return AccountResult(account, AccountOutcome.FAILED, why=str(error))
-    planned, there = {key.id for key in plan}, {key.id for key in keys}
+        return AccountResult(account, AccountOutcome.FAILED, plan.found, str(error))
     rules = _strictest(run.rules)
-    decided = [_decided(session, key, rules, planned) for key in keys]
-    results = _proven(session, [_deleted(session, account, result) for result in decided])
-    gone = [KeyResult(key, KeyOutcome.GONE, _GONE) for key in plan if key.id not in there]
+    decided = [judged(session, key, rules) for key in keys]
+    done = [_deleted(session, account, one) if one.key.id in planned else one for one in decided]
+    results, there = _proven(session, done), {key.id for key in keys}
+    uses = {one.key.id: one.use for one in plan.found}
+    gone = [KeyResult(key, KeyOutcome.GONE, _GONE, uses.get(key.id)) for key in plan.keys if key.id not in there]
     return AccountResult(account, AccountOutcome.WITH_KEYS, (*results, *gone))
 
 
@@ -83,22 +98,15 @@ def _strictest(rules: Rules) -> Rules:
     return replace(rules, unused_for=max(rules.unused_for, deployed))
 
 
-def _decided(session: RootSession, key: RootKey, rules: Rules, plan: Collection[str]) -> KeyResult:
-    if key.id not in plan:
-        return KeyResult(key, KeyOutcome.KEPT, _NEW)
-    decision = decide(key, session.last_use(key.id), rules, datetime.now(UTC))
-    return KeyResult(key, outcome_of(decision.action), decision.why)
-
-
 def _deleted(session: RootSession, account: Account, result: KeyResult) -> KeyResult:
     if result.outcome is not KeyOutcome.PLANNED:
         return result
     try:
         outcome = KeyOutcome.DELETED if session.delete(result.key.id) else KeyOutcome.GONE
     except RefusedError as error:
-        return KeyResult(result.key, KeyOutcome.FAILED, str(error))
+        return replace(result, outcome=KeyOutcome.FAILED, why=str(error))
     record("root access key", account=account.id, access_key_id=result.key.id, outcome=outcome, why=result.why)
-    return KeyResult(result.key, outcome, result.why if outcome is KeyOutcome.DELETED else _GONE)
+    return replace(result, outcome=outcome, why=result.why if outcome is KeyOutcome.DELETED else _GONE)
 
 
 def _proven(session: RootSession, results: list[KeyResult]) -> list[KeyResult]:
@@ -108,7 +116,7 @@ def _proven(session: RootSession, results: list[KeyResult]) -> list[KeyResult]:
         left, why = _left(session, deleted), _STILL_LISTED
     except RefusedError as error:
         left, why = deleted, f"{_UNPROVEN}: {error}"
-    return [KeyResult(result.key, KeyOutcome.FAILED, why) if result.key.id in left else result for result in results]
+    return [replace(one, outcome=KeyOutcome.FAILED, why=why) if one.key.id in left else one for one in results]
 
 
 def _left(session: RootSession, deleted: set[str]) -> set[str]:

@@ -1,4 +1,4 @@
-"""The last step of a run: it counts, publishes, and remembers of which accounts."""
+"""The last step of a run: it counts, publishes, and remembers which keys the next run may delete."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from root_access_keys.calls import CLIENT, call
 from root_access_keys.model import Mode
 from root_access_keys.notices import put_event
 from root_access_keys.store import Store
-from root_access_keys.summary import failure_text, in_words, subject, summarize
+from root_access_keys.summary import announced_by, failure_text, in_numbers, in_short, in_words, subject, summarize
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
 FINISHED = "Root Access Keys Checked"
 FAILED = "Root Access Keys Not Checked"
-_EVENT_FAILURES = 50
 
 
 def handler(event: Mapping[str, Any], _context: Any) -> dict[str, Any]:
@@ -48,12 +47,13 @@ def _tell(start: Mapping[str, Any]) -> dict[str, Any]:
     summary = summarize(start, store.get("accounts.json"), store.get("skipped.json"), store.results())
     store.put("summary.json", summary)
     location = store.location("summary.json")
-    counted = {name: summary[name] for name in ("Run", "Mode", "DryRun", "Accounts", "Keys")}
+    counted = in_numbers(summary)
     record("run finished", **{name: json.dumps(value) for name, value in counted.items()})
     _notify(subject(summary), in_words(summary, location))
-    put_event(call, FINISHED, {**counted, "Failed": summary["Failed"][:_EVENT_FAILURES], "Summary": location})
+    put_event(call, FINISHED, in_short(summary, location))
     if start["Run"]["Mode"] == Mode.DELETE_UNUSED:
-        store.announce(start["Settings"], summary["Looked"])
+        digest = start["Settings"]
+        store.announce(digest, announced_by(summary, store.announced(digest) or {}))
     return {**counted, "Summary": location}
 
 

@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 _SECONDS = 900
 _NO_SUCH_ENTITY = "NoSuchEntity"
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
+# As in AWS's own example of a policy that denies root users everything.
+# https://github.com/aws-samples/service-control-policy-examples/tree/main/Privileged-access-controls
+_EXEMPTION = 'exempt root sessions there with the condition "Null": {"aws:AssumedRoot": "true"}'
 
 
 class Task(StrEnum):
@@ -49,12 +52,11 @@ class RootSession:
                 DurationSeconds=_SECONDS,
             )["Credentials"]
         except RefusedError as error:
-            if error.code not in _DENIED:
-                raise
-            raise RefusedError(
-                f"AssumeRoot with {task} was denied: a service control policy denies it, the account has left the "
-                "organization, or centralized root access was switched off (IAM console, Root access management)",
-                error.code,
+            raise _explained(
+                error,
+                f"AssumeRoot with {task} was denied: a service control policy denies it ({_EXEMPTION}), the account "
+                "has left the organization, or centralized root access was switched off (IAM console, Root access "
+                "management)",
             ) from None
         self._iam: IAMClient = boto3.client(
             "iam",
@@ -67,7 +69,10 @@ class RootSession:
     def list(self) -> tuple[RootKey, ...]:
         """List the keys."""
         pages = self._iam.get_paginator("list_access_keys").paginate()
-        listed = call(lambda: [key for page in pages for key in page["AccessKeyMetadata"]])
+        try:
+            listed = call(lambda: [key for page in pages for key in page["AccessKeyMetadata"]])
+        except RefusedError as error:
+            raise _denied_inside(error) from None
         return tuple(RootKey(key["AccessKeyId"], key["Status"] == "Active", key["CreateDate"]) for key in listed)
 
     def last_use(self, key_id: str) -> LastUse | UnknownUse:
@@ -85,6 +90,16 @@ class RootSession:
             call(self._iam.delete_access_key, AccessKeyId=key_id)
         except RefusedError as error:
             if error.code != _NO_SUCH_ENTITY:
-                raise
+                raise _denied_inside(error) from None
             return False
         return True
+
+
+def _denied_inside(error: RefusedError) -> RefusedError:
+    """Say what denies a session what its task policy allows: service control policies bind root sessions too."""
+    what = f"{error}: a service control policy denies root users what the session is for; {_EXEMPTION}"
+    return _explained(error, what)
+
+
+def _explained(error: RefusedError, what: str) -> RefusedError:
+    return RefusedError(what, error.code) if error.code in _DENIED else error

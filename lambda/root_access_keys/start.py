@@ -1,8 +1,7 @@
 """The first step of a run: whether and where it may delete, and which accounts it looks at.
 
-Nothing is deleted by surprise: a run deletes only in accounts in which an earlier run of the same settings has looked,
-and published what the next one would delete. So the first run deletes nothing, and a later one nothing in an account
-that has joined since, or that could not be entered before.
+Nothing is deleted by surprise: a run deletes only keys of which the run before, with the same settings, has published
+that this one would. So the first run deletes nothing, and a later one no key that was kept then or has come since.
 """
 
 from __future__ import annotations
@@ -50,11 +49,12 @@ def begin(run_id: str, settings: Mapping[str, Any], given: object) -> dict[str, 
     store, digest = Store(run_id), settings_digest(settings)
     rules = Rules(Mode(settings["Mode"]), timedelta(seconds=int(settings["UnusedForSeconds"])))
     at_once, announced = settings["DeleteAtOnce"] is True, store.announced(digest)
-    dry = _asks_for_dry_run(given) or not (at_once or announced)
+    dry = _asks_for_dry_run(given) or (announced is None and not at_once)
     deletes = rules.mode is Mode.DELETE_UNUSED and not dry
-    run = Run(run_id, rules, deletes, datetime.now(UTC))
+    run = Run(run_id, rules, deletes, datetime.now(UTC), at_once)
     selected = select(Selection.from_json(settings["Accounts"]))
-    accounts = [replace(account, announced=at_once or account.id in announced) for account in selected.accounts]
+    planned = announced or {}
+    accounts = [replace(account, announced=planned.get(account.id, ())) for account in selected.accounts]
     store.put("accounts.json", [account.to_json() for account in accounts])
     store.put("skipped.json", [{"Account": account.to_json(), "Why": why} for account, why in selected.skipped])
     record("run", run=run_id, mode=str(rules.mode), deletes=str(deletes), accounts=len(accounts))

@@ -4,7 +4,7 @@ runs/<run>/accounts.json          the accounts that are looked at, which the Dis
 runs/<run>/skipped.json           those that are not, and why
 runs/<run>/results/<account>.json what became of each
 runs/<run>/summary.json           all of it, counted
-plan.json                         the accounts whose plan was published, and for which settings
+plan.json                         which keys it was published of that the next run deletes them, and for which settings
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from root_access_keys.calls import CLIENT, call
 from root_access_keys.errors import RefusedError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from mypy_boto3_s3 import S3Client
 
@@ -69,19 +69,25 @@ class Store:
                 for key, content in zip(keys, contents, strict=True)
             }
 
-    def announced(self, digest: str) -> frozenset[str]:
-        """Return the accounts of which it was published what these settings would delete."""
+    def announced(self, digest: str) -> dict[str, tuple[str, ...]] | None:
+        """Return the keys, by account, of which it was published that a run with these settings deletes them.
+
+        None if nothing was published for these settings, or only which accounts had been looked at, as an earlier
+        version of this code did.
+        """
         try:
             plan = self._get(_PLAN)
         except RefusedError as error:
             if error.code in _MISSING:
-                return frozenset()
+                return None
             raise
-        return frozenset(plan["Accounts"]) if plan["Settings"] == digest else frozenset()
+        if plan["Settings"] != digest or "Keys" not in plan:
+            return None
+        return {account: tuple(keys) for account, keys in plan["Keys"].items()}
 
-    def announce(self, digest: str, accounts: Iterable[str]) -> None:
-        """Remember that it was published what these settings would delete in accounts, besides those before."""
-        self._put(_PLAN, {"Settings": digest, "Accounts": sorted(self.announced(digest) | set(accounts))})
+    def announce(self, digest: str, keys: Mapping[str, Iterable[str]]) -> None:
+        """Remember of which keys, by account, it was published that the next run with these settings deletes them."""
+        self._put(_PLAN, {"Settings": digest, "Keys": {account: list(keys[account]) for account in sorted(keys)}})
 
     def _put(self, key: str, content: Any) -> None:
         call(

@@ -9,13 +9,17 @@ from typing import TYPE_CHECKING, Any
 from root_access_keys.model import AccountOutcome, KeyOutcome
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
-# SNS takes 256 KiB, a person less.
-_LINES = 200
-_LOOKED = (AccountOutcome.CLEAN, AccountOutcome.WITH_KEYS)
+# SNS and EventBridge take 256 KiB, a person less. A text of 500 characters may take 3,000 bytes in an event.
+_LINES_OF_A_KIND = 70
+_FAILURES_OF_EVENT = 50
+_KEYS_OF_EVENT = 150
+# What became of a key that the next run deletes if the rules still say so: told as planned, or not deleted after that.
+_ANNOUNCED = (KeyOutcome.PLANNED, KeyOutcome.FAILED)
 # Of an error that is not ours, whose text may be as long as Step Functions lets it be.
 _LONGEST_TEXT = 500
+_COMING = "The next run deletes those that are planned, if they are unused until then."
 _NO_RESULT = "the run has no result of it: the execution of the state machine says why"
 
 
@@ -45,31 +49,68 @@ def summarize(
         | {AccountOutcome.SKIPPED.value: len(skipped)},
         "Keys": {outcome.value: by_key[outcome] for outcome in KeyOutcome},
         "Found": keys,
-        "Looked": [result["Account"]["Id"] for result in complete if result["Outcome"] in _LOOKED],
+        "KeptBecauseUsed": [_used(key) for key in keys if _is_kept_because_used(key)],
         "Failed": _told(complete, AccountOutcome.FAILED),
         "Management": _told(complete, AccountOutcome.DETECTED) + _told(complete, AccountOutcome.UNSEEN),
         "Skipped": [{"AccountId": item["Account"]["Id"], "Why": item["Why"]} for item in skipped],
     }
 
 
+def announced_by(summary: Mapping[str, Any], before: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+    """Say which keys the next run may delete, by account, now that this run's summary is published.
+
+    What was planned before and is kept by now is planned anew before it goes. Of an account that could not be looked
+    at, what was published before still holds.
+
+    Args:
+        summary: what was published.
+        before: what the next run might have deleted without it.
+    """
+    keys = {one["AccountId"]: list(before.get(one["AccountId"], ())) for one in summary["Failed"]}
+    for key in summary["Found"]:
+        announced = keys.setdefault(key["AccountId"], [])
+        if key["Outcome"] in _ANNOUNCED and key["AccessKeyId"] not in announced:
+            announced.append(key["AccessKeyId"])
+    return {account: announced for account, announced in keys.items() if announced}
+
+
+def in_numbers(summary: Mapping[str, Any]) -> dict[str, Any]:
+    """Take what is short whatever the size of the organization."""
+    return {name: summary[name] for name in ("Run", "Mode", "DryRun", "Accounts", "Keys")}
+
+
+def in_short(summary: Mapping[str, Any], location: str) -> dict[str, Any]:
+    """Write the detail of the event; where a list is cut, `LeftOut` says by how many."""
+    bounds = {"Failed": _FAILURES_OF_EVENT, "KeptBecauseUsed": _KEYS_OF_EVENT}
+    return {
+        **in_numbers(summary),
+        **{name: summary[name][:most] for name, most in bounds.items()},
+        "LeftOut": {name: max(0, len(summary[name]) - most) for name, most in bounds.items()},
+        "Summary": location,
+    }
+
+
 def in_words(summary: Mapping[str, Any], location: str) -> str:
     """Write the notice."""
     accounts, keys = summary["Accounts"], summary["Keys"]
-    kind = "dry run: nothing was deleted, the next run will" if summary["DryRun"] else summary["Mode"]
+    kind = "dry run: nothing was deleted" if summary["DryRun"] else summary["Mode"]
     lines = [
         f"Root access keys, run {summary['Run']} ({kind})",
         "",
         f"{accounts['Seen']} accounts seen, {accounts['skipped']} skipped.",
         f"Of those seen: {accounts['clean']} clean, {accounts['with keys']} with keys, {accounts['failed']} failed.",
         "Keys: " + ", ".join(f"{count} {outcome}" for outcome, count in keys.items()) + ".",
+        *([_COMING] if keys[KeyOutcome.PLANNED] else []),
         "",
-        *(f"{item['AccountId']} failed: {item['Why']}" for item in summary["Failed"]),
+        *_first([f"{item['AccountId']} failed: {item['Why']}" for item in summary["Failed"]], "accounts that failed"),
         *(f"{item['AccountId']}: {item['Why']}" for item in summary["Management"]),
-        *(f"{key['AccountId']} {key['AccessKeyId']} {key['Outcome']}: {key['Why']}" for key in summary["Found"]),
+        *_keys(summary, _is_planned, "planned keys"),
+        *_keys(summary, _is_kept_because_used, "keys kept because they are used"),
+        *_keys(summary, lambda key: not _is_planned(key) and not _is_kept_because_used(key), "other keys"),
+        "",
+        f"All of it: {location}",
     ]
-    if len(lines) > _LINES:
-        lines = [*lines[:_LINES], f"... and {len(lines) - _LINES} lines more."]
-    return "\n".join([*lines, "", f"All of it: {location}"])
+    return "\n".join(lines)
 
 
 def subject(summary: Mapping[str, Any]) -> str:
@@ -91,12 +132,36 @@ def failure_text(failure: Mapping[str, Any]) -> str:
     return str(message or failure.get("Error", "unknown"))[:_LONGEST_TEXT]
 
 
+def _is_planned(key: Mapping[str, Any]) -> bool:
+    return bool(key["Outcome"] == KeyOutcome.PLANNED)
+
+
+def _is_kept_because_used(key: Mapping[str, Any]) -> bool:
+    return key["Outcome"] == KeyOutcome.KEPT and bool((key.get("LastUse") or {}).get("At"))
+
+
+def _used(key: Mapping[str, Any]) -> dict[str, str]:
+    return {"AccountId": key["AccountId"], "AccessKeyId": key["AccessKeyId"], **key["LastUse"]}
+
+
+def _keys(summary: Mapping[str, Any], chosen: Callable[[Mapping[str, Any]], bool], what: str) -> list[str]:
+    keys = [key for key in summary["Found"] if chosen(key)]
+    return _first([f"{key['AccountId']} {key['AccessKeyId']} {key['Outcome']}: {key['Why']}" for key in keys], what)
+
+
+def _first(lines: Sequence[str], what: str) -> list[str]:
+    """Cut a list, and say how many are left out."""
+    more = len(lines) - _LINES_OF_A_KIND
+    return list(lines) if more <= 0 else [*lines[:_LINES_OF_A_KIND], f"... and {more} more {what}."]
+
+
 def _complete(account: Mapping[str, Any], result: Mapping[str, Any] | None) -> dict[str, Any]:
     if result is None:
         return {"Account": account, "Outcome": AccountOutcome.FAILED.value, "Keys": [], "Why": _NO_RESULT}
     if "Failure" in result:
         why = failure_text(result["Failure"])
-        return {"Account": account, "Outcome": AccountOutcome.FAILED.value, "Keys": [], "Why": why}
+        found = list(result.get("Found", ()))
+        return {"Account": account, "Outcome": AccountOutcome.FAILED.value, "Keys": found, "Why": why}
     return dict(result)
 
 

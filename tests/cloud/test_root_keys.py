@@ -8,11 +8,17 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloud.stacks import Deployment, fail_after
 
+from cdk_iam_access_key import RootAccessKeyGuard, RootKeyAction
 from local_cloud import CdkCli, CdkError
 from local_cloud.organization import BOTH_FEATURES, Account, RootFaults, RootKey
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from aws_cdk import Stack
+
     from local_cloud import LocalCloud
 
 LONG_AGO = dt.datetime(2024, 1, 1, tzinfo=dt.UTC)
@@ -111,3 +117,32 @@ def test_an_account_with_a_root_key_is_refused_and_a_rollback_goes_through(
     (stack,) = cloudformation.describe_stacks(StackName="RootKeyAccount")["Stacks"]
     assert stack["StackStatus"] == "UPDATE_ROLLBACK_COMPLETE"
     guards.destroy(context={"guard": "account"})
+
+
+def test_a_rollback_after_the_check_has_succeeded(empty_cloud: LocalCloud, tmp_path: Path) -> None:
+    """Something else of the stack fails while there is a key: it rolls back, and the function may ask whether it does.
+
+    The embedded account deletes what got a new id, as AWS's documentation has it, and sends no Update back.
+    """
+    stack = Deployment(empty_cloud, tmp_path, name="Guarded")
+
+    def deploy(on_found: RootKeyAction, *, sibling_fails: bool = False, fails: bool = False) -> None:
+        def declare(scope: Stack) -> None:
+            guard = RootAccessKeyGuard(scope, "Root", on_found=on_found)
+            if sibling_fails:
+                fail_after(scope, guard)
+
+        stack.deploy(declare, fails=fails)
+
+    deploy(RootKeyAction.FAIL_DEPLOYMENT)
+    empty_cloud.organization.set_root_keys({empty_cloud.account: [RootKey("AKIAROOTOFTHEOWNACCOUNT")]})
+    deploy(RootKeyAction.WARN, sibling_fails=True, fails=True)
+    assert "FailOnPurpose" in stack.reasons()
+    assert "Sign in as the root user" not in stack.reasons()
+    deploy(RootKeyAction.WARN)
+    deploy(RootKeyAction.FAIL_DEPLOYMENT, fails=True)
+    assert "Sign in as the root user" in stack.reasons()
+    calls = [call for call in empty_cloud.calls() if call.name == "cloudformation:DescribeStacks"]
+    (asked,) = [call for call in calls if call.parameters["StackName"] != "Guarded"]
+    assert (asked.parameters["StackName"].split("/")[1], asked.error) == ("Guarded", None)
+    stack.delete()

@@ -40,6 +40,7 @@ class Account(Organization):
         refused_events: how often EventBridge does not take an event.
         lasting: faults of all calls with a name, such as `iam:GetAccountSummary`, or of those for one account.
         passing: how many calls with a name are denied before the first is not, as of a role that is new.
+        stack_status: of the stack that the checks are in.
     """
 
     units: dict[str, Unit] = field(default_factory=lambda: {ROOT: Unit()})
@@ -48,6 +49,7 @@ class Account(Organization):
     refused_events: int = 0
     lasting: dict[tuple[str, str | None], Callable[[], BaseException]] = field(default_factory=dict)
     passing: dict[str, int] = field(default_factory=dict)
+    stack_status: str = "UPDATE_IN_PROGRESS"
     _now: threading.local = field(default_factory=threading.local)
 
     def answer(self, service: str, signer: str, model: Any, context: dict[str, Any]) -> Any:
@@ -70,6 +72,12 @@ class Account(Organization):
     def iam_list_organizations_features(self, _given: dict[str, Any], _signer: str) -> dict[str, Any]:
         """Tell which parts of centralized root access are enabled."""
         return {"OrganizationId": "o-a1b2c3d4e5", "EnabledFeatures": self.features}
+
+    def cloudformation_describe_stacks(self, given: dict[str, Any], _signer: str) -> dict[str, Any]:
+        """Tell of the stack, to whom asks for it by its id; what is in it besides may be anything."""
+        assert given == {"StackName": _STACK}
+        outputs = [{"OutputKey": "Hush", "OutputValue": "https://localhost/answer/hush"}]
+        return {"Stacks": [{"StackName": "guards", "StackStatus": self.stack_status, "Outputs": outputs}]}
 
     def cloudwatch_put_metric_data(self, given: dict[str, Any], _signer: str) -> dict[str, Any]:
         """Take values."""

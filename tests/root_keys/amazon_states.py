@@ -31,12 +31,14 @@ class Execution:
         objects: of the bucket.
         context: what `$$` is.
         visited: the states, in order.
+        unread: how often the object that a map reads can't be read yet.
     """
 
     functions: Mapping[str, Callable[[Any], Any]]
     objects: dict[str, bytes]
     context: dict[str, Any]
     visited: list[str] = field(default_factory=list)
+    unread: int = 0
 
     def run(self, machine: Mapping[str, Any], data: Any) -> Any:
         """Execute from the first state on. Raises StateError."""
@@ -61,9 +63,10 @@ class Execution:
         following = state.get("Next")
         match state["Type"]:
             case "Task":
-                return _placed(data, state.get("ResultPath", "$"), self._patiently(state, data)), following
+                made = self._patiently(state, self._task, data)
+                return _placed(data, state.get("ResultPath", "$"), made), following
             case "Map":
-                self._each(state, data)
+                self._patiently(state, self._each, data)
                 assert state["ResultPath"] is None
                 return data, following
             case "Choice":
@@ -77,17 +80,20 @@ class Execution:
                 raise StateError("Failed", "")
         raise NotImplementedError(state["Type"])
 
-    def _patiently(self, state: Mapping[str, Any], data: Any) -> Any:
+    def _patiently(
+        self, state: Mapping[str, Any], attempt_it: Callable[[Mapping[str, Any], Any], Any], data: Any
+    ) -> Any:
         (retry,) = state["Retry"]
         for attempt in range(retry["MaxAttempts"] + 1):
             try:
-                return self._task(state["Resource"], self._filled(state["Parameters"], data))
+                return attempt_it(state, data)
             except StateError as error:
                 if attempt == retry["MaxAttempts"] or not _matches(retry, error):
                     raise
         raise AssertionError
 
-    def _task(self, resource: str, given: Any) -> Any:
+    def _task(self, state: Mapping[str, Any], data: Any) -> Any:
+        resource, given = state["Resource"], self._filled(state["Parameters"], data)
         if resource == _PUT:
             self.objects[given["Key"]] = json.dumps(given["Body"]).encode()
             return {}
@@ -102,6 +108,9 @@ class Execution:
     def _each(self, state: Mapping[str, Any], data: Any) -> None:
         assert state["ItemReader"]["Resource"] == _READ
         assert state["ToleratedFailurePercentage"] == 100
+        if self.unread:
+            self.unread -= 1
+            raise StateError("States.ItemReaderFailed", "Access Denied")
         key = self._filled(state["ItemReader"]["Parameters"], data)["Key"]
         for item in json.loads(self.objects[key]):
             child = Execution(

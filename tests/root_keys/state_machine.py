@@ -72,10 +72,12 @@ def run(organization: Organization, run_id: str, guard: dict[str, Any], given: d
 
 def each_account(organization: Organization, account: dict[str, Any], run_of: dict[str, Any]) -> None:
     """Execute the child of one account."""
+    known: dict[str, Any] = {}
     try:
-        plan = step(audit.handler, {"Account": account, "Run": run_of})["Plan"]
-        if plan:
-            step(deletion.handler, {"Account": account, "Run": run_of, "Plan": plan})
+        audited = step(audit.handler, {"Account": account, "Run": run_of})
+        if audited["Plan"]:
+            known["Found"] = audited["Found"]
+            step(deletion.handler, {"Account": account, "Run": run_of, **audited})
     except StepError as error:
-        content = json.dumps({"Account": account, "Failure": error.failure}).encode()
+        content = json.dumps({"Account": account, "Failure": error.failure, **known}).encode()
         organization.objects[f"runs/{run_of['Id']}/results/{account['Id']}.json"] = content

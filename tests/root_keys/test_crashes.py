@@ -154,9 +154,17 @@ def test_two_runs_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("run_of", "announced"), [({"Deletes": False}, True), ({}, False)], ids=["a run that only looks", "not announced"]
+    ("run_of", "announced"),
+    [
+        ({"Deletes": False}, ["AKIAOFTHEROOTOTHER"]),
+        ({}, []),
+        ({}, ["AKIAOFTHEROOTUNUSED1"]),
+        ({}, True),
+        ({"AtOnce": "yes"}, []),
+    ],
+    ids=["a run that only looks", "none announced", "another announced", "of the earlier format", "not at once"],
 )
-def test_a_step_that_must_not_delete_does_not(run_of: dict, announced: bool) -> None:  # noqa: FBT001
+def test_a_step_that_must_not_delete_does_not(run_of: dict, announced: object) -> None:
     """Whatever plan it is given."""
     with planned() as organization:
         begun = _begin()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from root_keys.account import Account
-from root_keys.organization import Key, Member, connection_lost, denied, failed_inside, killed, throttled
+from root_keys.organization import AwsError, Key, Member, connection_lost, denied, failed_inside, killed, throttled
 from root_keys.state_machine import StepError, run, settings
 
 if TYPE_CHECKING:
@@ -58,8 +58,14 @@ def test_one_account_stops_no_other(name: str, fault: Callable[[], BaseException
         assert left == (before if name != "s3:PutObject" else set())
         check_told(account, summary, name, fault)
         account.lasting.clear()
+        # What it kept for an unknown use is announced anew first; the plan of what could not be looked at still holds.
+        kept = {key for key in left if found.get(key) == "kept"}
+        assert bool(kept) == (name == "iam:GetAccessKeyLastUsed" and fault is not killed)
         later = outcomes(run(account, "later", settings()))
-        assert {later.pop(key) for key in left} <= {"deleted"}
+        assert {later.pop(key) for key in left - kept} <= {"deleted"}
+        if kept:
+            assert {later.pop(key) for key in kept} == {"planned"}
+            run(account, "last", settings())
         assert later == {"AKIAOFTHEROOTUSED": "kept"}
         assert account.keys() == {"AKIAOFTHEROOTUSED"}
 
@@ -81,7 +87,75 @@ def check_told(account: Account, summary: dict[str, Any], name: str, fault: Call
         assert failure["Why"]
         assert detail["Failed"] == [failure]
         assert f"{FAULTY} failed: {failure['Why']}" in notice["Message"]
+        check_found(account, summary, name)
         assert ", 1 failed" in notice["Subject"]
+
+
+def check_found(account: Account, summary: dict[str, Any], name: str) -> None:
+    """What the audit has found is told, and that nobody knows what the step that deletes has made of it."""
+    whys = {key["AccessKeyId"]: key["Why"] for key in summary["Found"] if key["AccountId"] == FAULTY}
+    deleting = name in {"iam:DeleteAccessKey", "s3:PutObject"}
+    assert whys.keys() == ({"AKIAOFTHEROOTFAULTY1", "AKIAOFTHEROOTFAULTY2"} if deleting else set())
+    assert summary["Keys"]["unknown"] == len(whys)
+    for key, why in whys.items():
+        assert why.startswith("it was to be deleted, and what became of it is not known: ")
+        assert f"{FAULTY} {key} unknown: {why}" in account.notices[-1]["Message"]
+
+
+def test_what_is_not_to_be_deleted_is_known_also_where_the_deletion_fails() -> None:
+    """The audit has seen the other key of the account, and nothing touches it."""
+    with planned() as account:
+        account.members[FAULTY].keys[1].used = NOW
+        account.lasting["iam:DeleteAccessKey", FAULTY] = throttled
+        found = outcomes(run(account, "run", settings()))
+        assert (found["AKIAOFTHEROOTFAULTY1"], found["AKIAOFTHEROOTFAULTY2"]) == ("unknown", "kept")
+        assert account.deleted == ["AKIAOFTHEROOTOTHER"]
+        account.lasting.clear()
+        found = outcomes(run(account, "later", settings()))
+        assert (found["AKIAOFTHEROOTFAULTY1"], found["AKIAOFTHEROOTFAULTY2"]) == ("deleted", "kept")
+
+
+def test_a_deletion_that_is_denied_the_way_in_tells_what_was_found() -> None:
+    """Its session for the deletion, when the one for the audit was given: it fails with what was seen."""
+    with planned() as account:
+        assume = account.sts_assume_root
+
+        def deny_deletion(given: dict[str, Any], signer: str) -> dict[str, Any]:
+            if given["TaskPolicyArn"]["arn"].endswith("IAMDeleteRootUserCredentials"):
+                raise AwsError("AccessDenied", 403)
+            return assume(given, signer)
+
+        account.sts_assume_root = deny_deletion  # type: ignore[method-assign]
+        summary = run(account, "run", settings())
+        assert {failure["AccountId"] for failure in summary["Failed"]} == {FAULTY, OTHER}
+        assert (summary["Keys"]["unknown"], summary["Keys"]["kept"], account.deleted) == (3, 1, [])
+
+
+@pytest.mark.parametrize("name", ["sts:AssumeRoot", "iam:ListAccessKeys", "iam:DeleteAccessKey"])
+def test_a_denial_names_the_policy_that_may_be_behind_it(name: str) -> None:
+    """What denies root users everything binds their sessions too: the reason says what exempts them there."""
+    with planned() as account:
+        account.lasting[name, FAULTY] = denied
+        summary = run(account, "run", settings())
+        keys = [key for key in summary["Found"] if key["AccountId"] == FAULTY and key["Outcome"] == "failed"]
+        told = summary["Failed"] or keys
+        assert len(told) == (2 if name == "iam:DeleteAccessKey" else 1)
+        for one in told:
+            assert "a service control policy denies" in one["Why"]
+            assert '"Null": {"aws:AssumedRoot": "true"}' in one["Why"]
+            assert name.split(":")[1] in one["Why"]
+        assert account.notices[-1]["Message"].count("aws:AssumedRoot") == len(told)
+
+
+@pytest.mark.parametrize("name", ["sts:AssumeRoot", "iam:ListAccessKeys", "iam:DeleteAccessKey"])
+def test_what_is_no_denial_names_no_policy(name: str) -> None:
+    """Another refusal has other reasons, and its code is told."""
+    with planned() as account:
+        account.lasting[name, FAULTY] = lambda: AwsError("ValidationError")
+        summary = run(account, "run", settings())
+        whys = {one["Why"] for one in (*summary["Failed"], *summary["Found"]) if one["AccountId"] == FAULTY}
+        assert whys == {f"{name.split(':')[1]}: ValidationError"}
+        assert "AssumedRoot" not in account.notices[-1]["Message"]
 
 
 @pytest.mark.parametrize("fault", FAULTS)

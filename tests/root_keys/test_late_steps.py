@@ -67,7 +67,7 @@ def test_what_is_deployed_holds_against_what_a_step_is_told(monkeypatch: pytest.
         key = {"AccessKeyId": KEY, "Status": "Active", "Created": LONG_AGO.isoformat()}
         run_of = {"Id": "x", "Mode": "DeleteUnused", "Deletes": True, "Began": NOW.isoformat()}
         made_up = {
-            "Account": {"Id": SOME, "Name": "", "Management": False, "Announced": True},
+            "Account": {"Id": SOME, "Name": "", "Management": False, "Announced": [KEY]},
             "Run": run_of | {"UnusedForSeconds": told},
             "Plan": [key],
         }

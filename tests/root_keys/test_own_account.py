@@ -53,20 +53,6 @@ def test_a_key_is_told(deployment: Deployment, kind: str, before: str, propertie
     assert json.loads(event["Detail"])["Account"] == OWN
 
 
-def test_a_rollback_checks_nothing(deployment: Deployment) -> None:
-    """What was deployed can be deployed again, also while there is a key; after it a change is checked as before."""
-    deployed = check(deployment, "Create", WARN)["PhysicalResourceId"]
-    deployment.account.own_root_keys = 1
-    failed = check(deployment, "Update", FAIL, deployed)
-    assert (failed["Status"], failed["PhysicalResourceId"]) == ("FAILED", deployed)
-    deployment.account.log.clear()
-    back = check(deployment, "Update", WARN, deployed)
-    assert (back["Status"], back["PhysicalResourceId"], deployment.account.log) == ("SUCCESS", deployed, [])
-    assert check(deployment, "Update", FAIL, deployed)["Status"] == "FAILED"
-    deployment.account.own_root_keys = 0
-    assert check(deployment, "Update", FAIL, deployed)["Status"] == "SUCCESS"
-
-
 def test_a_request_that_comes_again_is_checked_again(deployment: Deployment) -> None:
     """A Create has no id yet that could say what was checked."""
     assert check(deployment, "Create", FAIL)["Status"] == "SUCCESS"

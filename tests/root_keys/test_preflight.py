@@ -118,7 +118,7 @@ def test_a_new_role_gets_time(deployment: Deployment) -> None:
     assert check(deployment)["Status"] == "SUCCESS"
 
 
-def test_a_rollback_checks_nothing(deployment: Deployment) -> None:
+def test_a_rollback_of_its_own_failure_checks_nothing(deployment: Deployment) -> None:
     """The account that the old settings name may have left meanwhile."""
     deployed = check(deployment, Only=[ONE])["PhysicalResourceId"]
     del deployment.account.members[ONE]
@@ -127,6 +127,21 @@ def test_a_rollback_checks_nothing(deployment: Deployment) -> None:
     deployment.account.log.clear()
     back = check(deployment, "Update", deployed, Only=[ONE])
     assert (back["Status"], back["PhysicalResourceId"], deployment.account.log) == ("SUCCESS", deployed, [])
+
+
+@pytest.mark.parametrize(
+    ("stack_status", "status"), [("UPDATE_ROLLBACK_IN_PROGRESS", "SUCCESS"), ("UPDATE_IN_PROGRESS", "FAILED")]
+)
+def test_a_rollback_after_its_own_success_goes_through(deployment: Deployment, stack_status: str, status: str) -> None:
+    """The settings before named an account that has left meanwhile; a person who goes back to them is told."""
+    deployed = check(deployment, Only=[ONE])["PhysicalResourceId"]
+    updated = check(deployment, "Update", deployed)["PhysicalResourceId"]
+    del deployment.account.members[ONE]
+    deployment.account.stack_status = stack_status
+    back = check(deployment, "Update", updated, Only=[ONE])
+    assert back["Status"] == status
+    assert back["PhysicalResourceId"] == (deployed if status == "SUCCESS" else updated)
+    assert f"accounts: {ONE} is not in the organization" in back["Reason"]
 
 
 def test_nothing_is_changed_by_a_check(deployment: Deployment) -> None:

@@ -122,7 +122,7 @@ def test_an_account_is_announced_before_it_is_cleaned(organization: Organization
 
 
 def test_what_happens_between_the_two_looks_counts(organization: Organization) -> None:
-    """A key that was used meanwhile stays, one that came stays, and one that went is gone."""
+    """A key that was used meanwhile stays, one that came is planned and stays, and one that went is gone."""
     run(organization, "one", settings())
     member = organization.members[UNUSED]
 
@@ -138,7 +138,7 @@ def test_what_happens_between_the_two_looks_counts(organization: Organization) -
     assert (found["AKIAOFTHEROOTUNUSED1"], found["AKIAOFTHEROOTUNUSED2"], found["AKIAOFTHEROOTNEW"]) == (
         "kept",
         "gone",
-        "kept",
+        "planned",
     )
     assert organization.deleted == []
 
@@ -205,4 +205,6 @@ def test_a_big_organization_fits_into_notice_and_event() -> None:
     with Organization(members).installed() as organization:
         summary = run(organization, "one", settings())
     assert (summary["Accounts"]["failed"], summary["Keys"]["planned"]) == (500, 500)
-    assert "lines more" in organization.notices[0]["Message"]
+    message = organization.notices[0]["Message"]
+    assert "... and 430 more accounts that failed." in message
+    assert "... and 430 more planned keys." in message

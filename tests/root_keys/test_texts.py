@@ -12,7 +12,7 @@ from root_keys.organization import OWN, Key, Member
 from root_keys.state_machine import run, settings, step
 
 from root_access_keys import finish
-from root_access_keys.summary import failure_text, in_words, subject
+from root_access_keys.summary import failure_text, in_short, in_words, subject, summarize
 
 LONG_AGO = datetime.now(UTC) - timedelta(days=400)
 
@@ -47,7 +47,7 @@ def failed(number: int) -> str:
 
 def listed(number: int) -> dict[str, Any]:
     """Write an account with the longest name."""
-    return {"Id": f"{number:012}", "Name": "ü" * 50, "Management": False, "Announced": False}
+    return {"Id": f"{number:012}", "Name": "ü" * 50, "Management": False, "Announced": []}
 
 
 def test_the_longest_texts_fit() -> None:
@@ -70,10 +70,84 @@ def test_the_longest_texts_fit() -> None:
         assert account.notices[0]["Message"].endswith("All of it: s3://results/runs/one/summary.json")
 
 
+def key_of(number: int, outcome: str, at: str) -> dict[str, Any]:
+    """Write the result of an account with one key."""
+    use = {"At": at, "Service": "iam", "Region": "ap-southeast-1"}
+    key = {"AccessKeyId": f"AKIA{number:016}", "Status": "Active", "Created": LONG_AGO.isoformat()}
+    told = {"Outcome": outcome, "Why": f"last used 3 days ago {'.' * 300}", "LastUse": use}
+    return {"Account": listed(number), "Outcome": "with keys", "Keys": [key | told], "Why": ""}
+
+
+def test_ten_thousand_accounts_fit() -> None:
+    """All that is long at once: failures, keys in use and others, each cut with what is left out, and nothing lost."""
+    at = datetime.now(UTC).isoformat()
+    numbers = range(1, 10_001)
+    results: dict[str, Any] = {}
+    for number in numbers:
+        keys = [key_of(number, outcome, at) for outcome in ("kept", "planned", "deleted")]
+        results[f"{number:012}"] = [json.loads(failed(number)), *keys][number % 4]
+    run_of = {"Run": {"Id": "one", "Mode": "DeleteUnused"}, "DryRun": False}
+    summary = summarize(run_of, [listed(number) for number in numbers], [], results)
+    assert (len(summary["KeptBecauseUsed"]), len(summary["Failed"]), len(summary["Found"])) == (2500, 2500, 7500)
+    detail = in_short(summary, "s3://results/runs/one/summary.json")
+    # EventBridge counts the other members of the entry too.
+    assert len(json.dumps(detail).encode()) < 250 * 1024
+    assert (len(detail["KeptBecauseUsed"]), len(detail["Failed"])) == (150, 50)
+    assert detail["LeftOut"] == {"KeptBecauseUsed": 2350, "Failed": 2450}
+    notice = in_words(summary, "s3://results/runs/one/summary.json")
+    assert len(notice.encode()) < 250 * 1024
+    for kind in ("accounts that failed", "keys kept because they are used", "planned keys", "other keys"):
+        assert f"... and 2430 more {kind}." in notice
+    counts = [notice.count(f" {outcome}: ") for outcome in ("failed", "kept", "planned", "deleted")]
+    assert counts == [70, 70, 70, 70]
+
+
+def test_who_uses_a_key_is_told_with_service_and_time() -> None:
+    """In the result of each key, and for those that are kept for it in summary, event and notice; for no other."""
+    used = datetime.now(UTC).replace(microsecond=0) - timedelta(days=3)
+    keys = {
+        "AKIAOFTHEROOTUSED": Key("AKIAOFTHEROOTUSED", LONG_AGO, used),
+        "AKIAOFTHEROOTUNUSED": Key("AKIAOFTHEROOTUNUSED", LONG_AGO, LONG_AGO),
+        "AKIAOFTHEROOTNEVER": Key("AKIAOFTHEROOTNEVER", used),
+        "AKIAOFTHEROOTUNKNOWN": Key("AKIAOFTHEROOTUNKNOWN", LONG_AGO, "ServiceFailure"),
+    }
+    with Account({"200000000000": Member(list(keys.values()))}).installed() as account:
+        summary = run(account, "one", settings())
+        run(account, "two", settings("Audit"))
+    s3 = {"Service": "s3", "Region": "us-east-1"}
+    assert {key["AccessKeyId"]: key["LastUse"] for key in summary["Found"]} == {
+        "AKIAOFTHEROOTUSED": {"At": used.isoformat(), **s3},
+        "AKIAOFTHEROOTUNUSED": {"At": LONG_AGO.isoformat(), **s3},
+        "AKIAOFTHEROOTNEVER": {"At": None, "Service": "N/A", "Region": "N/A"},
+        "AKIAOFTHEROOTUNKNOWN": {"Unknown": "GetAccessKeyLastUsed: ServiceFailure"},
+    }
+    entry = {"AccountId": "200000000000", "AccessKeyId": "AKIAOFTHEROOTUSED", "At": used.isoformat(), **s3}
+    first, audited = (json.loads(event["Detail"]) for event in account.events)
+    assert summary["KeptBecauseUsed"] == first["KeptBecauseUsed"] == [entry]
+    assert first["LeftOut"] == {"Failed": 0, "KeptBecauseUsed": 0}
+    assert audited["KeptBecauseUsed"] == [], "an audit keeps nothing, it reports"
+    assert "AKIAOFTHEROOTUSED kept: last used 3 days ago with s3 in us-east-1" in account.notices[0]["Message"]
+
+
+def test_what_a_deletion_does_is_told_with_the_last_use() -> None:
+    """Also of a key that was gone by then, as it was seen before."""
+    keys = [Key("AKIAOFTHEROOTUNUSED", LONG_AGO, LONG_AGO), Key("AKIAOFTHEROOTGONE", LONG_AGO, LONG_AGO)]
+    with Account({"200000000000": Member(keys)}).installed() as account:
+        run(account, "one", settings())
+        entered = len(account.log) + account.log.index("sts:AssumeRoot")
+        # Between the session of the audit, with its three calls, and that of the deletion.
+        account.hooks[entered + 4] = account.members["200000000000"].keys.pop
+        summary = run(account, "two", settings())
+    found = {key["AccessKeyId"]: (key["Outcome"], key["LastUse"]["At"]) for key in summary["Found"]}
+    at = LONG_AGO.isoformat()
+    assert found == {"AKIAOFTHEROOTUNUSED": ("deleted", at), "AKIAOFTHEROOTGONE": ("gone", at)}
+    assert summary["KeptBecauseUsed"] == []
+
+
 def summary_of(**counts: int) -> dict[str, Any]:
     """Write a summary of many accounts."""
     accounts = dict.fromkeys(("Seen", "clean", "with keys", "detected", "unseen", "skipped", "failed"), 99_999)
-    keys = dict.fromkeys(("reported", "kept", "planned", "deleted", "gone", "failed"), 99_999)
+    keys = dict.fromkeys(("reported", "kept", "planned", "deleted", "gone", "failed", "unknown"), 99_999)
     told = {"Run": "x" * 80, "Mode": "DeleteUnused", "DryRun": False, "Failed": [], "Management": [], "Found": []}
     return told | {"Accounts": accounts, "Keys": keys} | counts
 
@@ -89,7 +163,8 @@ def test_the_longest_subject_fits() -> None:
 def test_a_dry_run_says_what_comes() -> None:
     """Nobody is to be surprised by the next run."""
     text = in_words(summary_of() | {"DryRun": True}, "s3://x")
-    assert "dry run: nothing was deleted, the next run will" in text
+    assert "(dry run: nothing was deleted)" in text
+    assert "The next run deletes those that are planned, if they are unused until then." in text
 
 
 def test_a_key_that_is_used_is_told_with_who_uses_it() -> None:

@@ -17,7 +17,8 @@ from synth.test_root_keys import definition, guard
 from cdk_iam_access_key import OrganizationRootKeyGuard
 from root_access_keys import audit, deletion, finish, start
 
-LONG_AGO = datetime.now(UTC) - timedelta(days=400)
+NOW = datetime.now(UTC)
+LONG_AGO = NOW - timedelta(days=400)
 STEPS = {"Start": start, "Audit": audit, "Delete": deletion, "Finish": finish}
 UNUSED, USED, DENIED = "200000000000", "300000000000", "400000000000"
 
@@ -36,7 +37,7 @@ def organization() -> Account:
     return Account(
         {
             UNUSED: Member([Key("AKIAOFTHEROOTUNUSED", LONG_AGO)]),
-            USED: Member([Key("AKIAOFTHEROOTUSED", LONG_AGO, datetime.now(UTC))]),
+            USED: Member([Key("AKIAOFTHEROOTUSED", LONG_AGO, NOW)]),
             DENIED: Member([Key("AKIAOFTHEROOTDENIED", LONG_AGO)], denied=True),
         }
     )
@@ -53,10 +54,10 @@ def functions(states: dict[str, Any]) -> dict[str, Callable[[Any], Any]]:
     return found
 
 
-def execute(account: Account, machine: dict[str, Any], run_id: str, given: Any = None) -> list[str]:
+def execute(account: Account, machine: dict[str, Any], run_id: str, given: Any = None, *, unread: int = 0) -> list[str]:
     """Execute, and return the states that were visited."""
     context = {"Execution": {"Name": run_id, "Input": given or {}}}
-    execution = Execution(functions(machine["States"]), account.objects, context)
+    execution = Execution(functions(machine["States"]), account.objects, context, unread=unread)
     try:
         execution.run(machine, given or {})
     except StateError as error:
@@ -80,8 +81,6 @@ def test_it_runs_as_the_tests_of_the_functions_do(machines: dict[str, dict[str, 
         with of_driver.installed():
             run(of_driver, run_id, settings(mode))
         expected, found = told(of_driver, run_id), told(of_machine, run_id)
-        for one in (*expected["Found"], *found["Found"]):
-            del one["Created"]
         assert found == expected
     assert of_machine.keys() == of_driver.keys()
     assert of_machine.log == of_driver.log
@@ -121,10 +120,14 @@ def test_a_failure_is_recorded_where_the_last_step_reads_it(
         account.lasting[name, UNUSED] = fault
         account.log.clear()
         visited = execute(account, machines["DeleteUnused"], "two")
-        assert visited.count("RecordFailure") == 1
+        recorded = [one for one in visited if one.startswith("RecordF")]
+        assert recorded == ["RecordFailure" if state == "Audit" else "RecordFailedDeletion"]
         assert account.log.count(name) >= 9
         failed = {one["AccountId"]: one["Why"] for one in told(account, "two")["Failed"]}
         assert failed.keys() == {UNUSED, DENIED}
+        keys = {one["AccessKeyId"]: one["Outcome"] for one in told(account, "two")["Found"]}
+        unknown = {"AKIAOFTHEROOTUNUSED": "unknown"} if state == "Delete" else {}
+        assert keys == {"AKIAOFTHEROOTUSED": "kept", **unknown}
         assert failed[UNUSED] == ("Lambda.Unknown" if fault is killed else f"{name.split(':')[1]}: Throttling")
         account.lasting.clear()
         execute(account, machines["DeleteUnused"], "three")
@@ -150,6 +153,16 @@ def test_a_run_that_fails_as_a_whole_is_told(
         assert execute(account, machines["Audit"], "one", given) == ["Start", "TellFailure", "Failed", "Failed"]
         assert why in account.notices[0]["Message"]
         assert account.events[0]["DetailType"] == "Root Access Keys Not Checked"
+
+
+@pytest.mark.parametrize(("unread", "ends"), [(4, "Finish"), (5, "Failed")])
+def test_a_new_role_gets_time(machines: dict[str, dict[str, Any]], unread: int, ends: str) -> None:
+    """What the machine may read and start works some seconds later; for ever it is not waited, and no account is."""
+    with organization().installed() as account:
+        visited = execute(account, machines["Audit"], "one", unread=unread)
+        assert visited[-1] == ends
+        assert visited.count("Audit") == (4 if ends == "Finish" else 0)
+        assert (len(account.notices), visited.count("EachAccount")) == (1, 1)
 
 
 def test_a_dry_run_is_asked_for_by_the_input(machines: dict[str, dict[str, Any]]) -> None:

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, Stack
+from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
-from synth.templates import ROLE, of_type, only
+from synth.templates import ROLE, of_type, only, resources
 
 from cdk_iam_access_key import (
     AccessKey,
@@ -156,13 +156,14 @@ def test_a_run_is_bounded_patient_and_stopped_by_no_account(stack: Stack) -> Non
     states = each["ItemProcessor"]["States"]
     assert each["ItemProcessor"]["ProcessorConfig"] == {"Mode": "DISTRIBUTED", "ExecutionType": "STANDARD"}
     assert (each["MaxConcurrency"], each["ToleratedFailurePercentage"], each["ResultPath"]) == (7, 100, None)
+    # Nothing that could come up after an account was looked at begins the map again.
+    assert [one["ErrorEquals"] for one in each["Retry"]] == [["States.Permissions", "States.ItemReaderFailed"]]
     for name in ("Audit", "Delete"):
         (retry,) = states[name]["Retry"]
         assert (retry["JitterStrategy"], retry["MaxAttempts"]) == ("FULL", 8)
         assert "TryAgainError" in retry["ErrorEquals"]
-        assert states[name]["Catch"] == [
-            {"ErrorEquals": ["States.ALL"], "ResultPath": "$.Failure", "Next": "RecordFailure"}
-        ]
+        recorded = "RecordFailure" if name == "Audit" else "RecordFailedDeletion"
+        assert states[name]["Catch"] == [{"ErrorEquals": ["States.ALL"], "ResultPath": "$.Failure", "Next": recorded}]
     assert states["Planned"]["Choices"] == [{"Variable": "$.Audit.Plan[0]", "IsPresent": True, "Next": "Delete"}]
 
 
@@ -224,6 +225,34 @@ def test_it_runs_once_a_day_or_as_told(app: App, make: Callable[..., Any]) -> No
     assert one["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
 
 
+def test_the_logs_of_runs_are_named_apart(app: App) -> None:
+    """In one stack, in another, and in the same deployed under another name; and so that their number has no limit."""
+    stacks = [Stack(app, "One"), Stack(app, "Other"), Stack(app, "Same", stack_name="Renamed")]
+    stacks.append(NestedStack(Stack(app, "Outer"), "Inner"))
+    for stack in stacks:
+        OrganizationRootKeyGuard(stack, "Org")
+        OrganizationRootKeyGuard(stack, "Org2")
+    logs = [log["Properties"] for stack in stacks for log in of_type(stack, "AWS::Logs::LogGroup").values()]
+    names = [plain(log["LogGroupName"]) for log in logs if "LogGroupName" in log]
+    assert len(names) == len(set(names)) == 8
+    assert all(name.startswith("/aws/vendedlogs/states/{'Ref': 'AWS::StackName'}/") for name in names)
+
+
+def test_no_schedule_starts_what_may_not_do_its_work_yet(stack: Stack) -> None:
+    """A rate fires at once: each schedule comes after its target, and after all that its target's role may do."""
+    RootAccessKeyGuard(stack, "Root")
+    guard(stack)
+    found = resources(stack)
+    after = {name[:5]: one["DependsOn"] for name, one in found.items() if one["Type"] == "AWS::Scheduler::Schedule"}
+    machine = {name for name in found if name.startswith("OrgStateMachine")}
+    kinds = sorted(found[name]["Type"].rsplit(":")[-1] for name in machine)
+    assert kinds == ["Policy", "Policy", "Role", "StateMachine"]
+    assert machine <= set(after["OrgSc"])
+    function = {name for name in found if name.startswith(("RootCheckFunction", "RootCheckRole"))}
+    assert len(function) == 2
+    assert function <= set(after["RootS"])
+
+
 def test_the_guard_of_an_account_can_look_and_tell(stack: Stack) -> None:
     """Its function may ask for the account's summary, put its metric and its event, and write its log."""
     RootAccessKeyGuard(stack, "Root")
@@ -237,6 +266,17 @@ def test_the_guard_of_an_account_can_look_and_tell(stack: Stack) -> None:
     }
     assert actions["events:PutEvents"]["Condition"] == {"StringEquals": {"events:source": "cdk-iam-access-key"}}
     assert "Condition" not in actions["iam:GetAccountSummary"]
+
+
+def test_the_checks_may_read_the_status_of_their_own_stack(stack: Stack) -> None:
+    """Those two functions only, and of no other stack."""
+    RootAccessKeyGuard(stack, "Root")
+    guard(stack)
+    found = with_action(stack, "cloudformation:DescribeStacks")
+    assert sorted(name[:12] for name, _ in found) == ["OrgPreflight", "RootCheckRol"]
+    own = "arn:aws:cloudformation:{'Ref': 'AWS::Region'}:{'Ref': 'AWS::AccountId'}:stack/{'Ref': 'AWS::StackName'}/*"
+    assert {one["Resource"] for _, one in found} == {own}
+    assert {one["Action"] for _, one in found} == {"cloudformation:DescribeStacks"}
 
 
 @pytest.mark.parametrize(("on_found", "value"), [(RootKeyAction.FAIL_DEPLOYMENT, "Fail"), (RootKeyAction.WARN, "Warn")])
@@ -268,6 +308,20 @@ def test_a_topic_hears_of_it(stack: Stack) -> None:
     assert (publishing[0][:9], publishing[1]["Resource"]) == ("OrgFinish", {"Ref": name})
 
 
+def test_each_failure_is_told_and_a_key_until_it_is_gone(stack: Stack) -> None:
+    """A count of failures falls back by itself, without a word; what a check found last holds until the next one."""
+    topic = sns.Topic(stack, "Topic")
+    RootAccessKeyGuard(stack, "Root", notify=topic)
+    guard(stack, notify=topic)
+    alarms = [one["Properties"] for one in of_type(stack, "AWS::CloudWatch::Alarm").values()]
+    assert {one["MetricName"]: (one["TreatMissingData"], "OKActions" in one) for one in alarms} == {
+        "RootAccessKeysPresent": ("ignore", True),
+        "Errors": ("notBreaching", False),
+        "ExecutionsFailed": ("notBreaching", False),
+        "ExecutionsTimedOut": ("notBreaching", False),
+    }
+
+
 def test_the_service_control_policy_denies_the_root_user_the_creation(stack: Stack) -> None:
     """Whatever the partition, and nothing else."""
     DenyRootAccessKeyCreation(stack, "Deny", targets=["r-ab12", "ou-ab12-34cd56ef", "111111111111"])
@@ -275,6 +329,7 @@ def test_the_service_control_policy_denies_the_root_user_the_creation(stack: Sta
     (statement,) = policy["Content"]["Statement"]
     assert policy["Type"] == "SERVICE_CONTROL_POLICY"
     assert policy["TargetIds"] == ["r-ab12", "ou-ab12-34cd56ef", "111111111111"]
+    # It binds the guard's root sessions too, so it must not deny what they are for: to list and to delete.
     assert (statement["Effect"], statement["Action"], statement["Resource"]) == ("Deny", "iam:CreateAccessKey", "*")
     assert statement["Condition"] == {"ArnLike": {"aws:PrincipalArn": "arn:*:iam::*:root"}}
 
