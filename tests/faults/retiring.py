@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 GRACE, RETENTION = 7200, 604_800
 KEEPING = {"GracePeriod": str(GRACE), "RetentionPeriod": str(RETENTION), "ScheduleName": "shop-Key"}
+AT_ONCE = {"OnKeyLimit": "RetirePrevious"}
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
 TOKEN = "11111111-2222-4333-8444-555555555555"
 _LAMBDA_TRIES = 3
@@ -117,6 +118,10 @@ def check_kept(stack: Stack, properties: Properties | None) -> None:
     timetable = Timetable(stack.account.clock.now(), set(state.schedules))
     expected = Expected("deploy", stack.secret_arn, status, stack.foreign.get("deploy", {}), timetable)
     found = violations(stack.account.client("iam"), stack.account.client("secretsmanager"), expected)
+    if properties and AT_ONCE.items() <= properties.items():
+        # A rotation that was to retire it at once and died may leave it Inactive in its grace period, for the look at
+        # the end of that to go on from there.
+        found = [problem for problem in found if " is Inactive, and its record tells" not in problem]
     assert found == [], f"{found}\n{stack.account.log}"
 
 
@@ -200,6 +205,7 @@ def _to(serial: str, **changes: str) -> Callable[[Stack], list[Event]]:
 COURSES = (
     Course("rotate with a grace period", _kept("1"), _to("2")),
     Course("rotate and make room", _then(_kept("1", "2"), _fire_next), _to("3")),
+    Course("rotate and retire for room", _kept("1", "2", **AT_ONCE), _to("3", **AT_ONCE)),
     Course("go back in the grace period", _kept("1", "2"), _to("1")),
     Course("go back in the retention period", _then(_kept("1", "2"), _fire_next), _to("1")),
     Course("the look that deactivates", _then(_kept("1", "2"), _let_next_be_due), lambda stack: [look(stack)]),
@@ -211,6 +217,11 @@ COURSES = (
     Course(
         "the look that postpones",
         _then(_kept("1", "2"), _use_previous, _let_next_be_due),
+        lambda stack: [look(stack)],
+    ),
+    Course(
+        "the look that reminds",
+        _then(_kept("1", MaximumAge="3600"), lambda stack: stack.account.clock.sleep(7200)),
         lambda stack: [look(stack)],
     ),
     Course("cut over", _kept("1", "2", CutOver="Deferred"), lambda stack: [cut_over(stack)]),
