@@ -141,7 +141,7 @@ def test_the_function_that_deletes_goes_by_what_is_deployed(
         "Deletes": deletes,
         "Began": now.isoformat(),
     }
-    named = {"Id": UNUSED, "Name": "", "Management": False, "Announced": True}
+    named = {"Id": UNUSED, "Name": "", "Management": False, "Announced": [KEY.access_key_id]}
     event = json.dumps({"Account": named, "Run": run, "Plan": [planned]})
     functions = sessions[EVERYWHERE, "StateMachine"].client("lambda")
     answer = functions.invoke(FunctionName=guards[EVERYWHERE].function("Delete"), Payload=event)
