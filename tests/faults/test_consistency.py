@@ -107,6 +107,20 @@ def test_a_delete_a_second_later_while_the_status_comes_late(operation: Operatio
         stack.check_deployed(None)
 
 
+@pytest.mark.parametrize("lag", LAGS)
+def test_room_that_a_person_has_made_is_seen_late(lag: str) -> None:
+    """Who is told that the user has two keys deletes one and deploys again: the listing may have it for a moment."""
+    with Stack.on_fake_account() as stack:
+        stack.must(stack.create(stack.properties("1")))
+        foreign = stack.account.person.make_key("deploy")
+        stack.account.lags.deleted_keys = LAGS[lag]
+        stack.account.person.deactivate_key(foreign)
+        stack.account.person.delete_key(foreign)
+        properties = stack.properties("2")
+        assert stack.deliver(stack.update(properties), after=0) == "SUCCESS", stack.answers[-1]
+        stack.check_deployed(properties)
+
+
 CONDITIONS: dict[str, dict[str, Any]] = {
     **{f"a new key refused {times} times": {"new_key_rejections": times} for times in range(1, 5)},
     "IAM's clock ahead": {"iam_clock_skew": 30.0},
