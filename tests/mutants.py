@@ -181,7 +181,7 @@ MUTANTS = (
     ),
     Mutant(
         "keep the value of an existing secret replaced",
-        "plan.py",
+        "withdrawal.py",
         "    return make_current(observed, previous.id)\n",
         "    return []\n",
     ),

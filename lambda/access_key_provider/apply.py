@@ -28,8 +28,9 @@ from access_key_provider.actions import (
 )
 from access_key_provider.document import secret_document
 from access_key_provider.errors import OutcomeUnknownError, OutOfTimeError, ProviderError, SupersededError
-from access_key_provider.model import CURRENT, PENDING, Intent
+from access_key_provider.model import CURRENT, PENDING
 from access_key_provider.precedence import is_still_wanted
+from access_key_provider.records import Intent
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

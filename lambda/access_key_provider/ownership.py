@@ -6,20 +6,14 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from access_key_provider.model import (
-    ACTIVE,
-    CURRENT,
-    PENDING,
-    PREVIOUS,
-    SerialLabel,
-    looks_like_version_id,
-    owner_in_tag,
-)
+from access_key_provider.model import ACTIVE, CURRENT, PENDING, PREVIOUS, looks_like_version_id, owner_in_tag
+from access_key_provider.records import SerialLabel
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from access_key_provider.model import AccessKey, Intent, Observed, Place, SecretVersion
+    from access_key_provider.model import AccessKey, Observed, Place, SecretVersion
+    from access_key_provider.records import Intent
 
 # An attempt ends with the function (5 minutes); IAM's clock and the function's may differ a little.
 _ATTEMPT = timedelta(minutes=10)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.actions import CheckStillWanted, TagSecret, UntagSecret
 from access_key_provider.errors import SupersededError
-from access_key_provider.model import REQUEST_TAG_PREFIX, TOMBSTONE_TAG_PREFIX, Mark
+from access_key_provider.records import REQUEST_TAG_PREFIX, TOMBSTONE_TAG_PREFIX, Mark
 from access_key_provider.registration import registration_tags
 from access_key_provider.room import has_room_for_tag
 

@@ -16,19 +16,22 @@ from access_key_provider.errors import (
     ProviderError,
     SupersededError,
 )
-from access_key_provider.model import SETTLING_TIME, Intent, SecretState
+from access_key_provider.model import SETTLING_TIME, SecretState
 from access_key_provider.observe import look_at_secret, observe
 from access_key_provider.ownership import owned_keys, with_announcement
-from access_key_provider.plan import matching_key, plan_abandoned, plan_absent, plan_present, plan_withdrawn
+from access_key_provider.plan import matching_key, plan_present
 from access_key_provider.precedence import is_buried, is_superseded, marks_in_the_way, marks_of, tombstone
+from access_key_provider.records import Intent
+from access_key_provider.withdrawal import plan_abandoned, plan_absent, plan_withdrawn
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from access_key_provider.actions import Action
-    from access_key_provider.model import AccessKey, Desired, Mark, Observed, Place
+    from access_key_provider.model import AccessKey, Desired, Observed, Place
     from access_key_provider.policy import Policy
     from access_key_provider.ports import Ports
+    from access_key_provider.records import Mark
 
 # Seconds kept back while acting, for undoing and answering, and while undoing, for answering.
 _RESERVE_TO_UNDO = 45.0

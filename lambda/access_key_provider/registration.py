@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.actions import TagSecret, UntagSecret
 from access_key_provider.errors import NotManagedError
-from access_key_provider.model import INACTIVE, Place, SerialLabel
+from access_key_provider.model import INACTIVE, Place
 from access_key_provider.policy import Policy
+from access_key_provider.records import SerialLabel
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

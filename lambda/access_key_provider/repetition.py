@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from access_key_provider.errors import InvalidRequestError
 from access_key_provider.journal import record
-from access_key_provider.model import format_time
+from access_key_provider.records import format_time
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

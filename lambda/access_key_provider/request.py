@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, urlsplit
 
 from access_key_provider.errors import InvalidRequestError
-from access_key_provider.model import ACTIVE, INACTIVE, Desired, Mark, Place, parse_time
+from access_key_provider.model import ACTIVE, INACTIVE, Desired, Place
 from access_key_provider.policy import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, Policy
+from access_key_provider.records import Mark, parse_time
 
 if TYPE_CHECKING:
     from datetime import datetime

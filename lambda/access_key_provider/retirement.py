@@ -13,9 +13,10 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.actions import CancelSchedule, ScheduleLook, SetStatus, TagSecret, Tell
-from access_key_provider.model import INACTIVE, PENDING, format_time
+from access_key_provider.model import INACTIVE, PENDING
 from access_key_provider.ownership import current_key, owned_keys
 from access_key_provider.policy import LAST_USE_LAG
+from access_key_provider.records import format_time
 from access_key_provider.removal import remove
 from access_key_provider.retirement_record import (
     BY_DEPLOYMENT,

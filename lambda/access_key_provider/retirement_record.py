@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from access_key_provider.actions import CancelSchedule, UntagSecret
-from access_key_provider.model import format_time, parse_time
+from access_key_provider.records import format_time, parse_time
 
 if TYPE_CHECKING:
     from collections.abc import Collection

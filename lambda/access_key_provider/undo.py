@@ -6,10 +6,11 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.actions import AddLabel, LookAgain, SetStatus, Tell
 from access_key_provider.errors import NothingToUndoError
-from access_key_provider.model import ACTIVE, format_time
+from access_key_provider.model import ACTIVE
 from access_key_provider.ownership import current_key
 from access_key_provider.plan import make_current, next_label, put_aside
 from access_key_provider.precedence import check_no_request
+from access_key_provider.records import format_time
 from access_key_provider.retirement import replaced_keys, supersede
 from access_key_provider.retirement_record import BY_UNDO, retirement_of
 

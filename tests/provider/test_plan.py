@@ -25,20 +25,11 @@ from access_key_provider.actions import (
     UntagSecret,
     UntagUser,
 )
-from access_key_provider.model import (
-    AccessKey,
-    Desired,
-    Intent,
-    Mark,
-    Observed,
-    Place,
-    SecretDescription,
-    SecretState,
-    SecretVersion,
-    SerialLabel,
-)
-from access_key_provider.plan import plan_abandoned, plan_absent, plan_present, plan_withdrawn
+from access_key_provider.model import AccessKey, Desired, Observed, Place, SecretDescription, SecretState, SecretVersion
+from access_key_provider.plan import plan_present
 from access_key_provider.precedence import is_still_wanted
+from access_key_provider.records import Intent, Mark, SerialLabel
+from access_key_provider.withdrawal import plan_abandoned, plan_absent, plan_withdrawn
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 PLACE = Place(

@@ -22,11 +22,13 @@ from access_key_provider.actions import (
     UntagSecret,
 )
 from access_key_provider.looks import plan_look
-from access_key_provider.model import CURRENT, PENDING, PREVIOUS, LastUse, Observed, format_time
-from access_key_provider.plan import plan_absent, plan_present
+from access_key_provider.model import CURRENT, PENDING, PREVIOUS, LastUse, Observed
+from access_key_provider.plan import plan_present
 from access_key_provider.policy import REMOVE_UNUSED, RETIRE_PREVIOUS, Policy
+from access_key_provider.records import format_time
 from access_key_provider.registration import Registration
 from access_key_provider.retirement_record import BY_UNDO, Retirement, retirement_tag
+from access_key_provider.withdrawal import plan_absent
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 POLICY = Policy(grace=HOUR, retention=7 * DAY, schedule="k")

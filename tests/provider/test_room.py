@@ -13,8 +13,8 @@ from provider.test_plan import AS_DECLARED, LEAVE_MARK, MARK, MARK_TAG, PLACE, T
 from access_key_provider import plan
 from access_key_provider.actions import CreateKey, LookAgain, SetStatus, TagUser, UntagSecret
 from access_key_provider.errors import NoRoomError
-from access_key_provider.model import Mark
 from access_key_provider.plan import plan_present
+from access_key_provider.records import Mark
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -23,11 +23,13 @@ from access_key_provider.actions import (
     TagSecret,
 )
 from access_key_provider.looks import plan_look
-from access_key_provider.model import CURRENT, PENDING, PREVIOUS, SerialLabel
-from access_key_provider.plan import matching_key, plan_absent, plan_present
+from access_key_provider.model import CURRENT, PENDING, PREVIOUS
+from access_key_provider.plan import matching_key, plan_present
+from access_key_provider.records import SerialLabel
 from access_key_provider.retirement_record import BY_ROTATION, BY_UNDO, Retirement, retirement_tag
 from access_key_provider.rotation import plan_creation, plan_finish, plan_test, plan_undoing
 from access_key_provider.undo import plan_undo, previous_key
+from access_key_provider.withdrawal import plan_absent
 
 TOKEN = "11111111-2222-4333-8444-555555555555"
 
