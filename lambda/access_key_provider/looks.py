@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from access_key_provider.model import Observed
     from access_key_provider.ownership import OwnedKey
     from access_key_provider.registration import Registration
+    from access_key_provider.retirement_record import Retirement
 
 
 def plan_look(
@@ -69,9 +70,15 @@ def _hold_back(observed: Observed, managed: Registration, why: str) -> list[Acti
     return [
         tell_of(HELD_BACK, observed, place, key, record, why=why)
         for key, record in records
-        if key.key
-        and observed.time >= (record.due or observed.time if record else key.key.created + LONGEST_DEPLOYMENT)
+        if _is_overdue(observed, key, record)
     ]
+
+
+def _is_overdue(observed: Observed, key: OwnedKey, record: Retirement | None) -> bool:
+    """Tell whether something is due for a key; without a record it may be a switch that is seen late, for a day."""
+    if record:
+        return record.due is None or observed.time >= record.due
+    return key.key is not None and observed.time >= key.key.created + LONGEST_DEPLOYMENT
 
 
 def _unseen_switch(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:

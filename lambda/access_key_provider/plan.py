@@ -32,17 +32,9 @@ from access_key_provider.model import ACTIVE, CURRENT, INACTIVE, PENDING, PREVIO
 from access_key_provider.ownership import OwnedKey, open_intent, owned_keys
 from access_key_provider.precedence import check_still_wanted, forget_marks, leave_mark, require_latest
 from access_key_provider.records import Intent, SerialLabel
-from access_key_provider.removal import (
-    clean_up,
-    close_intent,
-    leftover_ids,
-)
+from access_key_provider.removal import clean_up, close_intent, leftover_ids
 from access_key_provider.retirement import given_up, plan_retirement, supersede
-from access_key_provider.retirement_record import (
-    BY_DEPLOYMENT,
-    NEVER_AGAIN,
-    retirement_of,
-)
+from access_key_provider.retirement_record import BY_DEPLOYMENT, NEVER_AGAIN, retirement_of
 from access_key_provider.room import has_room_for_user_tag, require_room
 
 if TYPE_CHECKING:

@@ -30,17 +30,14 @@ def come_back(ports: Ports, managed: Registration, event: Mapping[str, Any], err
     Raises:
         ProviderError: there can't be a schedule either.
     """
-    again, prefix = _next_quarter(ports.clock.now()), managed.policy.schedule
-    repeated = {"Operation": event["Operation"], "SecretId": managed.place.secret_arn}
-    if event["Operation"] == "Look":
-        name = f"{prefix}-again-{format_time(again)}"
-    elif event.get("Alarm"):
-        alarm = alarm_time(event, ports.clock.now())
-        assert alarm is not None  # noqa: S101 - an alarm asks
-        name = f"{prefix}-undo-{format_time(again)}"
-        repeated |= {"Alarm": str(event["Alarm"]), "Time": alarm.isoformat()}
-    else:
+    now, operation = ports.clock.now(), event["Operation"]
+    alarm = alarm_time(event, now) if operation == "Undo" else None
+    if operation != "Look" and alarm is None:
         return
+    again = _next_quarter(now)
+    name = f"{managed.policy.schedule}-{'undo' if alarm else 'again'}-{format_time(again)}"
+    asked = {"Alarm": str(event["Alarm"]), "Time": alarm.isoformat()} if alarm else {}
+    repeated = {"Operation": operation, "SecretId": managed.place.secret_arn, **asked}
     record("it failed, and is tried again", secret=managed.place.secret_arn, reason=str(error), at=again.isoformat())
     ports.schedules.create(name, again, repeated)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import time
 import uuid
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from local_cloud import LocalCloud
 
 Template = dict[str, Any]
@@ -141,3 +144,13 @@ class Stack:
                 return status
             time.sleep(0.05)
         raise TimeoutError(f"{self.name} did not settle")
+
+
+@contextmanager
+def deployed(cloud: LocalCloud, template: Template) -> Iterator[Stack]:
+    """Deploy a template to an empty account, which is emptied afterwards."""
+    cloud.reset()
+    stack = Stack(cloud)
+    assert stack.create(template) == "CREATE_COMPLETE"
+    yield stack
+    cloud.reset()

@@ -43,6 +43,16 @@ def add_listener(cloud: LocalCloud, name: str) -> str:
     return str(function["FunctionArn"])
 
 
+def listen(cloud: LocalCloud, name: str) -> str:
+    """Put the events that the provider tells into a queue, and return its URL."""
+    queues, bus = cloud.client("sqs"), cloud.client("events")
+    url = queues.create_queue(QueueName=name)["QueueUrl"]
+    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    bus.put_rule(Name=name, EventPattern=json.dumps({"source": ["cdk-iam-access-key"]}))
+    bus.put_targets(Rule=name, Targets=[{"Id": name, "Arn": arn}])
+    return str(url)
+
+
 def attribute(resource: str, name: str = "Arn") -> Template:
     """Refer to an attribute of a resource."""
     return {"Fn::GetAtt": [resource, name]}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud.account import refused
-from cloud.cloudformation_stack import LAMBDA, Stack, function, role
+from cloud.cloudformation_stack import LAMBDA, Stack, deployed, function, role
 from cloud.invocations import LISTENER, allow, assumed, attribute, events, permission, role_arn
 
 if TYPE_CHECKING:
@@ -80,11 +80,8 @@ TEMPLATE: Template = {
 @pytest.fixture(scope="module")
 def stack(cloud: LocalCloud) -> Iterator[Stack]:
     """Deploy the alarms, rules and functions once."""
-    cloud.reset()
-    stack = Stack(cloud)
-    assert stack.create(TEMPLATE) == "CREATE_COMPLETE"
-    yield stack
-    cloud.reset()
+    with deployed(cloud, TEMPLATE) as stack:
+        yield stack
 
 
 def entry(source: str, **detail: Any) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud.account import refused
-from cloud.cloudformation_stack import Stack, role
+from cloud.cloudformation_stack import Stack, deployed, role
 from cloud.invocations import allow, assumed, attribute, role_arn
 
 if TYPE_CHECKING:
@@ -53,11 +53,8 @@ TEMPLATE: Template = {
 @pytest.fixture(scope="module")
 def stack(cloud: LocalCloud) -> Iterator[Stack]:
     """Deploy everything once."""
-    cloud.reset()
-    stack = Stack(cloud)
-    assert stack.create(TEMPLATE) == "CREATE_COMPLETE"
-    yield stack
-    cloud.reset()
+    with deployed(cloud, TEMPLATE) as stack:
+        yield stack
 
 
 def written(cloud: LocalCloud, stack: Stack, machine: str, key: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from cloud.account import new_key, policy, refused
-from cloud.cloudformation_stack import LAMBDA, Stack, function, role
+from cloud.cloudformation_stack import LAMBDA, Stack, deployed, function, role
 from cloud.invocations import LISTENER, allow, events, function_arn, permission, role_arn
 
 if TYPE_CHECKING:
@@ -118,11 +118,8 @@ class Rotation:
 @pytest.fixture(scope="module")
 def stack(cloud: LocalCloud) -> Iterator[Stack]:
     """Deploy the functions once."""
-    cloud.reset()
-    stack = Stack(cloud)
-    assert stack.create(TEMPLATE) == "CREATE_COMPLETE"
-    yield stack
-    cloud.reset()
+    with deployed(cloud, TEMPLATE) as stack:
+        yield stack
 
 
 @pytest.fixture

@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from aws_cdk import CfnResource, Duration
+from cloud.invocations import listen
 
 if TYPE_CHECKING:
     from aws_cdk import CustomResource
@@ -15,16 +16,6 @@ if TYPE_CHECKING:
     from cdk_iam_access_key import AccessKey
 
 _TOO_OLD = "Access Key Too Old"
-
-
-def listen(shop: Shop) -> str:
-    """Put the provider's events into a queue, and return its URL."""
-    queues, bus = shop.account.cloud.client("sqs"), shop.account.cloud.client("events")
-    url = queues.create_queue(QueueName="told")["QueueUrl"]
-    arn = queues.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    bus.put_rule(Name="told", EventPattern=json.dumps({"source": ["cdk-iam-access-key"]}))
-    bus.put_targets(Rule="told", Targets=[{"Id": "told", "Arn": arn}])
-    return str(url)
 
 
 def receive(shop: Shop, url: str) -> list[dict[str, Any]]:
@@ -43,7 +34,7 @@ def remind_in_seconds(key: AccessKey) -> CustomResource:
 
 def test_a_key_that_is_too_old_is_told_of_and_left_as_it_is(shop: Shop) -> None:
     """By an event that names it and its age; it stays current and Active."""
-    url = listen(shop)
+    url = listen(shop.account.cloud, "told")
     shop.settings, shop.consumer = {"maximum_age": Duration.days(1)}, remind_in_seconds
     shop.deploy("1", MaximumAge=1)
     key = shop.current()

@@ -7,7 +7,7 @@ import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from cloud.invocations import add_listener, events
+from cloud.invocations import add_listener, events, listen
 
 from access_key_provider.errors import ProviderError
 
@@ -29,11 +29,7 @@ class LifeError(Exception):
 def prepare(account: Account) -> None:
     """Define a rotation function that only listens, so that the handler can do its steps, and a queue of all told."""
     add_listener(account.cloud, LISTENING)
-    queue = account.cloud.client("sqs").create_queue(QueueName=TOLD)["QueueUrl"]
-    arn = account.cloud.client("sqs").get_queue_attributes(QueueUrl=queue, AttributeNames=["QueueArn"])["Attributes"]
-    bus = account.cloud.client("events")
-    bus.put_rule(Name=TOLD, EventPattern=json.dumps({"source": ["cdk-iam-access-key"]}))
-    bus.put_targets(Rule=TOLD, Targets=[{"Id": TOLD, "Arn": arn["QueueArn"]}])
+    listen(account.cloud, TOLD)
 
 
 def live(account: Account, handler: Handler, target: Target) -> None:
