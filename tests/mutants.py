@@ -20,6 +20,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = Path("lambda")
 GUARDS = "root_access_keys"
+SHARED = "lambda_shared"
 COPIED = ("constructs", "lambda", "local_cloud", "tests", "pyproject.toml", "README.md")
 JOBS = 2
 TESTS = (
@@ -231,22 +232,36 @@ MUTANTS = (
     ),
     Mutant(
         "send CreateAccessKey again",
-        "calls.py",
+        "aws_calls.py",
         'SENT_ONCE = CLIENT.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))',
         "SENT_ONCE = CLIENT",
+        SHARED,
     ),
     Mutant(
-        "no patience with a new role", "calls.py", "_SECONDS_FOR_A_NEW_ROLE = 45.0", "_SECONDS_FOR_A_NEW_ROLE = 0.0"
+        "no patience with a new role",
+        "aws_calls.py",
+        "_SECONDS_FOR_A_NEW_ROLE = 45.0",
+        "_SECONDS_FOR_A_NEW_ROLE = 0.0",
+        SHARED,
     ),
-    Mutant("answer twice", "custom_resource.py", "            if self._answered:\n                return\n", ""),
+    Mutant(
+        "answer twice", "custom_resource.py", "            if self._answered:\n                return\n", "", SHARED
+    ),
     Mutant(
         "answer with an exception's text",
-        "failures.py",
+        "log.py",
         'f"unexpected {type(error).__name__} in the function; its log says where"',
         'f"unexpected {error}"',
+        SHARED,
     ),
-    Mutant("take a refusal for success", "answer.py", "if status == 200:", "if status in (200, 403):"),
-    Mutant("answer at any length", "answer.py", 'while len(encoded) > MAX_BODY and answer["Reason"]:', "while False:"),
+    Mutant("take a refusal for success", "cfn_response.py", "if status == 200:", "if status in (200, 403):", SHARED),
+    Mutant(
+        "answer at any length",
+        "cfn_response.py",
+        'while len(encoded) > MAX_BODY and answer["Reason"]:',
+        "while False:",
+        SHARED,
+    ),
     Mutant(
         "answer an event that is no request",
         "main.py",

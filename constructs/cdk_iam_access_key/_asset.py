@@ -1,4 +1,4 @@
-"""The code of the functions: the handler packages and crhelper, nothing else.
+"""The code of a function: its handler package, what the handler packages share, and crhelper, nothing else.
 
 Everything needed is already installed, so staging runs no Docker, no pip and no network. The hash is computed
 here, over relative paths and bytes: it is the same for a checkout, an editable install and the wheel, so that the
@@ -16,8 +16,10 @@ from tempfile import TemporaryDirectory
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
 HANDLER_PACKAGE = "access_key_provider"
-# The functions of the guards; they share with the provider how requests are answered and calls are made.
+# The functions of the guards.
 GUARD_PACKAGE = "root_access_keys"
+# How requests are answered and calls are made.
+SHARED_PACKAGE = "lambda_shared"
 CRHELPER_VERSION = "2.0.12"
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
@@ -57,16 +59,17 @@ class HandlerAsset:
             yield archive
 
 
-def handler_asset(*packages: str) -> HandlerAsset:
-    """Collect handler packages and crhelper from where they are installed.
+def handler_asset(package: str = HANDLER_PACKAGE) -> HandlerAsset:
+    """Collect a handler package, the shared one and crhelper from where they are installed.
 
     Args:
-        packages: The packages; the provider's if none is named.
+        package: The handler package.
 
     Raises:
-        RuntimeError: A handler is missing, or crhelper is missing or not of the pinned version.
+        RuntimeError: A package is missing, or crhelper is missing or not of the pinned version.
     """
-    folders = [*map(_handler, packages or (HANDLER_PACKAGE,)), Path(str(_crhelper().locate_file("crhelper")))]
+    crhelper = Path(str(_crhelper().locate_file("crhelper")))
+    folders = [_handler(package), _handler(SHARED_PACKAGE), crhelper]
     return HandlerAsset({path: content for folder in folders for path, content in _modules(folder).items()})
 
 
@@ -75,7 +78,7 @@ def _handler(name: str) -> Path:
     shipped = package / "_lambda" / name
     checkout = package.parents[1] / "lambda" / name
     for folder in (shipped, checkout):
-        if (folder / "main.py").is_file():
+        if (folder / "__init__.py").is_file():
             return folder
     raise RuntimeError(
         f"the handler must be in {shipped} (installed) or in {checkout} (checkout), found neither; "

@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk_iam_access_key._asset import GUARD_PACKAGE, HANDLER_PACKAGE, handler_asset
+from cdk_iam_access_key._asset import GUARD_PACKAGE, handler_asset
 
 _MEMORY = 256
 
@@ -54,7 +54,7 @@ class GuardFunction(Construct):
             # Inline, so that whatever depends on the role has its permissions too.
             inline_policies={"Guard": iam.PolicyDocument(statements=[writing, *statements])},
         )
-        asset = handler_asset(GUARD_PACKAGE, HANDLER_PACKAGE)
+        asset = handler_asset(GUARD_PACKAGE)
         self.code_version = asset.hash
         with asset.staged() as archive:
             self.function = lambda_.Function(

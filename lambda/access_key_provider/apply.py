@@ -27,10 +27,11 @@ from access_key_provider.actions import (
     UntagUser,
 )
 from access_key_provider.document import secret_document
-from access_key_provider.errors import OutcomeUnknownError, OutOfTimeError, ProviderError, SupersededError
+from access_key_provider.errors import OutOfTimeError, SupersededError
 from access_key_provider.model import CURRENT, PENDING
 from access_key_provider.precedence import is_still_wanted
 from access_key_provider.records import Intent
+from lambda_shared.errors import OutcomeUnknownError, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -7,13 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from access_key_provider.calls import CLIENT, SENT_ONCE
-from access_key_provider.errors import (
-    CallError,
-    ConflictError,
-    SecretUnavailableError,
-    UserNotFoundError,
-)
+from access_key_provider.errors import ConflictError, SecretUnavailableError, UserNotFoundError
 from access_key_provider.model import (
     CURRENT,
     AccessKey,
@@ -23,6 +17,8 @@ from access_key_provider.model import (
     SecretState,
     SecretVersion,
 )
+from lambda_shared.aws_calls import CLIENT, SENT_ONCE
+from lambda_shared.errors import CallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,7 +27,8 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
     from mypy_boto3_secretsmanager.type_defs import TagTypeDef
 
-    from access_key_provider.calls import Caller, Credentials
+    from access_key_provider.proof import Credentials
+    from lambda_shared.aws_calls import Caller
 
 _Result = TypeVar("_Result")
 

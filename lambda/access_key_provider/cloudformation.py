@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider.custom_resource import CustomResource, Result, quieten_loggers
 from access_key_provider.drift import told
-from access_key_provider.errors import InvalidRequestError, ProviderError
+from access_key_provider.errors import InvalidRequestError
 from access_key_provider.invocation import ports_of
-from access_key_provider.journal import record
 from access_key_provider.operations import cut_over
 from access_key_provider.reconcile import make_absent, make_present
 from access_key_provider.request import CUT_OVER_TYPE, Properties, Request, parse_cut_over
+from lambda_shared.custom_resource import CustomResource, Result, quieten_loggers
+from lambda_shared.errors import ProviderError
+from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,44 +1,23 @@
-"""What one invocation of the function works with: its time, and AWS in a session of a key's role."""
+"""What one invocation of the function works with: AWS in a session of a key's role."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
-from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import boto3
 
 from access_key_provider.aws import IamUserKeys, SecretsManagerVersions
-from access_key_provider.calls import CLIENT, Caller, Sessions
 from access_key_provider.ports import Ports
-from access_key_provider.proof import StsProver
+from access_key_provider.proof import Sessions, StsProver
 from access_key_provider.registration import Registration, registration
 from access_key_provider.scheduling import EventBridgeNotices, EventBridgeSchedules, ScheduleSettings
+from lambda_shared.aws_calls import CLIENT, Caller
+from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
     from access_key_provider.model import Place
 
 _SESSIONS = Sessions()
-
-
-class InvocationClock:
-    """The time of one invocation, and how much of it Lambda leaves us."""
-
-    def __init__(self, context: Any) -> None:
-        """Take the deadline from Lambda's context."""
-        self._context = context
-
-    def now(self) -> datetime:
-        """Return the time, in UTC."""
-        return datetime.now(UTC)
-
-    def remaining(self) -> float:
-        """Return the seconds until Lambda ends the function."""
-        return float(self._context.get_remaining_time_in_millis()) / 1000
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
-        sleep(seconds)
 
 
 def ports_of(place: Place, role_arn: str, session_name: str, context: Any, *, rotation_token: str = "") -> Ports:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider.entry import answer_request, is_request, shape
-from access_key_provider.failures import shown
+from lambda_shared.cfn_response import answer_request, is_request, shape
+from lambda_shared.log import shown
 
 if TYPE_CHECKING:
     from types import ModuleType

@@ -6,12 +6,13 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
-from access_key_provider.errors import ProviderError, UserNotFoundError
+from access_key_provider.errors import UserNotFoundError
 from access_key_provider.key_limit import foreign_keys_in_question
 from access_key_provider.model import SETTLING_TIME, Observed, SecretDescription, SecretState
 from access_key_provider.ownership import orphan_candidates, owned_keys
 from access_key_provider.policy import Policy
 from access_key_provider.retirement import keys_in_question
+from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from access_key_provider.actions import SetStatus
-from access_key_provider.errors import AccessDeniedError, InvalidRequestError, NothingToUndoError, ProviderError
+from access_key_provider.errors import InvalidRequestError, NothingToUndoError
 from access_key_provider.invocation import ports_of, registered
-from access_key_provider.journal import record
 from access_key_provider.looks import plan_look
 from access_key_provider.model import CURRENT
 from access_key_provider.observe import observe
@@ -18,6 +17,8 @@ from access_key_provider.request import parse_secret_id, session_name
 from access_key_provider.retirement import next_look
 from access_key_provider.statement import statement
 from access_key_provider.undo import plan_undo, previous_key
+from lambda_shared.errors import AccessDeniedError, ProviderError
+from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -1,4 +1,4 @@
-"""The narrow views of AWS, and of time, that operations need. `aws` implements them, tests have doubles."""
+"""The narrow views of AWS that operations need. `aws` implements them, tests have doubles."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from access_key_provider.model import AccessKey, LastUse, NewAccessKey, SecretDescription
+    from lambda_shared.clock import Clock
 
 
 class UserKeys(Protocol):
@@ -97,22 +98,6 @@ class Notices(Protocol):
 
     def tell(self, what: str, about: dict[str, str]) -> None:
         """Say what happened, and to which key. Never fails: what was done is done, told or not."""
-        ...
-
-
-class Clock(Protocol):
-    """Time, and how much of it the invocation has left."""
-
-    def now(self) -> datetime:
-        """Return the time, in UTC."""
-        ...
-
-    def remaining(self) -> float:
-        """Return the seconds until the answer must be sent."""
-        ...
-
-    def sleep(self, seconds: float) -> None:
-        """Wait."""
         ...
 
 

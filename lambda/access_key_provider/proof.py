@@ -1,25 +1,65 @@
-"""Proof that a new key works, before anybody is told to use it."""
+"""Security Token Service: sessions of the keys' roles, and proof that a new key works before anybody uses it."""
 
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypedDict
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from access_key_provider.calls import SENT_ONCE
 from access_key_provider.errors import UnprovenKeyError
+from lambda_shared.aws_calls import CLIENT, SENT_ONCE
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from access_key_provider.model import NewAccessKey
-    from access_key_provider.ports import Clock
+    from lambda_shared.aws_calls import Caller
+    from lambda_shared.clock import Clock
+
+_SESSION = timedelta(minutes=15)
 
 # A new key is refused for some seconds, by each endpoint on its own and at times once more after a first success.
 _SUCCESSES = 3
 _SECONDS_TO_PROVE = 120.0
 _LONGEST_PAUSE = 5.0
 _RESERVE = 60.0
+
+
+class Credentials(TypedDict):
+    """Temporary credentials, as arguments for a client."""
+
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    aws_session_token: str
+
+
+class Sessions:
+    """Sessions of the keys' roles, reused while the function is warm."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._sessions: dict[tuple[str, str], tuple[Credentials, datetime]] = {}
+
+    def assume(self, role_arn: str, name: str, call: Caller, clock: Clock) -> Credentials:
+        """Assume a key's role, under a name that says why: CloudTrail shows it with every call."""
+        known, expires = self._sessions.get((role_arn, name), (None, clock.now()))
+        if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
+            return known
+        assumed = call(
+            boto3.client("sts", config=CLIENT).assume_role,
+            RoleArn=role_arn,
+            RoleSessionName=name,
+            DurationSeconds=int(_SESSION.total_seconds()),
+        )["Credentials"]
+        credentials = Credentials(
+            aws_access_key_id=assumed["AccessKeyId"],
+            aws_secret_access_key=assumed["SecretAccessKey"],
+            aws_session_token=assumed["SessionToken"],
+        )
+        self._sessions[role_arn, name] = credentials, clock.now() + _SESSION
+        return credentials
 
 
 class StsProver:

@@ -9,13 +9,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.actions import LookAgain, TagSecret, TagUser
 from access_key_provider.apply import Executor
 from access_key_provider.drift import findings
-from access_key_provider.errors import (
-    ConflictError,
-    KeyLimitReachedError,
-    OutcomeUnknownError,
-    ProviderError,
-    SupersededError,
-)
+from access_key_provider.errors import ConflictError, KeyLimitReachedError, SupersededError
 from access_key_provider.model import SETTLING_TIME, SecretState
 from access_key_provider.observe import look_at_secret, observe
 from access_key_provider.ownership import owned_keys, with_announcement
@@ -23,6 +17,7 @@ from access_key_provider.plan import matching_key, plan_present
 from access_key_provider.precedence import is_buried, is_superseded, marks_in_the_way, marks_of, tombstone
 from access_key_provider.records import Intent
 from access_key_provider.withdrawal import plan_abandoned, plan_absent, plan_withdrawn
+from lambda_shared.errors import OutcomeUnknownError, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -6,15 +6,15 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from access_key_provider.errors import InvalidRequestError
-from access_key_provider.journal import record
 from access_key_provider.records import format_time
+from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from access_key_provider.errors import ProviderError
     from access_key_provider.ports import Ports
     from access_key_provider.registration import Registration
+    from lambda_shared.errors import ProviderError
 
 _QUARTER = timedelta(minutes=15)
 # Lambda's own attempts at the event are over by then.

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from access_key_provider.calls import CLIENT
-from access_key_provider.errors import CallError, ProviderError
-from access_key_provider.journal import measure, record
+from lambda_shared.aws_calls import CLIENT, EVENT_SOURCE
+from lambda_shared.errors import CallError, ProviderError
+from lambda_shared.log import measure, record
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_scheduler import EventBridgeSchedulerClient
 
-    from access_key_provider.calls import Caller, Credentials
+    from access_key_provider.proof import Credentials
+    from lambda_shared.aws_calls import Caller
 
-EVENT_SOURCE = "cdk-iam-access-key"
 _CONFLICT = "ConflictException"
 _NOT_FOUND = "ResourceNotFoundException"
 

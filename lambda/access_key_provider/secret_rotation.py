@@ -11,14 +11,15 @@ from itertools import count
 from typing import TYPE_CHECKING, Any
 
 from access_key_provider.actions import LookAgain
-from access_key_provider.errors import InvalidRequestError, ProviderError
+from access_key_provider.errors import InvalidRequestError
 from access_key_provider.invocation import ports_of, registered
-from access_key_provider.journal import record
 from access_key_provider.model import SETTLING_TIME
 from access_key_provider.ownership import owned_keys, with_closing
 from access_key_provider.reconcile import carry_out, explained
 from access_key_provider.request import parse_secret_id, session_name
 from access_key_provider.rotation import plan_creation, plan_finish, plan_test, plan_undoing
+from lambda_shared.errors import ProviderError
+from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider.custom_resource import quieten_loggers
-from access_key_provider.failures import shown
+from lambda_shared.custom_resource import quieten_loggers
+from lambda_shared.log import shown
 from root_access_keys.calls import call
 from root_access_keys.decision import Action, decide
 from root_access_keys.errors import RefusedError

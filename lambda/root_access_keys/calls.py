@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ParamSpec, TypeVar
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from access_key_provider.calls import THROTTLED, USER_AGENT
+from lambda_shared.aws_calls import THROTTLED, USER_AGENT
 from root_access_keys.errors import RefusedError, TryAgainError
 
 if TYPE_CHECKING:

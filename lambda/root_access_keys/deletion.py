@@ -13,9 +13,8 @@ from datetime import UTC, datetime, timedelta
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider.custom_resource import quieten_loggers
-from access_key_provider.failures import shown
-from access_key_provider.journal import record
+from lambda_shared.custom_resource import quieten_loggers
+from lambda_shared.log import record, shown
 from root_access_keys.audit import judged
 from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, RootKey, Rules, Run

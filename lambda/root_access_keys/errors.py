@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from access_key_provider.errors import ProviderError
+from lambda_shared.errors import ProviderError
 
 
 class GuardError(ProviderError):

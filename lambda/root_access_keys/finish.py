@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from access_key_provider.custom_resource import quieten_loggers
-from access_key_provider.failures import shown
-from access_key_provider.journal import record
+from lambda_shared.custom_resource import quieten_loggers
+from lambda_shared.log import record, shown
 from root_access_keys.calls import CLIENT, call
 from root_access_keys.model import Mode
 from root_access_keys.notices import put_event

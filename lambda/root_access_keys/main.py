@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider import answer
-from access_key_provider.entry import answer_request, is_request, shape
+from lambda_shared import cfn_response
+from lambda_shared.cfn_response import answer_request, is_request, shape
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -33,7 +33,7 @@ def _answer(module: str, event: dict[str, Any], context: Any) -> None:
     if event["RequestType"] == "Delete":
         # A check keeps nothing, so nothing may keep a stack from going.
         physical_id = str(event.get("PhysicalResourceId") or event["LogicalResourceId"])
-        answer.send(event["ResponseURL"], answer.body(event, answer.SUCCESS, physical_id))
+        cfn_response.send(event["ResponseURL"], cfn_response.body(event, cfn_response.SUCCESS, physical_id))
         return
     handle: Callable[[Mapping[str, Any], Any], None] | None = None
     failure = ""

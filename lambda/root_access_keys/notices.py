@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from access_key_provider.scheduling import EVENT_SOURCE
+from lambda_shared.aws_calls import EVENT_SOURCE
 from root_access_keys.calls import CLIENT
 from root_access_keys.errors import TryAgainError
 

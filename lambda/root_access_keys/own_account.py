@@ -6,12 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from access_key_provider.calls import Caller
-from access_key_provider.custom_resource import quieten_loggers
-from access_key_provider.errors import ProviderError
-from access_key_provider.failures import shown
-from access_key_provider.invocation import InvocationClock
-from access_key_provider.journal import record
+from lambda_shared.aws_calls import Caller
+from lambda_shared.clock import InvocationClock
+from lambda_shared.custom_resource import quieten_loggers
+from lambda_shared.errors import ProviderError
+from lambda_shared.log import record, shown
 from root_access_keys import checks
 from root_access_keys.calls import CLIENT
 from root_access_keys.errors import GuardError

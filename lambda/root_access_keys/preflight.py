@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from access_key_provider.calls import Caller
-from access_key_provider.errors import CallError
-from access_key_provider.invocation import InvocationClock
+from lambda_shared.aws_calls import Caller
+from lambda_shared.clock import InvocationClock
+from lambda_shared.errors import CallError
 from root_access_keys import checks
 from root_access_keys.accounts import Selection, check_exist
 from root_access_keys.calls import CLIENT

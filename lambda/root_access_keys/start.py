@@ -12,9 +12,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider.custom_resource import quieten_loggers
-from access_key_provider.failures import shown
-from access_key_provider.journal import record
+from lambda_shared.custom_resource import quieten_loggers
+from lambda_shared.log import record, shown
 from root_access_keys.accounts import Selection, select
 from root_access_keys.errors import GuardError
 from root_access_keys.model import Mode, Rules, Run

@@ -12,7 +12,9 @@ import pytest
 from fakes.aws import Context, FakeAccount, ProcessDeath, cold_start
 from fakes.faults import CONNECTION_LOST, PROCESS_DEATH
 
-from access_key_provider import answer, invocation, main
+from access_key_provider import invocation, main
+from lambda_shared import cfn_response
+from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -38,7 +40,7 @@ def send(account: FakeAccount, arn: str, monkeypatch: pytest.MonkeyPatch) -> Ite
         answers.append(json.loads(content))
         return 200
 
-    monkeypatch.setattr(answer, "_put", put)
+    monkeypatch.setattr(cfn_response, "_put", put)
 
     def send(kind: str, serial: str = "1", **members: Any) -> dict[str, Any]:
         properties = {"UserName": "deploy", "SecretArn": arn, "RoleArn": ROLE, "Serial": serial, "Status": "Active"}
@@ -119,7 +121,7 @@ def test_installing_leaves_nothing_behind(account: FakeAccount, monkeypatch: pyt
     """The client, the clock, the sessions and the environment are as before."""
     monkeypatch.setenv("AWS_REGION", "before")
     monkeypatch.setenv("AWS_PROFILE", "somebody")
-    clock = invocation.InvocationClock
+    clock = InvocationClock
     before = (boto3.client, clock.now, clock.sleep, invocation._SESSIONS, dict(os.environ))
     with account.installed():
         assert boto3.client("iam").meta.region_name == account.state.region

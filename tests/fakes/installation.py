@@ -12,7 +12,8 @@ from fakes import scheduler
 from fakes.sts import Credentials
 
 from access_key_provider import invocation
-from access_key_provider.calls import Sessions
+from access_key_provider.proof import Sessions
+from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -48,7 +49,7 @@ def installed(account: FakeAccount) -> Iterator[None]:
     def sleep(_self: object, seconds: float) -> None:
         account.clock.sleep(seconds)
 
-    clock = invocation.InvocationClock
+    clock = InvocationClock
     with (
         mock.patch.object(boto3, "client", client),
         mock.patch.multiple(clock, now=now, sleep=sleep),

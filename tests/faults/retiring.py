@@ -10,7 +10,7 @@ from fakes.aws import Context, ProcessDeath, cold_start
 from fakes.scheduler import waiting
 
 from access_key_provider import main
-from access_key_provider.errors import ProviderError
+from lambda_shared.errors import ProviderError
 from local_cloud.invariants import Expected, Timetable, violations
 
 if TYPE_CHECKING:

@@ -12,7 +12,8 @@ from fakes.aws import Context, FakeAccount, ProcessDeath, cold_start
 from fakes.faults import PROCESS_DEATH
 from provider.world import ROLE_ARN, STACK_ID
 
-from access_key_provider import answer, main
+from access_key_provider import main
+from lambda_shared import cfn_response
 from local_cloud.invariants import Expected, violations
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ class Stack:
             stack.answers.append(json.loads(content))
             return 200
 
-        with account.installed(), mock.patch.object(answer, "_put", put):
+        with account.installed(), mock.patch.object(cfn_response, "_put", put):
             yield stack
 
     def properties(self, serial: str = "1", **changes: str) -> Properties:

@@ -14,7 +14,7 @@ from faults.stack import Stack
 from faults.test_races import answers_to, handler
 from faults.timeline import Timeline
 
-from access_key_provider import calls
+from lambda_shared import aws_calls
 from local_cloud.invariants import Expected, violations
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def at_once(
 def test_twenty_keys_at_once_under_throttling(seed: int, record_property: Callable[[str, object], None]) -> None:
     """All are created, rotated and deleted at the first go, in time, though every other call is refused."""
     chance = random.Random(seed)
-    with Stack.on_fake_account() as stack, mock.patch.object(calls, "random", chance):
+    with Stack.on_fake_account() as stack, mock.patch.object(aws_calls, "random", chance):
         account = stack.account
         resources = [
             Resource(stack, f"Key{number}", "shop", f"user-{number}", account.person.make_secret(f"shop/{number}"))

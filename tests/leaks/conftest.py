@@ -16,7 +16,9 @@ from leaks.hunt import Hunt
 from moto import mock_aws
 from provider.world import REGION, TestClock, World
 
-from access_key_provider import answer, invocation
+from access_key_provider import invocation
+from lambda_shared import cfn_response
+from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,8 +84,8 @@ def moto(monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.setenv(name, "testing")
     clock = TestClock()
-    monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: clock.now())
-    monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(InvocationClock, "now", lambda _self: clock.now())
+    monkeypatch.setattr(InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
     monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
     # Clients of another test's session would not be moto's.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
@@ -105,5 +107,5 @@ def moto(monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object
             world.answers.append(json.loads(content))
             return 200
 
-        monkeypatch.setattr(answer, "_put", put)
+        monkeypatch.setattr(cfn_response, "_put", put)
         yield MotoHunt(world, secrets, record_property)

@@ -28,7 +28,8 @@ from unittest import mock
 from botocore.client import BaseClient
 from fakes.endpoint import SignedEndpoint
 
-from access_key_provider import answer, main
+from access_key_provider import main
+from lambda_shared import cfn_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -147,14 +148,14 @@ def _handler(departures: Departures, make_loud: Callable[[], None]) -> Iterator[
 
 @contextlib.contextmanager
 def _answers(departures: Departures) -> Iterator[None]:
-    put = answer._put
+    put = cfn_response._put
 
     def watched(url: str, content: bytes) -> int:
         departures.answers += 1
         departures.add(f"answer {departures.answers}", content)
         return put(url, content)
 
-    with mock.patch.object(answer, "_put", watched):
+    with mock.patch.object(cfn_response, "_put", watched):
         yield
 
 

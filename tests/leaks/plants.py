@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from access_key_provider import cloudformation
-from access_key_provider.errors import ProviderError
+from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -23,7 +23,8 @@ from leaks.departures import collected, everything_to_debug
 from leaks.hunt import Hunt, LeakError
 from leaks.plants import PLANTS, Plant
 
-from access_key_provider import answer, cloudformation
+from access_key_provider import cloudformation
+from lambda_shared import cfn_response
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -315,7 +316,7 @@ def unanswerable(error: Exception) -> Any:
     def put(url: str, content: bytes) -> int:
         raise type(error)(*error.args, url, content)
 
-    return mock.patch.object(answer, "_put", put)
+    return mock.patch.object(cfn_response, "_put", put)
 
 
 def without_user(world: SignedWorld) -> Any:
@@ -386,7 +387,7 @@ def test_an_answer_that_cannot_be_sent_leaks_nothing(
     moto: MotoHunt, monkeypatch: pytest.MonkeyPatch, error: Exception
 ) -> None:
     """The error of a request names its URL, the log does not."""
-    monkeypatch.setattr(answer.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(cfn_response.time, "sleep", lambda _seconds: None)
 
     def steps(world: SignedWorld) -> None:
         # What was not sent is not among the answers of the world.

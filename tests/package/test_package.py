@@ -14,12 +14,12 @@ from typing import Any
 
 import pytest
 
-from cdk_iam_access_key._asset import GUARD_PACKAGE, HANDLER_PACKAGE, handler_asset
+from cdk_iam_access_key._asset import GUARD_PACKAGE, HANDLER_PACKAGE, SHARED_PACKAGE, handler_asset
 
 ROOT = Path(__file__).parents[2]
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
-# The handler packages of each function, by the stack that has it.
-PACKAGES = {"Keys": (HANDLER_PACKAGE,), "Guard": (GUARD_PACKAGE, HANDLER_PACKAGE)}
+# The handler package of each function, by the stack that has it.
+PACKAGES = {"Keys": HANDLER_PACKAGE, "Guard": GUARD_PACKAGE}
 # What the Python runtime of Lambda has beside the standard library.
 RUNTIME = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six.py", "urllib3")
 SYNTH = """
@@ -36,7 +36,7 @@ app.synth()
 print(json.dumps({
     "package": cdk_iam_access_key.__file__,
     "version": cdk_iam_access_key.__version__,
-    "hashes": {stack: handler_asset(*packages).hash for stack, packages in json.loads(sys.argv[1]).items()},
+    "hashes": {stack: handler_asset(package).hash for stack, package in json.loads(sys.argv[1]).items()},
     "path": sys.path,
 }))
 """
@@ -144,14 +144,14 @@ def test_wheel_has_the_library_and_the_handler_and_nothing_else(wheel: Path) -> 
         if path.is_file()
     }
     handlers = {
-        f"cdk_iam_access_key/_lambda/{package}/{path.name}": path.read_bytes()
-        for package in (HANDLER_PACKAGE, GUARD_PACKAGE)
-        for path in (ROOT / "lambda" / package).glob("*.py")
+        f"cdk_iam_access_key/_lambda/{path.relative_to(ROOT / 'lambda').as_posix()}": path.read_bytes()
+        for package in (HANDLER_PACKAGE, GUARD_PACKAGE, SHARED_PACKAGE)
+        for path in (ROOT / "lambda" / package).rglob("*.py")
     }
     files = {name: content for name, content in contents(wheel).items() if ".dist-info/" not in name}
     assert files == {**library, **handlers}
     assert "cdk_iam_access_key/py.typed" in files
-    assert {f"cdk_iam_access_key/_lambda/{package}/main.py" for package in PACKAGES["Guard"]} <= files.keys()
+    assert {f"cdk_iam_access_key/_lambda/{package}/main.py" for package in PACKAGES.values()} <= files.keys()
 
 
 def test_wheel_asks_for_exactly_one_crhelper(wheel: Path) -> None:
@@ -181,6 +181,7 @@ def test_source_distribution_has_what_it_takes_to_build(built: Path) -> None:
         "README.md",
         "constructs/cdk_iam_access_key/py.typed",
         "lambda/access_key_provider/main.py",
+        "lambda/lambda_shared/__init__.py",
         "lambda/root_access_keys/main.py",
     } <= names
     assert {name.partition("/")[0] for name in names} <= {
@@ -200,7 +201,7 @@ def test_installed_library_is_used_and_the_checkout_is_not(installed: Installed,
 
 def test_installed_library_stages_the_same_asset(installed: Installed, stack: str, staged: Path) -> None:
     """The way the library was installed never updates anybody's function."""
-    checkout = handler_asset(*PACKAGES[stack])
+    checkout = handler_asset(PACKAGES[stack])
     assert installed.facts["hashes"][stack] == checkout.hash
     files = {path.relative_to(staged).as_posix(): path.read_bytes() for path in staged.rglob("*") if path.is_file()}
     assert files == checkout.files
@@ -219,6 +220,6 @@ def test_staged_asset_imports_in_lambda(installed: Installed, stack: str, staged
         AWS_REGION="eu-west-1",
         AWS_DEFAULT_REGION="eu-west-1",
     ).split()
-    assert {f"{PACKAGES[stack][0]}.main", "crhelper.resource_helper"} <= set(imported)
+    assert {f"{PACKAGES[stack]}.main", "lambda_shared.cfn_response", "crhelper.resource_helper"} <= set(imported)
     assert len(imported) == len(list(staged.rglob("*.py")))
     assert handlers

@@ -16,7 +16,9 @@ import pytest
 from moto import mock_aws
 from provider.world import REGION, TestClock, World
 
-from access_key_provider import answer, aws, invocation
+from access_key_provider import aws, invocation
+from lambda_shared import cfn_response
+from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -59,8 +61,8 @@ def world(monkeypatch: pytest.MonkeyPatch, made: list[str]) -> Iterator[World]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
     clock = TestClock()
-    monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: clock.now())
-    monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(InvocationClock, "now", lambda _self: clock.now())
+    monkeypatch.setattr(InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
     monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
     with mock_aws():
         iam, secrets = boto3.client("iam"), boto3.client("secretsmanager")
@@ -69,11 +71,11 @@ def world(monkeypatch: pytest.MonkeyPatch, made: list[str]) -> Iterator[World]:
         created = World(clock, iam, secrets, arn)
 
         def put(_url: str, content: bytes) -> int:
-            assert len(content) <= answer.MAX_BODY
+            assert len(content) <= cfn_response.MAX_BODY
             assert not any(secret in content.decode() for secret in made), "a secret access key was answered"
             created.answers.append(json.loads(content))
             return 200
 
-        monkeypatch.setattr(answer, "_put", put)
+        monkeypatch.setattr(cfn_response, "_put", put)
         yield created
         created.check()

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 import pytest
 
-from access_key_provider import answer
+from lambda_shared import cfn_response
 from local_cloud.certificate import write_certificate
 
 if TYPE_CHECKING:
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 EVENT = {"StackId": "stack", "RequestId": "request", "LogicalResourceId": "Key"}
-BODY = answer.body(EVENT, "SUCCESS", "id", data={"AccessKeyId": "AKIA"})
+BODY = cfn_response.body(EVENT, "SUCCESS", "id", data={"AccessKeyId": "AKIA"})
 
 
 class Bucket(BaseHTTPRequestHandler):
@@ -49,7 +49,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     server = HTTPServer(("127.0.0.1", 0), Bucket)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     monkeypatch.setenv("SSL_CERT_FILE", str(certificate.authority))
-    monkeypatch.setattr(answer, "_PAUSE", 0)
+    monkeypatch.setattr(cfn_response, "_PAUSE", 0)
     Bucket.statuses.clear()
     Bucket.taken.clear()
     thread = threading.Thread(target=server.serve_forever, args=(0.02,))
@@ -62,7 +62,7 @@ def bucket(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
 
 def test_an_answer_is_put_as_the_signature_wants_it(bucket: str) -> None:
     """Path and query as they came, and an empty content type."""
-    assert answer.send(bucket, BODY)
+    assert cfn_response.send(bucket, BODY)
     path, content, content_type = Bucket.taken[0]
     assert path == "/bucket/key?X-Amz-Signature=signature"
     assert content_type == ""
@@ -81,7 +81,7 @@ def test_an_answer_is_put_as_the_signature_wants_it(bucket: str) -> None:
 def test_a_passing_fault_is_tried_again(bucket: str, fault: int) -> None:
     """Server errors, closed connections and redirections."""
     Bucket.statuses += [fault, fault]
-    assert answer.send(bucket, BODY)
+    assert cfn_response.send(bucket, BODY)
     assert len(Bucket.taken) == 3
 
 
@@ -89,28 +89,28 @@ def test_a_passing_fault_is_tried_again(bucket: str, fault: int) -> None:
 def test_a_refusal_is_no_success(bucket: str, status: int) -> None:
     """A URL that has expired is refused for ever."""
     Bucket.statuses += [status]
-    assert not answer.send(bucket, BODY)
+    assert not cfn_response.send(bucket, BODY)
     assert len(Bucket.taken) == 1
 
 
 def test_the_number_of_attempts_is_bounded(bucket: str) -> None:
     """A function that tries for ever never ends."""
     Bucket.statuses += [500] * 50
-    assert not answer.send(bucket, BODY)
+    assert not cfn_response.send(bucket, BODY)
     assert len(Bucket.taken) == 6
 
 
 @pytest.mark.parametrize("url", ["https://127.0.0.1:1/x", "https://localhost:99999/x", "https://[/x", "nonsense", ""])
 def test_a_url_that_leads_nowhere_ends_too(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is raised: there is nobody to tell."""
-    monkeypatch.setattr(answer, "_PAUSE", 0)
-    assert not answer.send(url, BODY)
+    monkeypatch.setattr(cfn_response, "_PAUSE", 0)
+    assert not cfn_response.send(url, BODY)
 
 
 def test_neither_the_url_nor_the_body_is_logged(bucket: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Whoever has the URL can forge an answer."""
     Bucket.statuses += [500, 403]
-    assert not answer.send(bucket, BODY)
+    assert not cfn_response.send(bucket, BODY)
     printed = capsys.readouterr().out
     assert "403" in printed
     assert "signature" not in printed
@@ -120,6 +120,6 @@ def test_neither_the_url_nor_the_body_is_logged(bucket: str, capsys: pytest.Capt
 @pytest.mark.parametrize("reason", ["x" * 50_000, "ü" * 50_000, "\U0001f511" * 50_000, "\x00" * 50_000])
 def test_a_body_is_never_too_long(reason: str) -> None:
     """The reason is cut at its end, whatever it is made of."""
-    content = answer.body(EVENT, "FAILED", "i" * 700, reason)
+    content = cfn_response.body(EVENT, "FAILED", "i" * 700, reason)
     assert len(content) <= 4096
     assert json.loads(content)["Reason"]

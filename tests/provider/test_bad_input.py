@@ -11,8 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from provider.world import ROLE_ARN, Context, TestClock
 
-from access_key_provider import answer, aws, calls, cloudformation, main
+from access_key_provider import aws, cloudformation, main
 from access_key_provider.errors import InvalidRequestError
+from lambda_shared import aws_calls, cfn_response
 
 if TYPE_CHECKING:
     from provider.world import World
@@ -158,9 +159,9 @@ def test_a_kms_key_that_denies(world: World, monkeypatch: pytest.MonkeyPatch) ->
 def test_a_role_that_works_after_some_seconds_is_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """CloudFormation says that a role exists before every endpoint knows it and its policy."""
     refusals = [ClientError({"Error": {"Code": "AccessDenied", "Message": "no"}}, "ListAccessKeys")] * 5
-    listing = calls.Caller.__call__
+    listing = aws_calls.Caller.__call__
 
-    def refuse_at_first(caller: calls.Caller, method: Any, *arguments: Any, **named: Any) -> Any:
+    def refuse_at_first(caller: aws_calls.Caller, method: Any, *arguments: Any, **named: Any) -> Any:
         def call(*arguments: Any, **named: Any) -> Any:
             if refusals:
                 raise refusals.pop()
@@ -168,7 +169,7 @@ def test_a_role_that_works_after_some_seconds_is_waited_for(world: World, monkey
 
         return listing(caller, call, *arguments, **named)
 
-    monkeypatch.setattr(calls.Caller, "__call__", refuse_at_first)
+    monkeypatch.setattr(aws_calls.Caller, "__call__", refuse_at_first)
     assert world.create()["Status"] == "SUCCESS"
     assert not refusals
 
@@ -179,9 +180,9 @@ def test_a_role_that_never_works_fails_in_time(world: World, monkeypatch: pytest
     def refuse(*_: object, **__: object) -> None:
         raise ClientError({"Error": {"Code": "AccessDenied", "Message": "not authorized"}}, "ListAccessKeys")
 
-    listing = calls.Caller.__call__
+    listing = aws_calls.Caller.__call__
     monkeypatch.setattr(
-        calls.Caller, "__call__", lambda caller, _method, *_arguments, **_named: listing(caller, refuse)
+        aws_calls.Caller, "__call__", lambda caller, _method, *_arguments, **_named: listing(caller, refuse)
     )
     answer = world.create()
     assert answer["Status"] == "FAILED"
@@ -288,7 +289,7 @@ def test_memory_that_is_short_while_importing_is_answered(world: World, monkeypa
         (aws, "IamUserKeys"),
         (aws.SecretsManagerVersions, "describe"),
         (aws.SecretsManagerVersions, "put"),
-        (answer, "body"),
+        (cfn_response, "body"),
     ],
 )
 def test_memory_that_is_short_while_handling_is_answered(
@@ -319,7 +320,7 @@ def test_memory_that_is_short_while_handling_is_answered(
             main.handler(event, Context(world.clock))
         except MemoryError:
             # Lambda delivers the event again.
-            assert where == (answer, "body")
+            assert where == (cfn_response, "body")
             assert len(world.answers) == before
         else:
             assert len(world.answers) == before + 1
@@ -350,6 +351,6 @@ def test_every_id_fits_into_what_cloudformation_takes(world: World) -> None:
     request = cloudformation.Request.parse(event)
     assert len(request.answer_id()) <= 1024
     data = {"AccessKeyId": "A" * 20, "SecretArn": arn, "SecretVersionId": "v" * 36, "Status": "Inactive"}
-    content = answer.body(event, "FAILED", request.answer_id(), "ü" * 9000, data)
+    content = cfn_response.body(event, "FAILED", request.answer_id(), "ü" * 9000, data)
     assert 3000 < len(content) <= 4096
     world.expect(status=None)

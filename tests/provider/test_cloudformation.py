@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from access_key_provider import aws, cloudformation, proof
-from access_key_provider.errors import AccessDeniedError, OutcomeUnknownError, ProviderError, UnprovenKeyError
+from access_key_provider.errors import UnprovenKeyError
+from lambda_shared.errors import AccessDeniedError, OutcomeUnknownError, ProviderError
 
 if TYPE_CHECKING:
     from provider.world import World

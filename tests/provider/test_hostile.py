@@ -11,8 +11,10 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from provider.world import ROLE_ARN, STACK_ID, Context, TestClock
 
-from access_key_provider import answer, cloudformation, main
-from access_key_provider.errors import InvalidRequestError, ProviderError
+from access_key_provider import cloudformation, main
+from access_key_provider.errors import InvalidRequestError
+from lambda_shared import cfn_response
+from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -94,7 +96,7 @@ def seen() -> Iterator[tuple[list[dict[str, Any]], list[Properties]]]:
 
     def put(_url: str, content: bytes) -> int:
         answers.append(json.loads(content))
-        assert len(content) <= answer.MAX_BODY or len(answers[-1]["Reason"]) == 0
+        assert len(content) <= cfn_response.MAX_BODY or len(answers[-1]["Reason"]) == 0
         return 200
 
     def ports(_request: Request, properties: Properties, _context: object) -> None:
@@ -103,7 +105,7 @@ def seen() -> Iterator[tuple[list[dict[str, Any]], list[Properties]]]:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_REGION", "eu-central-1")
-        patch.setattr(answer, "_put", put)
+        patch.setattr(cfn_response, "_put", put)
         patch.setattr(cloudformation, "_ports", ports)
         yield answers, called
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -30,6 +31,9 @@ from access_key_provider.plan import plan_present
 from access_key_provider.precedence import is_still_wanted
 from access_key_provider.records import Intent, Mark, SerialLabel
 from access_key_provider.withdrawal import plan_abandoned, plan_absent, plan_withdrawn
+
+if TYPE_CHECKING:
+    from lambda_shared.errors import ProviderError
 
 NOW = datetime(2026, 5, 4, 12, 0, tzinfo=UTC)
 PLACE = Place(
@@ -555,9 +559,7 @@ def test_an_intent_stays_open_while_a_key_may_appear() -> None:
         (Situation(state=SecretState.REPLICA), errors.SecretUnavailableError, "primary secret"),
     ],
 )
-def test_what_can_not_work_is_refused_with_advice(
-    seen: Situation, error: type[errors.ProviderError], advice: str
-) -> None:
+def test_what_can_not_work_is_refused_with_advice(seen: Situation, error: type[ProviderError], advice: str) -> None:
     """Before any write."""
     with pytest.raises(error, match=advice):
         plan_present(seen.observed(), desired())

@@ -10,7 +10,8 @@ import pytest
 from provider.world import TestClock
 from root_keys.account import Account, Deployment
 
-from access_key_provider import answer, invocation
+from lambda_shared import cfn_response
+from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -22,20 +23,20 @@ def deployment(
 ) -> Iterator[Deployment]:
     """Give a stack; no answer may be too long, and no response URL may be printed or logged at any level."""
     clock = TestClock()
-    monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: clock.now())
-    monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(InvocationClock, "now", lambda _self: clock.now())
+    monkeypatch.setattr(InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
     caplog.set_level(logging.DEBUG)
     with Account().installed() as account:
         assert isinstance(account, Account)
         made = Deployment(account, clock)
 
         def put(_url: str, content: bytes) -> int:
-            assert len(content) <= answer.MAX_BODY
+            assert len(content) <= cfn_response.MAX_BODY
             made.answers.append(json.loads(content))
-            assert len(made.answers[-1]["Reason"]) <= answer.MAX_REASON
+            assert len(made.answers[-1]["Reason"]) <= cfn_response.MAX_REASON
             return 200
 
-        monkeypatch.setattr(answer, "_put", put)
+        monkeypatch.setattr(cfn_response, "_put", put)
         yield made
     printed = capsys.readouterr()
     for text in (printed.out, printed.err, *(record.getMessage() for record in caplog.records)):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from root_keys.organization import OWN, connection_lost, denied, failed_inside, throttled
 
-from access_key_provider.errors import ProviderError
+from lambda_shared.errors import ProviderError
 from root_access_keys import main, own_account
 
 if TYPE_CHECKING:

@@ -21,10 +21,10 @@ LIMIT = 96 * 1024
 
 
 def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
-    """Only modules of the two packages go along, byte for byte as they are installed."""
-    checkout = Path(__file__).parents[2] / "lambda" / "access_key_provider"
+    """Only modules of the three packages go along, byte for byte as they are installed."""
+    packages = [Path(__file__).parents[2] / "lambda" / name for name in ("access_key_provider", "lambda_shared")]
     installed = Path(crhelper.__file__).parent
-    expected = {f"{folder.name}/{file.name}": file for folder in (checkout, installed) for file in folder.glob("*.py")}
+    expected = {f"{folder.name}/{file.name}": file for folder in (*packages, installed) for file in folder.glob("*.py")}
     files = handler_asset().files
     assert files == {path: file.read_bytes() for path, file in expected.items()}
     assert {"access_key_provider/main.py", "access_key_provider/__init__.py", "crhelper/resource_helper.py"} <= set(
@@ -61,7 +61,7 @@ def test_leftovers_in_the_folder_change_nothing(tmp_path: Path, monkeypatch: pyt
     (copy / "__pycache__").mkdir()
     for leftover in ("__pycache__/main.cpython-311.pyc", "main.pyi", "main.py.orig", ".#main.py", "notes.txt"):
         (copy / leftover).write_bytes(b"leftover")
-    monkeypatch.setattr(_asset, "_handler", lambda _name: copy)
+    monkeypatch.setattr(_asset, "_handler", lambda name: tmp_path / name)
     monkeypatch.chdir(tmp_path)
     assert handler_asset() == before
     assert handler_asset().hash == before.hash
@@ -137,7 +137,8 @@ def test_installed_handler_goes_before_a_folder_that_happens_to_lie_beside(
     package = tmp_path / "lib" / "site-packages" / "cdk_iam_access_key"
     shipped, other = package / "_lambda" / "access_key_provider", tmp_path / "lib" / "lambda" / "access_key_provider"
     for folder in (shipped, other):
-        folder.mkdir(parents=True)
-        (folder / "main.py").write_text(f"# {folder.parts[-2]}")
+        for handler in (folder, folder.with_name("lambda_shared")):
+            handler.mkdir(parents=True)
+            (handler / "__init__.py").write_text(f"# {folder.parts[-2]}")
     monkeypatch.setattr(_asset, "__file__", str(package / "_asset.py"))
-    assert handler_asset().files["access_key_provider/main.py"] == b"# _lambda"
+    assert handler_asset().files["access_key_provider/__init__.py"] == b"# _lambda"

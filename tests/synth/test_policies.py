@@ -30,7 +30,7 @@ from cdk_iam_access_key import AccessKey, AccessKeyProvider, OnKeyLimit, Rotatio
 from cdk_iam_access_key._identity import schedule_name
 
 ROOT = Path(__file__).parents[2]
-HANDLER = ROOT / "lambda" / "access_key_provider"
+HANDLERS = [ROOT / "lambda" / package for package in ("access_key_provider", "lambda_shared")]
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:{}-AbCdEf"
 
 # One of each partition.
@@ -326,7 +326,7 @@ def handler_calls() -> set[str]:
     """Name what the handler calls: in each module, each name that is an operation of a service it makes a client of."""
     models = create_loader()
     calls = set()
-    for file in sorted(HANDLER.glob("*.py")):
+    for file in sorted(file for folder in HANDLERS for file in folder.rglob("*.py")):
         nodes = list(ast.walk(ast.parse(file.read_text("utf-8"))))
         services = {
             node.args[0].value
@@ -356,7 +356,7 @@ def test_the_roles_allow_what_the_handler_calls(app: App) -> None:
 
 def test_every_client_is_found() -> None:
     """The handler makes clients in the one way that the comparison knows, of services named in its source."""
-    sources = [file.read_text("utf-8") for file in HANDLER.glob("*.py")]
+    sources = [file.read_text("utf-8") for folder in HANDLERS for file in folder.rglob("*.py")]
     calls = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     made = [call for call in calls if ast.unparse(call.func).startswith(("boto3.", "botocore."))]
     assert made

@@ -10,8 +10,8 @@ from cloud.guards.runs import RunError
 from cloud.least_privilege.handling import act_as
 from provider.world import Context, TestClock
 
-from access_key_provider import answer
-from access_key_provider.errors import ProviderError
+from lambda_shared import cfn_response
+from lambda_shared.errors import ProviderError
 from local_cloud.organization import BOTH_FEATURES
 from root_access_keys import main
 
@@ -38,7 +38,7 @@ class Checks:
         self._function = functions.get_function_configuration(FunctionName=guard.function(whose))
         environment = self._function["Environment"]["Variables"]
         act_as(monkeypatch, guard.assume(tester, whose), environment, self._clock)
-        monkeypatch.setattr(answer, "_put", self._take)
+        monkeypatch.setattr(cfn_response, "_put", self._take)
 
     def live(self) -> None:
         """Check as CloudFormation asks for it, and as a schedule does if there is one for it.

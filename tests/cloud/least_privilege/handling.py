@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from provider.world import Context, TestClock
 
-from access_key_provider import answer, invocation, main
+from access_key_provider import invocation, main
+from lambda_shared import cfn_response
+from lambda_shared.clock import InvocationClock
 from local_cloud.environment import FOREIGN_PREFIXES
 
 if TYPE_CHECKING:
@@ -33,8 +35,8 @@ def act_as(monkeypatch: pytest.MonkeyPatch, session: Session, environment: dict[
     # It may hold the credentials of an earlier test, and so may the handler's own sessions.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
-    monkeypatch.setattr(invocation.InvocationClock, "now", lambda _self: clock.now())
-    monkeypatch.setattr(invocation.InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
+    monkeypatch.setattr(InvocationClock, "now", lambda _self: clock.now())
+    monkeypatch.setattr(InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
 
 
 class Handler:
@@ -50,7 +52,7 @@ class Handler:
         self.deployed = deployed
         self._clock = TestClock()
         act_as(monkeypatch, deployed.function, deployed.environment, self._clock)
-        monkeypatch.setattr(answer, "_put", self._take)
+        monkeypatch.setattr(cfn_response, "_put", self._take)
 
     def _take(self, _url: str, content: bytes) -> int:
         self.answers.append(json.loads(content))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from cloud.invocations import add_listener, events, listen
 
-from access_key_provider.errors import ProviderError
+from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
     from cloud.least_privilege.deployed import Target

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud.least_privilege.life import demand
 
-from access_key_provider.errors import AccessDeniedError, NotManagedError
+from access_key_provider.errors import NotManagedError
+from lambda_shared.errors import AccessDeniedError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

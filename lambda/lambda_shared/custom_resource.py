@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crhelper import CfnResource
 
-from access_key_provider import answer
-from access_key_provider.failures import shown
+from lambda_shared import cfn_response
+from lambda_shared.log import shown
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -75,9 +75,9 @@ class CustomResource(CfnResource):
         try:
             status, reason = status or self.Status, reason or str(self.Reason)
             physical_id = self.PhysicalResourceId or self.generate_physical_id(self._request)
-            data = self.Data if status == answer.SUCCESS else {}
-            content = answer.body(self._request, status, str(physical_id), reason, data)
-            answer.send(self._request["ResponseURL"], content)
+            data = self.Data if status == cfn_response.SUCCESS else {}
+            content = cfn_response.body(self._request, status, str(physical_id), reason, data)
+            cfn_response.send(self._request["ResponseURL"], content)
         except Exception:
             # Nothing was sent, so somebody else may answer: crhelper, or the entry point, which needs less memory.
             self._answered = False

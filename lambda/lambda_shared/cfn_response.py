@@ -1,4 +1,6 @@
-"""Sends the answer to CloudFormation. Needs the standard library only, so that an answer can always be sent.
+"""Tells requests of CloudFormation from other events, and answers them.
+
+Needs the standard library only, so that an answer can always be sent.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 """
@@ -10,13 +12,13 @@ import random
 import ssl
 import time
 from http.client import HTTPException, HTTPSConnection
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlsplit
 
-from access_key_provider.journal import record
+from lambda_shared.log import record
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
 SUCCESS = "SUCCESS"
 FAILED = "FAILED"
@@ -25,9 +27,45 @@ FAILED = "FAILED"
 MAX_BODY = 4096
 MAX_REASON = 1000
 
+_REQUEST_TYPES = ("Create", "Update", "Delete")
+_TEXTS = ("RequestType", "ResponseURL", "StackId", "RequestId", "LogicalResourceId")
+
 _ATTEMPTS = 6
 _SOCKET_TIMEOUT = 5.0
 _PAUSE = 1.0
+
+
+def is_request(event: object) -> TypeGuard[dict[str, Any]]:
+    """Tell whether an event is a request of CloudFormation, which somebody waits for."""
+    return isinstance(event, dict) and all(isinstance(event.get(name), str) and event[name] for name in _TEXTS)
+
+
+def answer_request(
+    event: dict[str, Any], context: Any, handle: Callable[[Mapping[str, Any], Any], None] | None, failure: str
+) -> None:
+    """Let a request be handled and answered, or answer it here.
+
+    Args:
+        event: the request.
+        context: Lambda's.
+        handle: handles and answers it; None if it could not be imported.
+        failure: why then.
+    """
+    if event["RequestType"] not in _REQUEST_TYPES:
+        _fail(event, f"RequestType must be one of {', '.join(_REQUEST_TYPES)}")
+    elif handle is None:
+        _fail(event, f"the function could not start: {failure} while importing; deploy the construct library again")
+    else:
+        try:
+            handle(event, context)
+        except Exception as error:  # noqa: BLE001 - memory that is short, say; nothing was answered if it gets here
+            _fail(event, f"the function failed: {type(error).__name__}; deploy again")
+
+
+def shape(event: object) -> str:
+    """Describe an event that nobody knows by the names of its members: their values may be anything."""
+    members = sorted(str(name)[:40] for name in event)[:10] if isinstance(event, dict) else []
+    return f"{type(event).__name__} with {', '.join(members) or 'no members'}"
 
 
 def body(
@@ -83,6 +121,13 @@ def send(url: str, content: bytes) -> bool:
         if attempt < _ATTEMPTS:
             time.sleep(_PAUSE * attempt * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not cryptography
     return False
+
+
+def _fail(event: dict[str, Any], reason: str) -> None:
+    record("failed", logical_id=event["LogicalResourceId"], reason=reason)
+    given = event.get("PhysicalResourceId")
+    physical_id = given if isinstance(given, str) and given else event["LogicalResourceId"]
+    send(event["ResponseURL"], body(event, FAILED, physical_id, reason))
 
 
 def _put(url: str, content: bytes) -> int:

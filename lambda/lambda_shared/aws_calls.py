@@ -1,21 +1,20 @@
-"""Calls to AWS: sessions of a key's role, patience where AWS asks for it, errors in our own words."""
+"""Calls to AWS: patience where AWS asks for it, errors in our own words."""
 
 from __future__ import annotations
 
 import random
 from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, ParamSpec, TypedDict, TypeVar
+from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
-import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from access_key_provider.errors import AccessDeniedError, CallError, OutcomeUnknownError
+from lambda_shared.errors import AccessDeniedError, CallError, OutcomeUnknownError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from access_key_provider.ports import Clock
+    from lambda_shared.clock import Clock
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -45,11 +44,11 @@ _SECONDS_FOR_A_NEW_ROLE = 45.0
 _SECONDS_FOR_THROTTLING = 60.0
 _LONGEST_PAUSE = 8.0
 
-_SESSION = timedelta(minutes=15)
 _SERVER_ERROR = 500
 # Two ARNs and what was denied.
 _MESSAGE = 512
 
+EVENT_SOURCE = "cdk-iam-access-key"
 USER_AGENT = "cdk-iam-access-key"
 CLIENT = Config(
     connect_timeout=5,
@@ -102,41 +101,6 @@ class Caller:
 
     def _worth_waiting(self, pause: float, until: datetime) -> bool:
         return self._clock.now() + timedelta(seconds=pause) < until and self._clock.remaining() > 2 * pause
-
-
-class Credentials(TypedDict):
-    """Temporary credentials, as arguments for a client."""
-
-    aws_access_key_id: str
-    aws_secret_access_key: str
-    aws_session_token: str
-
-
-class Sessions:
-    """Sessions of the keys' roles, reused while the function is warm."""
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._sessions: dict[tuple[str, str], tuple[Credentials, datetime]] = {}
-
-    def assume(self, role_arn: str, name: str, call: Caller, clock: Clock) -> Credentials:
-        """Assume a key's role, under a name that says why: CloudTrail shows it with every call."""
-        known, expires = self._sessions.get((role_arn, name), (None, clock.now()))
-        if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
-            return known
-        assumed = call(
-            boto3.client("sts", config=CLIENT).assume_role,
-            RoleArn=role_arn,
-            RoleSessionName=name,
-            DurationSeconds=int(_SESSION.total_seconds()),
-        )["Credentials"]
-        credentials = Credentials(
-            aws_access_key_id=assumed["AccessKeyId"],
-            aws_secret_access_key=assumed["SecretAccessKey"],
-            aws_session_token=assumed["SessionToken"],
-        )
-        self._sessions[role_arn, name] = credentials, clock.now() + _SESSION
-        return credentials
 
 
 def _translated(error: ClientError, code: str) -> CallError | OutcomeUnknownError:

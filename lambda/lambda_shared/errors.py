@@ -1,0 +1,28 @@
+"""What can go wrong, in words that a person who deploys a stack can act on.
+
+Every message ends up in the events of the stack, so it names the value, what is allowed and what to change, and
+never holds a secret access key, a request id or a response URL.
+"""
+
+from __future__ import annotations
+
+
+class ProviderError(Exception):
+    """A failure whose message may be shown to the user as it stands."""
+
+
+class OutcomeUnknownError(ProviderError):
+    """A call may or may not have been carried out: look again."""
+
+
+class CallError(ProviderError):
+    """AWS refused a call and changed nothing. `code` is AWS's error code."""
+
+    def __init__(self, message: str, code: str) -> None:
+        """Keep the code for those who know what to make of it."""
+        super().__init__(message)
+        self.code = code
+
+
+class AccessDeniedError(CallError):
+    """The key's role may not do what is needed, also after its policy had time to take effect."""
