@@ -100,5 +100,10 @@ def _crhelper() -> Distribution:
 
 
 def _modules(folder: Path) -> dict[str, bytes]:
+    paths = {file: file.relative_to(folder) for file in folder.rglob("*.py")}
     # An editor's lock or backup file may end in .py too, but its stem is no name that Python can import.
-    return {f"{folder.name}/{file.name}": file.read_bytes() for file in folder.glob("*.py") if file.stem.isidentifier()}
+    return {
+        f"{folder.name}/{path.as_posix()}": file.read_bytes()
+        for file, path in paths.items()
+        if all(part.isidentifier() for part in path.with_suffix("").parts)
+    }

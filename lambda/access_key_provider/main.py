@@ -15,8 +15,8 @@ _entries: dict[str, ModuleType] = {}
 _failure = ""
 try:
     # While the function starts, where Lambda gives it a full processor; a failure is told to whoever asks first.
-    for _name in ("cloudformation", "secret_rotation", "operations"):
-        _entries[_name] = import_module(f"access_key_provider.{_name}")
+    for _name in ("custom_resource", "rotation_function", "operations"):
+        _entries[_name] = import_module(f"access_key_provider.entrypoints.{_name}")
 except Exception as error:  # noqa: BLE001 - whatever it is, it must be answered
     _failure = type(error).__name__
 
@@ -29,14 +29,14 @@ def handler(event: object, context: Any) -> dict[str, Any] | None:
         ProviderError: a step or operation failed. A request of CloudFormation is answered instead.
     """
     if is_request(event):
-        answer_request(event, context, None if _failure else _entries["cloudformation"].handle, _failure)
+        answer_request(event, context, None if _failure else _entries["custom_resource"].handle, _failure)
         return None
     entry = _entry_of(event)
     if entry is None or not isinstance(event, dict):
         raise ValueError(f"neither a request of CloudFormation nor a step or operation: {shape(event)}")
     if _failure:
         raise RuntimeError(f"the function could not start: {_failure} while importing; deploy it again")
-    _entries["cloudformation"].quieten_loggers()
+    _entries["custom_resource"].quieten_loggers()
     try:
         result: dict[str, Any] | None = _entries[entry].handle(event, context)
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
@@ -48,5 +48,5 @@ def _entry_of(event: object) -> str | None:
     if not isinstance(event, dict):
         return None
     if "Step" in event and "SecretId" in event:
-        return "secret_rotation"
+        return "rotation_function"
     return "operations" if "Operation" in event else None

@@ -12,7 +12,8 @@ import pytest
 from fakes.aws import Context, FakeAccount, ProcessDeath, cold_start
 from fakes.faults import CONNECTION_LOST, PROCESS_DEATH
 
-from access_key_provider import invocation, main
+from access_key_provider import main
+from access_key_provider.entrypoints import session
 from lambda_shared import cfn_response
 from lambda_shared.clock import InvocationClock
 
@@ -122,12 +123,12 @@ def test_installing_leaves_nothing_behind(account: FakeAccount, monkeypatch: pyt
     monkeypatch.setenv("AWS_REGION", "before")
     monkeypatch.setenv("AWS_PROFILE", "somebody")
     clock = InvocationClock
-    before = (boto3.client, clock.now, clock.sleep, invocation._SESSIONS, dict(os.environ))
+    before = (boto3.client, clock.now, clock.sleep, session._SESSIONS, dict(os.environ))
     with account.installed():
         assert boto3.client("iam").meta.region_name == account.state.region
         assert "AWS_PROFILE" not in os.environ
         cold_start()
-    assert (boto3.client, clock.now, clock.sleep, invocation._SESSIONS, dict(os.environ)) == before
+    assert (boto3.client, clock.now, clock.sleep, session._SESSIONS, dict(os.environ)) == before
 
 
 def test_no_client_of_boto3_is_made(account: FakeAccount, send: Send, monkeypatch: pytest.MonkeyPatch) -> None:

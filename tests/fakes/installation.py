@@ -11,8 +11,8 @@ import boto3
 from fakes import scheduler
 from fakes.sts import Credentials
 
-from access_key_provider import invocation
-from access_key_provider.proof import Sessions
+from access_key_provider.aws.sts import Sessions
+from access_key_provider.entrypoints import session
 from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def installed(account: FakeAccount) -> Iterator[None]:
     with (
         mock.patch.object(boto3, "client", client),
         mock.patch.multiple(clock, now=now, sleep=sleep),
-        mock.patch.object(invocation, "_SESSIONS", Sessions()),
+        mock.patch.object(session, "_SESSIONS", Sessions()),
         _environment(account.state.region),
     ):
         yield
@@ -61,7 +61,7 @@ def installed(account: FakeAccount) -> Iterator[None]:
 
 def cold_start() -> None:
     """Forget what a warm function keeps, as a new process does; while an account is installed."""
-    invocation._SESSIONS = Sessions()
+    session._SESSIONS = Sessions()
 
 
 @contextmanager

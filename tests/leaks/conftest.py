@@ -16,7 +16,7 @@ from leaks.hunt import Hunt
 from moto import mock_aws
 from provider.world import REGION, TestClock, World
 
-from access_key_provider import invocation
+from access_key_provider.entrypoints import session
 from lambda_shared import cfn_response
 from lambda_shared.clock import InvocationClock
 
@@ -86,7 +86,7 @@ def moto(monkeypatch: pytest.MonkeyPatch, record_property: Callable[[str, object
     clock = TestClock()
     monkeypatch.setattr(InvocationClock, "now", lambda _self: clock.now())
     monkeypatch.setattr(InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
-    monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
+    monkeypatch.setattr(session, "_SESSIONS", session.Sessions())
     # Clients of another test's session would not be moto's.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
     secrets: list[str] = []

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from access_key_provider import cloudformation
+from access_key_provider.entrypoints import custom_resource
 from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def _error_descriptor(_stack: Stack, text: str) -> None:
 
 
 def _journal(_stack: Stack, text: str) -> None:
-    cloudformation.record("created", key=text)
+    custom_resource.record("created", key=text)
 
 
 def _debug(_stack: Stack, text: str) -> None:

@@ -23,7 +23,7 @@ from leaks.departures import collected, everything_to_debug
 from leaks.hunt import Hunt, LeakError
 from leaks.plants import PLANTS, Plant
 
-from access_key_provider import cloudformation
+from access_key_provider.entrypoints import custom_resource
 from lambda_shared import cfn_response
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ def test_the_hunt_takes_nothing_that_would_be_found_by_accident() -> None:
 
 def create_with_a_leak(act: Callable[[Stack, str], str | None], encode: Callable[[str], str]) -> list[tuple[str, str]]:
     """Let a create leak the key that it made; return what was found, and where."""
-    make_present = cloudformation.make_present
+    make_present = custom_resource.make_present
     with mock.patch.dict(os.environ), Stack.on_fake_account() as stack:
 
         def leaking(*arguments: Any, **named: Any) -> Any:
@@ -122,7 +122,7 @@ def create_with_a_leak(act: Callable[[Stack, str], str | None], encode: Callable
             leaked = act(stack, encode(json.loads(value)["secretAccessKey"]))
             return dataclasses.replace(outcome, access_key_id=leaked) if leaked else outcome
 
-        with mock.patch.object(cloudformation, "make_present", leaking), collected() as departures:
+        with mock.patch.object(custom_resource, "make_present", leaking), collected() as departures:
             with suppress(BaseException):
                 stack.deliver(stack.create(stack.properties()))
             departures.add_account(*administrators(stack), ["deploy", "vendor"], [stack.secret_arn, stack.other_arn])
@@ -164,14 +164,14 @@ def test_a_planted_leak_is_seen_when_encoded(encode: Callable[[str], str]) -> No
 
 def test_a_planted_response_url_is_seen(monkeypatch: pytest.MonkeyPatch) -> None:
     """The URL is looked for in all places too; one line of the log stands for them."""
-    monkeypatch.setattr(cloudformation, "_about", lambda request: {"event": str(request)})
-    put = cloudformation.AccessKeyResource._send
+    monkeypatch.setattr(custom_resource, "_about", lambda request: {"event": str(request)})
+    put = custom_resource.AccessKeyResource._send
 
     def leaking(resource: Any, *arguments: Any, **named: Any) -> None:
-        cloudformation.record("answering", to=resource._request["ResponseURL"])
+        custom_resource.record("answering", to=resource._request["ResponseURL"])
         put(resource, *arguments, **named)
 
-    monkeypatch.setattr(cloudformation.AccessKeyResource, "_send", leaking)
+    monkeypatch.setattr(custom_resource.AccessKeyResource, "_send", leaking)
     found = create_with_a_leak(lambda _stack, _text: None, str)
     assert ("response URL 1", "standard output") in found
 

@@ -16,7 +16,8 @@ import pytest
 from moto import mock_aws
 from provider.world import REGION, TestClock, World
 
-from access_key_provider import aws, invocation
+from access_key_provider.aws.iam import IamUserKeys
+from access_key_provider.entrypoints import session
 from lambda_shared import cfn_response
 from lambda_shared.clock import InvocationClock
 
@@ -28,14 +29,14 @@ if TYPE_CHECKING:
 def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Remember every secret access key that the handler is given."""
     secrets: list[str] = []
-    create = aws.IamUserKeys.create
+    create = IamUserKeys.create
 
-    def remembered(keys: aws.IamUserKeys) -> Any:
+    def remembered(keys: IamUserKeys) -> Any:
         key = create(keys)
         secrets.append(key.secret)
         return key
 
-    monkeypatch.setattr(aws.IamUserKeys, "create", remembered)
+    monkeypatch.setattr(IamUserKeys, "create", remembered)
     return secrets
 
 
@@ -63,7 +64,7 @@ def world(monkeypatch: pytest.MonkeyPatch, made: list[str]) -> Iterator[World]:
     clock = TestClock()
     monkeypatch.setattr(InvocationClock, "now", lambda _self: clock.now())
     monkeypatch.setattr(InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
-    monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
+    monkeypatch.setattr(session, "_SESSIONS", session.Sessions())
     with mock_aws():
         iam, secrets = boto3.client("iam"), boto3.client("secretsmanager")
         iam.create_user(UserName="deploy")

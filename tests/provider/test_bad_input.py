@@ -11,8 +11,12 @@ import pytest
 from botocore.exceptions import ClientError
 from provider.world import ROLE_ARN, Context, TestClock
 
-from access_key_provider import aws, cloudformation, main
-from access_key_provider.errors import InvalidRequestError
+from access_key_provider import main
+from access_key_provider.aws import iam
+from access_key_provider.aws.iam import IamUserKeys
+from access_key_provider.aws.secrets_manager import SecretsManagerVersions
+from access_key_provider.entrypoints import custom_resource
+from access_key_provider.model.errors import InvalidRequestError
 from lambda_shared import aws_calls, cfn_response
 
 if TYPE_CHECKING:
@@ -58,7 +62,7 @@ def no_calls(monkeypatch: pytest.MonkeyPatch) -> None:
     def forbidden(*_: object) -> None:
         raise AssertionError("AWS was called")
 
-    monkeypatch.setattr(cloudformation, "_ports", forbidden)
+    monkeypatch.setattr(custom_resource, "_ports", forbidden)
 
 
 @pytest.mark.usefixtures("no_calls")
@@ -143,13 +147,13 @@ def test_a_kms_key_that_denies(world: World, monkeypatch: pytest.MonkeyPatch) ->
         "PutSecretValue",
     )
 
-    def refuse(secret: aws.SecretsManagerVersions, *_: object, **__: object) -> None:
+    def refuse(secret: SecretsManagerVersions, *_: object, **__: object) -> None:
         def put_secret_value() -> None:
             raise denied
 
         secret._call(put_secret_value)
 
-    monkeypatch.setattr(aws.SecretsManagerVersions, "put", refuse)
+    monkeypatch.setattr(SecretsManagerVersions, "put", refuse)
     answer = world.create()
     assert answer["Status"] == "FAILED"
     assert "Access to KMS is not allowed" in answer["Reason"]
@@ -208,7 +212,7 @@ def test_an_unexpected_exception_is_answered_without_its_text(
         raise KeyError("wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY")
 
     with monkeypatch.context() as patch:
-        patch.setattr(aws.IamUserKeys, "list", burst)
+        patch.setattr(IamUserKeys, "list", burst)
         answer = world.create()
     assert (answer["Status"], answer["Data"]) == ("FAILED", {})
     assert "unexpected KeyError" in answer["Reason"]
@@ -280,15 +284,15 @@ def test_memory_that_is_short_while_importing_is_answered(world: World, monkeypa
 @pytest.mark.parametrize(
     "where",
     [
-        (cloudformation, "AccessKeyResource"),
-        (cloudformation, "_ports"),
-        (cloudformation, "record"),
-        (cloudformation.AccessKeyResource, "_log_setup"),
-        (cloudformation.AccessKeyResource, "_cfn_response"),
-        (cloudformation.AccessKeyResource, "generate_physical_id"),
-        (aws, "IamUserKeys"),
-        (aws.SecretsManagerVersions, "describe"),
-        (aws.SecretsManagerVersions, "put"),
+        (custom_resource, "AccessKeyResource"),
+        (custom_resource, "_ports"),
+        (custom_resource, "record"),
+        (custom_resource.AccessKeyResource, "_log_setup"),
+        (custom_resource.AccessKeyResource, "_cfn_response"),
+        (custom_resource.AccessKeyResource, "generate_physical_id"),
+        (iam, "IamUserKeys"),
+        (SecretsManagerVersions, "describe"),
+        (SecretsManagerVersions, "put"),
         (cfn_response, "body"),
     ],
 )
@@ -337,7 +341,7 @@ def test_the_answer_of_the_timer_has_the_right_id_and_is_the_only_one(world: Wor
         resource._timeout()
         return "id", {}
 
-    resource = cloudformation.AccessKeyResource(event, {"create": hang})
+    resource = custom_resource.AccessKeyResource(event, {"create": hang})
     resource(event, Context(TestClock()))
     world.expect(status=None)
     assert [given["Status"] for given in world.answers] == ["FAILED"]
@@ -348,7 +352,7 @@ def test_every_id_fits_into_what_cloudformation_takes(world: World) -> None:
     """The longest user and secret names there are."""
     arn = f"arn:aws-us-gov:secretsmanager:eu-central-1:123456789012:secret:{'s' * 512}-AbCdEf"
     event = world.event("Create", world.properties(UserName="u" * 64, SecretArn=arn, RoleArn=ROLE_ARN))
-    request = cloudformation.Request.parse(event)
+    request = custom_resource.Request.parse(event)
     assert len(request.answer_id()) <= 1024
     data = {"AccessKeyId": "A" * 20, "SecretArn": arn, "SecretVersionId": "v" * 36, "Status": "Inactive"}
     content = cfn_response.body(event, "FAILED", request.answer_id(), "ü" * 9000, data)

@@ -8,8 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from access_key_provider import aws, cloudformation, proof
-from access_key_provider.errors import UnprovenKeyError
+from access_key_provider.aws import sts
+from access_key_provider.aws.iam import IamUserKeys
+from access_key_provider.aws.secrets_manager import SecretsManagerVersions
+from access_key_provider.entrypoints import custom_resource
+from access_key_provider.model.errors import UnprovenKeyError
 from lambda_shared.errors import AccessDeniedError, OutcomeUnknownError, ProviderError
 
 if TYPE_CHECKING:
@@ -86,10 +89,10 @@ def test_create_at_the_limit_fails_before_any_write(world: World) -> None:
 @pytest.mark.parametrize(
     ("port", "method"),
     [
-        (aws.IamUserKeys, "create"),
-        (aws.SecretsManagerVersions, "put"),
-        (aws.SecretsManagerVersions, "add_label"),
-        (proof.StsProver, "prove"),
+        (IamUserKeys, "create"),
+        (SecretsManagerVersions, "put"),
+        (SecretsManagerVersions, "add_label"),
+        (sts.StsProver, "prove"),
     ],
 )
 @pytest.mark.parametrize("error", [AccessDeniedError("denied", "AccessDenied"), OutcomeUnknownError("lost")])
@@ -120,16 +123,16 @@ def test_create_key_whose_answer_is_lost_makes_one_key_and_not_two(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The key that nobody has the secret of is found by listing and deleted, then one is made."""
-    create, lost = aws.IamUserKeys.create, []
+    create, lost = IamUserKeys.create, []
 
-    def lose_the_first_answer(keys: aws.IamUserKeys) -> Any:
+    def lose_the_first_answer(keys: IamUserKeys) -> Any:
         made = create(keys)
         if not lost:
             lost.append(made.id)
             raise OutcomeUnknownError("AWS could not be reached: ReadTimeoutError")
         return made
 
-    monkeypatch.setattr(aws.IamUserKeys, "create", lose_the_first_answer)
+    monkeypatch.setattr(IamUserKeys, "create", lose_the_first_answer)
     assert world.create()["Status"] == "SUCCESS"
     assert len(world.key_status()) == 1
     assert lost[0] not in world.key_status()
@@ -140,7 +143,7 @@ def test_an_existing_value_comes_back_when_a_create_fails_after_publishing(
 ) -> None:
     """Whoever read the secret before must not be left with a dead key."""
     world.secret_arn = world.new_secret("the value before")
-    monkeypatch.setattr(aws.IamUserKeys, "set_status", refusing_once())
+    monkeypatch.setattr(IamUserKeys, "set_status", refusing_once())
     assert world.create(Status="Inactive")["Status"] == "FAILED"
     assert world.current_value() == "the value before"
     world.expect(status=None)
@@ -148,9 +151,9 @@ def test_an_existing_value_comes_back_when_a_create_fails_after_publishing(
 
 def refusing_once() -> Any:
     """Make a `set_status` that is refused the first time."""
-    set_status, refused = aws.IamUserKeys.set_status, []
+    set_status, refused = IamUserKeys.set_status, []
 
-    def method(keys: aws.IamUserKeys, key_id: str, status: str) -> None:
+    def method(keys: IamUserKeys, key_id: str, status: str) -> None:
         if not refused:
             refused.append(key_id)
             fail()
@@ -173,13 +176,13 @@ def test_a_create_that_is_still_running_when_its_delete_comes_removes_its_own_ke
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The Delete finds nothing yet; the Create finds the tombstone."""
-    create, deletes = aws.IamUserKeys.create, []
+    create, deletes = IamUserKeys.create, []
 
-    def deleted_meanwhile(keys: aws.IamUserKeys) -> Any:
+    def deleted_meanwhile(keys: IamUserKeys) -> Any:
         deletes.append(world.delete())
         return create(keys)
 
-    monkeypatch.setattr(aws.IamUserKeys, "create", deleted_meanwhile)
+    monkeypatch.setattr(IamUserKeys, "create", deleted_meanwhile)
     answer_to_create = send_create_around_a_delete(world)
     assert answer_to_create["Status"] == "FAILED"
     assert deletes[0]["Status"] == "SUCCESS"
@@ -191,13 +194,13 @@ def test_a_delete_between_creation_and_publication_ends_without_a_key(
 ) -> None:
     """The Delete takes the key away; the Create must not publish the dead one over a living value."""
     world.secret_arn = world.new_secret("the value before")
-    add_label = aws.SecretsManagerVersions.add_label
+    add_label = SecretsManagerVersions.add_label
 
-    def deleted_meanwhile(secret: aws.SecretsManagerVersions, version: str, label: str) -> None:
+    def deleted_meanwhile(secret: SecretsManagerVersions, version: str, label: str) -> None:
         add_label(secret, version, label)
         world.delete()
 
-    monkeypatch.setattr(aws.SecretsManagerVersions, "add_label", deleted_meanwhile)
+    monkeypatch.setattr(SecretsManagerVersions, "add_label", deleted_meanwhile)
     assert send_create_around_a_delete(world)["Status"] == "FAILED"
     assert world.current_value() == "the value before"
     world.expect(status=None)
@@ -206,7 +209,7 @@ def test_a_delete_between_creation_and_publication_ends_without_a_key(
 def send_create_around_a_delete(world: World) -> dict[str, Any]:
     """Handle a Create whose Delete is handled in the middle of it, and return the Create's answer."""
     event = world.event("Create", world.properties())
-    cloudformation.handle(event, FixedContext())
+    custom_resource.handle(event, FixedContext())
     return world.answers[-1]
 
 
@@ -293,7 +296,7 @@ def test_a_rotation_that_fails_leaves_the_current_key_and_its_rollback_is_a_no_o
         raise UnprovenKeyError("the new access key did not work in time")
 
     with monkeypatch.context() as patch:
-        patch.setattr(proof.StsProver, "prove", refuse)
+        patch.setattr(sts.StsProver, "prove", refuse)
         failed = world.update(world.properties("2"), world.properties("1"))
     assert failed["Status"] == "FAILED"
     assert failed["PhysicalResourceId"] == first["PhysicalResourceId"]
@@ -309,7 +312,7 @@ def test_a_rotation_that_fails_after_publishing_is_rolled_back_to_the_previous_k
     """The previous key could not be deactivated; the rollback makes it current again."""
     first = world.create()
     with monkeypatch.context() as patch:
-        patch.setattr(aws.IamUserKeys, "set_status", fail)
+        patch.setattr(IamUserKeys, "set_status", fail)
         assert world.update(world.properties("2"), world.properties("1"))["Status"] == "FAILED"
     back = world.update(world.properties("1"), world.properties("2"))
     assert back["Data"] == first["Data"]
@@ -403,7 +406,7 @@ def test_a_replacement_that_fails_undoes_itself(world: World, monkeypatch: pytes
     first = world.create()
 
     with monkeypatch.context() as patch:
-        patch.setattr(proof.StsProver, "prove", fail)
+        patch.setattr(sts.StsProver, "prove", fail)
         failed = world.update(world.properties(UserName="vendor"), world.properties())
     assert failed["PhysicalResourceId"] == first["PhysicalResourceId"]
     assert world.key_status("vendor") == {}
@@ -461,13 +464,13 @@ def test_delete_deactivates_before_it_deletes(world: World, monkeypatch: pytest.
     """Nothing is deleted that was not Inactive."""
     world.create()
     seen: list[str] = []
-    delete = aws.IamUserKeys.delete
+    delete = IamUserKeys.delete
 
-    def watched(keys: aws.IamUserKeys, key_id: str) -> None:
+    def watched(keys: IamUserKeys, key_id: str) -> None:
         seen.append(world.key_status()[key_id])
         delete(keys, key_id)
 
-    monkeypatch.setattr(aws.IamUserKeys, "delete", watched)
+    monkeypatch.setattr(IamUserKeys, "delete", watched)
     world.delete()
     assert seen == ["Inactive"]
     world.expect(status=None)
@@ -503,7 +506,7 @@ def test_delete_that_can_not_finish_fails_with_the_reason(world: World, monkeypa
     """CloudFormation tries it up to three times; what is left is said."""
     world.create()
     with monkeypatch.context() as patch:
-        patch.setattr(aws.IamUserKeys, "delete", fail)
+        patch.setattr(IamUserKeys, "delete", fail)
         answer = world.delete()
     assert answer["Status"] == "FAILED"
     assert "not authorized" in answer["Reason"]
@@ -546,7 +549,7 @@ def test_a_redelivered_create_that_fails_does_not_take_the_key_away(
     """The first delivery succeeded: undoing the second must not undo the first."""
     event = world.event("Create", world.properties())
     world.handle(event)
-    monkeypatch.setattr(aws.IamUserKeys, "tags", fail)
+    monkeypatch.setattr(IamUserKeys, "tags", fail)
     assert world.handle(event)["Status"] == "FAILED"
 
 
@@ -558,7 +561,7 @@ def test_an_update_that_fails_keeps_the_retired_key_even_if_the_current_one_was_
     second = world.update(world.properties("2"), world.properties("1"))
     world.iam.delete_access_key(UserName="deploy", AccessKeyId=second["Data"]["AccessKeyId"])
     with monkeypatch.context() as patch:
-        patch.setattr(proof.StsProver, "prove", fail)
+        patch.setattr(sts.StsProver, "prove", fail)
         assert world.update(world.properties("3"), world.properties("2"))["Status"] == "FAILED"
     assert world.key_status() == {first["Data"]["AccessKeyId"]: "Inactive"}
     assert world.update(world.properties("1"), world.properties("3"))["Data"] == first["Data"]
@@ -607,22 +610,22 @@ def test_a_delete_delivered_again_after_the_resource_was_created_again_does_noth
 def test_a_rotation_overtaken_by_its_rollback_takes_its_key_back(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rollback comes between the last check and the move: the old key is current, Active, and alone again."""
     first = world.create()
-    move, overtaken = aws.SecretsManagerVersions.move_current, []
+    move, overtaken = SecretsManagerVersions.move_current, []
 
-    def overtake(secret: aws.SecretsManagerVersions, to_version: str, from_version: str | None) -> None:
+    def overtake(secret: SecretsManagerVersions, to_version: str, from_version: str | None) -> None:
         if not overtaken:
             overtaken.append(to_version)
             world.update(world.properties("1"), world.properties("2"))
         move(secret, to_version, from_version)
 
-    monkeypatch.setattr(aws.SecretsManagerVersions, "move_current", overtake)
+    monkeypatch.setattr(SecretsManagerVersions, "move_current", overtake)
     rotate = world.event(
         "Update",
         world.properties("2"),
         OldResourceProperties=world.properties("1"),
         PhysicalResourceId=first["PhysicalResourceId"],
     )
-    cloudformation.handle(rotate, FixedContext())
+    custom_resource.handle(rotate, FixedContext())
     assert world.answers[-1]["Status"] == "FAILED"
     assert world.key_status() == {first["Data"]["AccessKeyId"]: "Active"}
     assert current(world) == first["Data"]["AccessKeyId"]
@@ -635,30 +638,30 @@ def test_a_key_listed_late_is_not_forgotten(world: World, monkeypatch: pytest.Mo
     """A redelivery right after the creation finds the key on record and not in the list."""
     event = world.event("Create", world.properties())
     first = world.handle(event)
-    listing, blind = aws.IamUserKeys.list, [1, 2]
-    monkeypatch.setattr(aws.IamUserKeys, "list", lambda keys: () if blind and blind.pop() else listing(keys))
+    listing, blind = IamUserKeys.list, [1, 2]
+    monkeypatch.setattr(IamUserKeys, "list", lambda keys: () if blind and blind.pop() else listing(keys))
     assert world.handle(event) == first
     assert world.key_status() == {first["Data"]["AccessKeyId"]: "Active"}
 
 
 def test_a_lost_key_that_is_listed_late_is_found(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     """The listing after the lost answer does not show it; the one after the success does."""
-    create, lost = aws.IamUserKeys.create, list[str]()
-    listing, listings = aws.IamUserKeys.list, list[int]()
+    create, lost = IamUserKeys.create, list[str]()
+    listing, listings = IamUserKeys.list, list[int]()
 
-    def lose_the_first_answer(keys: aws.IamUserKeys) -> Any:
+    def lose_the_first_answer(keys: IamUserKeys) -> Any:
         made = create(keys)
         if not lost:
             lost.append(made.id)
             raise OutcomeUnknownError("AWS could not be reached: ReadTimeoutError")
         return made
 
-    def late(keys: aws.IamUserKeys) -> Any:
+    def late(keys: IamUserKeys) -> Any:
         listings.append(1)
         return tuple(key for key in listing(keys) if len(listings) > 2 or key.id not in lost)
 
-    monkeypatch.setattr(aws.IamUserKeys, "create", lose_the_first_answer)
-    monkeypatch.setattr(aws.IamUserKeys, "list", late)
+    monkeypatch.setattr(IamUserKeys, "create", lose_the_first_answer)
+    monkeypatch.setattr(IamUserKeys, "list", late)
     assert world.create()["Status"] == "SUCCESS"
     assert len(world.key_status()) == 1
     assert lost[0] not in world.key_status()

@@ -11,13 +11,13 @@ from fakes.faults import PROCESS_DEATH
 from faults.stack import Stack
 from provider.test_plan import PLACE, TAG, A, B, F, Situation, desired
 
-from access_key_provider.actions import CreateKey, DeleteKey, SetStatus, TagUser
-from access_key_provider.drift import MAX_TOLD, findings, told
+from access_key_provider.model.actions import CreateKey, DeleteKey, SetStatus, TagUser
+from access_key_provider.planning.drift import MAX_TOLD, findings, told
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from access_key_provider.actions import Action
+    from access_key_provider.model.actions import Action
 
 FOREIGN_VERSION = "11111111-2222-4333-8444-555555555555"
 

@@ -11,15 +11,16 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from provider.world import ROLE_ARN, STACK_ID, Context, TestClock
 
-from access_key_provider import cloudformation, main
-from access_key_provider.errors import InvalidRequestError
+from access_key_provider import main
+from access_key_provider.entrypoints import custom_resource
+from access_key_provider.model.errors import InvalidRequestError
 from lambda_shared import cfn_response
 from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from access_key_provider.request import Properties, Request
+    from access_key_provider.entrypoints.custom_resource_request import Properties, Request
 
 USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 ARN = re.compile(r"arn:[ -~]+")
@@ -106,7 +107,7 @@ def seen() -> Iterator[tuple[list[dict[str, Any]], list[Properties]]]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("AWS_REGION", "eu-central-1")
         patch.setattr(cfn_response, "_put", put)
-        patch.setattr(cloudformation, "_ports", ports)
+        patch.setattr(custom_resource, "_ports", ports)
         yield answers, called
 
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from access_key_provider import errors
-from access_key_provider.actions import (
+from access_key_provider.model import errors
+from access_key_provider.model.actions import (
     NEW,
     AddLabel,
     CheckStillWanted,
@@ -26,11 +26,19 @@ from access_key_provider.actions import (
     UntagSecret,
     UntagUser,
 )
-from access_key_provider.model import AccessKey, Desired, Observed, Place, SecretDescription, SecretState, SecretVersion
-from access_key_provider.plan import plan_present
-from access_key_provider.precedence import is_still_wanted
-from access_key_provider.records import Intent, Mark, SerialLabel
-from access_key_provider.withdrawal import plan_abandoned, plan_absent, plan_withdrawn
+from access_key_provider.model.records import Intent, Mark, SerialLabel
+from access_key_provider.model.state import (
+    AccessKey,
+    Desired,
+    Observed,
+    Place,
+    SecretDescription,
+    SecretState,
+    SecretVersion,
+)
+from access_key_provider.planning.deletion import plan_abandoned, plan_absent, plan_withdrawn
+from access_key_provider.planning.deployment import plan_present
+from access_key_provider.planning.precedence import is_still_wanted
 
 if TYPE_CHECKING:
     from lambda_shared.errors import ProviderError

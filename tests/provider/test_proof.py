@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import boto3
 import pytest
 from botocore.exceptions import ClientError, EndpointConnectionError
 from provider.world import TestClock
 
-from access_key_provider import proof
-from access_key_provider.errors import UnprovenKeyError
-from access_key_provider.model import NewAccessKey
+from access_key_provider.aws.sts import StsProver
+from access_key_provider.model.errors import UnprovenKeyError
+from access_key_provider.model.state import NewAccessKey
 
 KEY = NewAccessKey("AKIAAAAAAAAAAAAAAAAA", "not a secret")
 REFUSED = ClientError({"Error": {"Code": "InvalidClientTokenId", "Message": "no"}}, "GetCallerIdentity")
@@ -48,8 +49,8 @@ class Clock(TestClock):
 
 def prove(sts: Sts, clock: Clock, monkeypatch: pytest.MonkeyPatch) -> None:
     """Prove the key against a service."""
-    monkeypatch.setattr(proof.boto3, "client", lambda *_args, **_named: sts)
-    proof.StsProver(clock).prove(KEY, "deploy")
+    monkeypatch.setattr(boto3, "client", lambda *_args, **_named: sts)
+    StsProver(clock).prove(KEY, "deploy")
 
 
 def test_three_successes_in_a_row_are_proof(monkeypatch: pytest.MonkeyPatch) -> None:

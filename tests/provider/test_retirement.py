@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 from provider.test_plan import MARK, MARK_TAG, NOW, PLACE, STILL_WANTED, A, B, F, Situation, desired
 
-from access_key_provider import errors
-from access_key_provider.actions import (
+from access_key_provider.model import errors
+from access_key_provider.model.actions import (
     CancelSchedule,
     CreateKey,
     DeleteKey,
@@ -21,14 +21,14 @@ from access_key_provider.actions import (
     Tell,
     UntagSecret,
 )
-from access_key_provider.looks import plan_look
-from access_key_provider.model import CURRENT, PENDING, PREVIOUS, LastUse, Observed
-from access_key_provider.plan import plan_present
-from access_key_provider.policy import REMOVE_UNUSED, RETIRE_PREVIOUS, Policy
-from access_key_provider.records import format_time
-from access_key_provider.registration import Registration
-from access_key_provider.retirement_record import BY_UNDO, Retirement, retirement_tag
-from access_key_provider.withdrawal import plan_absent
+from access_key_provider.model.records import format_time
+from access_key_provider.model.registration import Registration
+from access_key_provider.model.retirement_record import BY_UNDO, Retirement, retirement_tag
+from access_key_provider.model.retirement_rules import REMOVE_UNUSED, RETIRE_PREVIOUS, Policy
+from access_key_provider.model.state import CURRENT, PENDING, PREVIOUS, LastUse, Observed
+from access_key_provider.planning.deletion import plan_absent
+from access_key_provider.planning.deployment import plan_present
+from access_key_provider.planning.maintenance import plan_look
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 POLICY = Policy(grace=HOUR, retention=7 * DAY, schedule="k")

@@ -10,11 +10,11 @@ from fakes.faults import PROCESS_DEATH
 from faults.stack import OPERATIONS, Operation, Stack
 from provider.test_plan import AS_DECLARED, LEAVE_MARK, MARK, MARK_TAG, PLACE, TAG, A, B, Situation, desired
 
-from access_key_provider import plan
-from access_key_provider.actions import CreateKey, LookAgain, SetStatus, TagUser, UntagSecret
-from access_key_provider.errors import NoRoomError
-from access_key_provider.plan import plan_present
-from access_key_provider.records import Mark
+from access_key_provider.model.actions import CreateKey, LookAgain, SetStatus, TagUser, UntagSecret
+from access_key_provider.model.errors import NoRoomError
+from access_key_provider.model.records import Mark
+from access_key_provider.planning import deployment
+from access_key_provider.planning.deployment import plan_present
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -161,7 +161,7 @@ def test_a_key_is_made_or_refused_before_any_write(
     else:
         assert stack.account.log.writes() == []
         assert f"AWS allows {limit}" in stack.answers[-1]["Reason"]
-        with mock.patch.object(plan, "require_room"):
+        with mock.patch.object(deployment, "require_room"):
             assert stack.deliver(event) == "FAILED", "there was room"
     stack.check_always()
 

@@ -9,8 +9,8 @@ import pytest
 from provider.test_plan import MARK, MARK_TAG, NOW, PLACE, A, B, Situation, desired
 from provider.test_retirement import DAY, HOUR, MANAGED, NEVER, POLICY, seen, waiting
 
-from access_key_provider import errors
-from access_key_provider.actions import (
+from access_key_provider.model import errors
+from access_key_provider.model.actions import (
     AddLabel,
     CreateKey,
     DeleteKey,
@@ -22,14 +22,14 @@ from access_key_provider.actions import (
     StoreSecret,
     TagSecret,
 )
-from access_key_provider.looks import plan_look
-from access_key_provider.model import CURRENT, PENDING, PREVIOUS
-from access_key_provider.plan import matching_key, plan_present
-from access_key_provider.records import SerialLabel
-from access_key_provider.retirement_record import BY_ROTATION, BY_UNDO, Retirement, retirement_tag
-from access_key_provider.rotation import plan_creation, plan_finish, plan_test, plan_undoing
-from access_key_provider.undo import plan_undo, previous_key
-from access_key_provider.withdrawal import plan_absent
+from access_key_provider.model.records import SerialLabel
+from access_key_provider.model.retirement_record import BY_ROTATION, BY_UNDO, Retirement, retirement_tag
+from access_key_provider.model.state import CURRENT, PENDING, PREVIOUS
+from access_key_provider.planning.deletion import plan_absent
+from access_key_provider.planning.deployment import matching_key, plan_present
+from access_key_provider.planning.maintenance import plan_look
+from access_key_provider.planning.rotation import plan_creation, plan_finish, plan_test, plan_undoing
+from access_key_provider.planning.undo import plan_undo, previous_key
 
 TOKEN = "11111111-2222-4333-8444-555555555555"
 

@@ -24,12 +24,19 @@ def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
     """Only modules of the three packages go along, byte for byte as they are installed."""
     packages = [Path(__file__).parents[2] / "lambda" / name for name in ("access_key_provider", "lambda_shared")]
     installed = Path(crhelper.__file__).parent
-    expected = {f"{folder.name}/{file.name}": file for folder in (*packages, installed) for file in folder.glob("*.py")}
+    expected = {
+        file.relative_to(folder.parent).as_posix(): file
+        for folder in (*packages, installed)
+        for file in folder.rglob("*.py")
+    }
     files = handler_asset().files
     assert files == {path: file.read_bytes() for path, file in expected.items()}
-    assert {"access_key_provider/main.py", "access_key_provider/__init__.py", "crhelper/resource_helper.py"} <= set(
-        files
-    )
+    assert {
+        "access_key_provider/main.py",
+        "access_key_provider/model/state.py",
+        "lambda_shared/__init__.py",
+        "crhelper/resource_helper.py",
+    } <= files.keys()
 
 
 def test_asset_is_small() -> None:
@@ -59,7 +66,11 @@ def test_leftovers_in_the_folder_change_nothing(tmp_path: Path, monkeypatch: pyt
     with before.staged() as archive, ZipFile(archive) as files:
         files.extractall(tmp_path)
     (copy / "__pycache__").mkdir()
-    for leftover in ("__pycache__/main.cpython-311.pyc", "main.pyi", "main.py.orig", ".#main.py", "notes.txt"):
+    (copy / "model.orig").mkdir()
+    for leftover in (
+        *("__pycache__/main.cpython-311.pyc", "main.pyi", "main.py.orig", ".#main.py", "notes.txt"),
+        *("model/.#state.py", "model.orig/state.py"),
+    ):
         (copy / leftover).write_bytes(b"leftover")
     monkeypatch.setattr(_asset, "_handler", lambda name: tmp_path / name)
     monkeypatch.chdir(tmp_path)

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from provider.world import Context, TestClock
 
-from access_key_provider import invocation, main
+from access_key_provider import main
+from access_key_provider.entrypoints import session as handler_session
 from lambda_shared import cfn_response
 from lambda_shared.clock import InvocationClock
 from local_cloud.environment import FOREIGN_PREFIXES
@@ -34,7 +35,7 @@ def act_as(monkeypatch: pytest.MonkeyPatch, session: Session, environment: dict[
         monkeypatch.setenv(name, value)
     # It may hold the credentials of an earlier test, and so may the handler's own sessions.
     monkeypatch.setattr(boto3, "DEFAULT_SESSION", None)
-    monkeypatch.setattr(invocation, "_SESSIONS", invocation.Sessions())
+    monkeypatch.setattr(handler_session, "_SESSIONS", handler_session.Sessions())
     monkeypatch.setattr(InvocationClock, "now", lambda _self: clock.now())
     monkeypatch.setattr(InvocationClock, "sleep", lambda _self, seconds: clock.sleep(seconds))
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from cloud.least_privilege.life import demand
 
-from access_key_provider.errors import NotManagedError
+from access_key_provider.model.errors import NotManagedError
 from lambda_shared.errors import AccessDeniedError
 
 if TYPE_CHECKING:

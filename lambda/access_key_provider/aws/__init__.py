@@ -1,0 +1,1 @@
+"""The boto3 side of the ports, one module a service."""

@@ -1,0 +1,128 @@
+"""Secrets Manager: the versions, labels and tags of one secret."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import boto3
+
+from access_key_provider.model.errors import ConflictError, SecretUnavailableError
+from access_key_provider.model.state import (
+    CURRENT,
+    SecretDescription,
+    SecretState,
+    SecretVersion,
+)
+from lambda_shared.aws_calls import CLIENT
+from lambda_shared.errors import CallError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from mypy_boto3_secretsmanager import SecretsManagerClient
+    from mypy_boto3_secretsmanager.type_defs import TagTypeDef
+
+    from access_key_provider.aws.sts import Credentials
+    from lambda_shared.aws_calls import Caller
+
+_Result = TypeVar("_Result")
+
+_NOT_FOUND = "ResourceNotFoundException"
+_INVALID_PARAMETER = "InvalidParameterException"
+_INVALID_REQUEST = "InvalidRequestException"
+
+
+class SecretsManagerVersions:
+    """The versions, labels and tags of one secret, by Secrets Manager. Nothing here can read a value."""
+
+    def __init__(self, credentials: Credentials, secret_arn: str, call: Caller, rotation_token: str = "") -> None:
+        """Act with the credentials of the key's role; Secrets Manager's token says that it is for its rotation."""
+        self._client: SecretsManagerClient = boto3.client("secretsmanager", **credentials, config=CLIENT)
+        self._arn = secret_arn
+        self._call = call
+        self._rotation_token = rotation_token
+
+    def describe(self) -> SecretDescription:
+        """Describe the secret; a missing one is a description too."""
+        try:
+            secret = self._call(self._client.describe_secret, SecretId=self._arn)
+        except CallError as error:
+            if error.code == _NOT_FOUND:
+                return SecretDescription(SecretState.MISSING)
+            raise
+        state = SecretState.WRITABLE
+        if secret.get("DeletedDate"):
+            state = SecretState.SCHEDULED_FOR_DELETION
+        elif secret.get("PrimaryRegion", self._client.meta.region_name) != self._client.meta.region_name:
+            state = SecretState.REPLICA
+        return SecretDescription(
+            state=state,
+            versions=tuple(
+                SecretVersion(version, frozenset(labels))
+                for version, labels in secret.get("VersionIdsToStages", {}).items()
+            ),
+            tags={tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])},
+        )
+
+    def put(self, version_id: str, value: str, labels: tuple[str, ...]) -> frozenset[str]:
+        """Write a version with labels, and return those it has then."""
+        stored = self._writing(
+            lambda: self._client.put_secret_value(
+                SecretId=self._arn,
+                ClientRequestToken=version_id,
+                SecretString=value,
+                VersionStages=list(labels),
+                **({"RotationToken": self._rotation_token} if self._rotation_token else {}),
+            )
+        )
+        return frozenset(stored["VersionStages"])
+
+    def add_label(self, version_id: str, label: str) -> None:
+        """Put a label on a version."""
+        self._writing(
+            lambda: self._client.update_secret_version_stage(
+                SecretId=self._arn, VersionStage=label, MoveToVersionId=version_id
+            )
+        )
+
+    def remove_label(self, version_id: str, label: str) -> None:
+        """Take a label off a version. Raises ConflictError if it is not there."""
+        self._moving(
+            lambda: self._client.update_secret_version_stage(
+                SecretId=self._arn, VersionStage=label, RemoveFromVersionId=version_id
+            )
+        )
+
+    def move_current(self, to_version: str, from_version: str | None) -> None:
+        """Move AWSCURRENT if it still is where it was. Raises ConflictError if not."""
+        moved_from = {"RemoveFromVersionId": from_version} if from_version else {}
+        self._moving(
+            lambda: self._client.update_secret_version_stage(
+                SecretId=self._arn, VersionStage=CURRENT, MoveToVersionId=to_version, **moved_from
+            )
+        )
+
+    def tag(self, tags: dict[str, str]) -> None:
+        """Set tags of the secret. Raises SecretUnavailableError."""
+        listed: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in tags.items()]
+        self._writing(lambda: self._client.tag_resource(SecretId=self._arn, Tags=listed))
+
+    def untag(self, keys: tuple[str, ...]) -> None:
+        """Remove tags of the secret; those that are gone are fine."""
+        self._writing(lambda: self._client.untag_resource(SecretId=self._arn, TagKeys=list(keys)))
+
+    def _moving(self, method: Callable[[], _Result]) -> _Result:
+        try:
+            return self._call(method)
+        except CallError as error:
+            if error.code in {_NOT_FOUND, _INVALID_PARAMETER}:
+                raise ConflictError(str(error)) from error
+            raise
+
+    def _writing(self, method: Callable[[], _Result]) -> _Result:
+        try:
+            return self._call(method)
+        except CallError as error:
+            if error.code in {_NOT_FOUND, _INVALID_REQUEST}:
+                raise SecretUnavailableError(f"the secret can't be written to: {error}") from error
+            raise

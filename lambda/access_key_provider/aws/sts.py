@@ -1,0 +1,99 @@
+"""Security Token Service: sessions of the keys' roles, and proof that a new key works before anybody uses it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, TypedDict
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from access_key_provider.model.errors import UnprovenKeyError
+from lambda_shared.aws_calls import CLIENT, SENT_ONCE
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from access_key_provider.model.state import NewAccessKey
+    from lambda_shared.aws_calls import Caller
+    from lambda_shared.clock import Clock
+
+_SESSION = timedelta(minutes=15)
+
+# A new key is refused for some seconds, by each endpoint on its own and at times once more after a first success.
+_SUCCESSES = 3
+_SECONDS_TO_PROVE = 120.0
+_LONGEST_PAUSE = 5.0
+_RESERVE = 60.0
+
+
+class Credentials(TypedDict):
+    """Temporary credentials, as arguments for a client."""
+
+    aws_access_key_id: str
+    aws_secret_access_key: str
+    aws_session_token: str
+
+
+class Sessions:
+    """Sessions of the keys' roles, reused while the function is warm."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        self._sessions: dict[tuple[str, str], tuple[Credentials, datetime]] = {}
+
+    def assume(self, role_arn: str, name: str, call: Caller, clock: Clock) -> Credentials:
+        """Assume a key's role, under a name that says why: CloudTrail shows it with every call."""
+        known, expires = self._sessions.get((role_arn, name), (None, clock.now()))
+        if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
+            return known
+        assumed = call(
+            boto3.client("sts", config=CLIENT).assume_role,
+            RoleArn=role_arn,
+            RoleSessionName=name,
+            DurationSeconds=int(_SESSION.total_seconds()),
+        )["Credentials"]
+        credentials = Credentials(
+            aws_access_key_id=assumed["AccessKeyId"],
+            aws_secret_access_key=assumed["SecretAccessKey"],
+            aws_session_token=assumed["SessionToken"],
+        )
+        self._sessions[role_arn, name] = credentials, clock.now() + _SESSION
+        return credentials
+
+
+class StsProver:
+    """Proof by `sts:GetCallerIdentity`, which needs no permission and says whose key it is."""
+
+    def __init__(self, clock: Clock) -> None:
+        """Wait with the invocation's clock."""
+        self._clock = clock
+
+    def prove(self, key: NewAccessKey, user_name: str) -> None:
+        """Wait until several calls in a row, signed with the key, succeed. Raises UnprovenKeyError."""
+        client = boto3.client("sts", aws_access_key_id=key.id, aws_secret_access_key=key.secret, config=SENT_ONCE)
+        successes, answer, pause = 0, "", 1.0
+        give_up = self._clock.now() + timedelta(seconds=_SECONDS_TO_PROVE)
+        while successes < _SUCCESSES:
+            if successes or answer:
+                if self._clock.now() >= give_up or self._clock.remaining() < _RESERVE:
+                    raise UnprovenKeyError(
+                        f"the new access key {key.id} did not work in time (last answer: {answer}) and is removed:"
+                        " deploy again"
+                    )
+                self._clock.sleep(pause)
+            try:
+                identity = client.get_caller_identity()
+            except (ClientError, BotoCoreError) as error:
+                successes, pause = 0, min(pause * 1.5, _LONGEST_PAUSE)
+                answer = _code(error)
+            else:
+                successes, pause, answer = successes + 1, 1.0, "success"
+                if identity["Arn"].rsplit("/", 1)[-1] != user_name:
+                    raise UnprovenKeyError(f"the new access key {key.id} belongs to {identity['Arn']}")
+
+
+def _code(error: ClientError | BotoCoreError) -> str:
+    if isinstance(error, ClientError):
+        return error.response.get("Error", {}).get("Code", "") or type(error).__name__
+    return type(error).__name__

@@ -1,0 +1,65 @@
+"""What can go wrong with a key; how messages are written is told in `lambda_shared.errors`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from lambda_shared.errors import ProviderError
+
+if TYPE_CHECKING:
+    from access_key_provider.model.state import AccessKey
+
+
+class InvalidRequestError(ProviderError):
+    """The request has properties that no key can be made from."""
+
+
+class UserNotFoundError(ProviderError):
+    """The user does not exist."""
+
+
+class SecretUnavailableError(ProviderError):
+    """The secret does not exist, is scheduled for deletion, or is a replica."""
+
+
+class KeyLimitReachedError(ProviderError):
+    """The user has as many access keys as IAM allows, and none of them is ours to remove."""
+
+    def __init__(self, user_name: str, keys: tuple[AccessKey, ...], advice: str = "") -> None:
+        """Keep the keys, so that the message can be completed with their last use, and what to do about them."""
+        super().__init__(f"user {user_name} has {len(keys)} access keys, IAM allows 2")
+        self.user_name = user_name
+        self.keys = keys
+        self.advice = advice
+
+
+class NotManagedError(ProviderError):
+    """The secret holds no key that this function manages."""
+
+
+class NothingToUndoError(ProviderError):
+    """There is no key to go back to."""
+
+
+class RotationError(ProviderError):
+    """A rotation of Secrets Manager can't go on, or should not have begun."""
+
+
+class NoRoomError(ProviderError):
+    """The user or the secret has no room left for the tags or labels that are needed."""
+
+
+class SupersededError(ProviderError):
+    """CloudFormation has deleted the resource, or asked for something else, after it made the request."""
+
+
+class UnprovenKeyError(ProviderError):
+    """The new key did not work in time."""
+
+
+class OutOfTimeError(ProviderError):
+    """The function's deadline is too near to begin another step."""
+
+
+class ConflictError(ProviderError):
+    """Something changed between looking and acting: look again."""

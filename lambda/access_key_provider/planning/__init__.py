@@ -1,0 +1,1 @@
+"""The rules: pure functions from what is seen to what is to be done."""
