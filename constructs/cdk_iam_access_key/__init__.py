@@ -5,14 +5,14 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from cdk_iam_access_key._shared.rotation_rules import RotationSchedule
     from cdk_iam_access_key.access_key import AccessKey
-    from cdk_iam_access_key.accounts import Accounts, AccountSelection
-    from cdk_iam_access_key.deny_root_access_key_creation import DenyRootAccessKeyCreation
+    from cdk_iam_access_key.access_key_provider import AccessKeyProvider
     from cdk_iam_access_key.on_key_limit import OnKeyLimit
-    from cdk_iam_access_key.organization_root_key_guard import OrganizationRootKeyGuard, RootKeyMode
-    from cdk_iam_access_key.provider import AccessKeyProvider
-    from cdk_iam_access_key.root_access_key_guard import RootAccessKeyGuard, RootKeyAction
-    from cdk_iam_access_key.rotation_schedule import RotationSchedule
+    from cdk_iam_access_key.root_keys.account_guard import RootAccessKeyGuard, RootKeyAction
+    from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
+    from cdk_iam_access_key.root_keys.deny_creation import DenyRootAccessKeyCreation
+    from cdk_iam_access_key.root_keys.organization_guard import OrganizationRootKeyGuard, RootKeyMode
 
 __all__ = [
     "AccessKey",
@@ -33,16 +33,16 @@ __version__ = version("cdk-iam-access-key")
 
 _MODULES = {
     "AccessKey": "access_key",
-    "AccessKeyProvider": "provider",
-    "AccountSelection": "accounts",
-    "Accounts": "accounts",
-    "DenyRootAccessKeyCreation": "deny_root_access_key_creation",
+    "AccessKeyProvider": "access_key_provider",
+    "AccountSelection": "root_keys.accounts",
+    "Accounts": "root_keys.accounts",
+    "DenyRootAccessKeyCreation": "root_keys.deny_creation",
     "OnKeyLimit": "on_key_limit",
-    "OrganizationRootKeyGuard": "organization_root_key_guard",
-    "RootAccessKeyGuard": "root_access_key_guard",
-    "RootKeyAction": "root_access_key_guard",
-    "RootKeyMode": "organization_root_key_guard",
-    "RotationSchedule": "rotation_schedule",
+    "OrganizationRootKeyGuard": "root_keys.organization_guard",
+    "RootAccessKeyGuard": "root_keys.account_guard",
+    "RootKeyAction": "root_keys.account_guard",
+    "RootKeyMode": "root_keys.organization_guard",
+    "RotationSchedule": "_shared.rotation_rules",
 }
 
 

@@ -2,7 +2,7 @@
 
 import sys
 
-from cdk_iam_access_key._command import main
+from cdk_iam_access_key.cli.command import main
 
 if __name__ == "__main__":
     sys.exit(main())

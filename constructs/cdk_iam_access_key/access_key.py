@@ -10,20 +10,19 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, IDependable
 
-from cdk_iam_access_key import _validation as validation
-from cdk_iam_access_key._cut_over import check_dependents
-from cdk_iam_access_key._daily_look import define_daily_look
-from cdk_iam_access_key._declared import DeclaredKeys
-from cdk_iam_access_key._identity import identify, schedule_name
-from cdk_iam_access_key._pinning import warn_of_pinning
-from cdk_iam_access_key._retirement import Retirement
-from cdk_iam_access_key._role import define_role
-from cdk_iam_access_key._rotation import Rotation
-from cdk_iam_access_key._secret import given_or_defined
-from cdk_iam_access_key._undo import checked_alarms, define_undo
+from cdk_iam_access_key._access_key import validation
+from cdk_iam_access_key._access_key.cut_over import check_dependents, warn_of_pinning
+from cdk_iam_access_key._access_key.daily_look import define_daily_look
+from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys
+from cdk_iam_access_key._access_key.identity import identify, schedule_name
+from cdk_iam_access_key._access_key.retirement import Retirement
+from cdk_iam_access_key._access_key.role import define_role
+from cdk_iam_access_key._access_key.rotation import Rotation
+from cdk_iam_access_key._access_key.secret import given_or_defined
+from cdk_iam_access_key._access_key.undo_on_alarm import checked_alarms, define_undo
+from cdk_iam_access_key._shared.rotation_rules import RotationSchedule
+from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
-from cdk_iam_access_key.provider import AccessKeyProvider
-from cdk_iam_access_key.rotation_schedule import RotationSchedule
 
 
 class AccessKey(Construct):

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from aws_cdk import Duration
 
-from cdk_iam_access_key._durations import DAY, checked_seconds
+from cdk_iam_access_key._shared.durations import DAY, checked_seconds
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from fakes import sts
 
-_CONSTRUCT = Path(__file__).parents[2] / "constructs/cdk_iam_access_key/_permissions.py"
+_CONSTRUCT = Path(__file__).parents[2] / "constructs/cdk_iam_access_key/_access_key/permissions.py"
 
 
 @pytest.fixture(scope="module")

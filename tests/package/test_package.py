@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from cdk_iam_access_key._asset import GUARD_PACKAGE, HANDLER_PACKAGE, SHARED_PACKAGE, handler_asset
+from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HANDLER_PACKAGE, SHARED_PACKAGE, handler_asset
 
 ROOT = Path(__file__).parents[2]
 SITE_PACKAGES = Path(sysconfig.get_path("purelib"))
@@ -26,7 +26,7 @@ SYNTH = """
 import json, pathlib, sys
 import cdk_iam_access_key
 from aws_cdk import App, Stack, aws_iam as iam
-from cdk_iam_access_key._asset import handler_asset
+from cdk_iam_access_key._shared.lambda_asset import handler_asset
 
 app = App(outdir="cdk.out")
 keys = Stack(app, "Keys")
@@ -139,9 +139,9 @@ def staged(installed: Installed, stack: str, tmp_path_factory: pytest.TempPathFa
 def test_wheel_has_the_library_and_the_handler_and_nothing_else(wheel: Path) -> None:
     """No test, example, byte code or emulator is shipped, and types and handlers are."""
     library = {
-        f"cdk_iam_access_key/{path.name}": path.read_bytes()
-        for path in (ROOT / "constructs" / "cdk_iam_access_key").iterdir()
-        if path.is_file()
+        path.relative_to(ROOT / "constructs").as_posix(): path.read_bytes()
+        for path in (ROOT / "constructs" / "cdk_iam_access_key").rglob("*")
+        if path.is_file() and path.parent.name != "__pycache__"
     }
     handlers = {
         f"cdk_iam_access_key/_lambda/{path.relative_to(ROOT / 'lambda').as_posix()}": path.read_bytes()

@@ -9,7 +9,7 @@ from aws_cdk.assertions import Template
 from synth.templates import KEY, ROLE, SECRET, key_role, of_type, only, resources, statements
 
 from cdk_iam_access_key import AccessKey
-from cdk_iam_access_key._identity import schedule_name
+from cdk_iam_access_key._access_key.identity import schedule_name
 
 COMPLETE_ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deploy-key-AbCdEf"
 USER_ACTIONS = [

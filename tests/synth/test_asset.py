@@ -14,8 +14,9 @@ import pytest
 from aws_cdk import App, Stack
 from synth.templates import only
 
-from cdk_iam_access_key import AccessKeyProvider, _asset
-from cdk_iam_access_key._asset import HandlerAsset, handler_asset
+from cdk_iam_access_key import AccessKeyProvider
+from cdk_iam_access_key._shared import lambda_asset
+from cdk_iam_access_key._shared.lambda_asset import HandlerAsset, handler_asset
 
 LIMIT = 96 * 1024
 
@@ -72,7 +73,7 @@ def test_leftovers_in_the_folder_change_nothing(tmp_path: Path, monkeypatch: pyt
         *("model/.#state.py", "model.orig/state.py"),
     ):
         (copy / leftover).write_bytes(b"leftover")
-    monkeypatch.setattr(_asset, "_handler", lambda name: tmp_path / name)
+    monkeypatch.setattr(lambda_asset, "_handler", lambda name: tmp_path / name)
     monkeypatch.chdir(tmp_path)
     assert handler_asset() == before
     assert handler_asset().hash == before.hash
@@ -117,7 +118,7 @@ def test_two_synths_give_the_same_asset(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("version", ["2.0.11", "2.0.13"])
 def test_other_crhelper_is_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
     """Another version would be another asset, and is not what the handler was tested with."""
-    monkeypatch.setattr(_asset, "distribution", lambda _: SimpleNamespace(version=version))
+    monkeypatch.setattr(lambda_asset, "distribution", lambda _: SimpleNamespace(version=version))
     with pytest.raises(RuntimeError, match=rf"version 2\.0\.12, found {version}; run pip install crhelper==2\.0\.12"):
         handler_asset()
 
@@ -128,7 +129,7 @@ def test_missing_crhelper_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise PackageNotFoundError(name)
 
-    monkeypatch.setattr(_asset, "distribution", missing)
+    monkeypatch.setattr(lambda_asset, "distribution", missing)
     with pytest.raises(RuntimeError, match=r"version 2\.0\.12, found none; run pip install"):
         handler_asset()
 
@@ -136,7 +137,7 @@ def test_missing_crhelper_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_missing_handler_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A broken installation says where it looked."""
     package = tmp_path / "site-packages" / "cdk_iam_access_key"
-    monkeypatch.setattr(_asset, "__file__", str(package / "_asset.py"))
+    monkeypatch.setattr(lambda_asset, "__file__", str(package / "_shared" / "lambda_asset.py"))
     with pytest.raises(RuntimeError, match=r"the handler must be in .*_lambda.access_key_provider .* install .* again"):
         handler_asset()
 
@@ -151,5 +152,5 @@ def test_installed_handler_goes_before_a_folder_that_happens_to_lie_beside(
         for handler in (folder, folder.with_name("lambda_shared")):
             handler.mkdir(parents=True)
             (handler / "__init__.py").write_text(f"# {folder.parts[-2]}")
-    monkeypatch.setattr(_asset, "__file__", str(package / "_asset.py"))
+    monkeypatch.setattr(lambda_asset, "__file__", str(package / "_shared" / "lambda_asset.py"))
     assert handler_asset().files["access_key_provider/__init__.py"] == b"# _lambda"

@@ -13,8 +13,8 @@ import pytest
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
 
-from cdk_iam_access_key import _operations as operations
-from cdk_iam_access_key._command import ABORTED, DONE, REFUSED, main
+from cdk_iam_access_key.cli import operations
+from cdk_iam_access_key.cli.command import ABORTED, DONE, REFUSED, main
 
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deploy-key-AbCdEf"
 FUNCTION = "Stack-AccessKeyProviderFunction-X"
@@ -209,8 +209,8 @@ def test_wrong_arguments_end_with_2(arguments: list[str], capsys: pytest.Capture
 def test_module_runs_without_node(tmp_path: Path) -> None:
     """In an emergency nothing but Python is needed: the CDK, which starts Node, is not even imported."""
     program = (
-        "import sys\nfrom cdk_iam_access_key import _command\n"
-        "try:\n    _command.main(['--help'])\nexcept SystemExit as ended:\n    assert ended.code == 0\n"
+        "import sys\nfrom cdk_iam_access_key.cli import command\n"
+        "try:\n    command.main(['--help'])\nexcept SystemExit as ended:\n    assert ended.code == 0\n"
         "assert 'aws_cdk' not in sys.modules and 'jsii' not in sys.modules\n"
     )
     root = str(Path(__file__).parents[2] / "constructs")

@@ -27,7 +27,7 @@ from constructs import IConstruct
 from synth.templates import ROLE
 
 from cdk_iam_access_key import AccessKey, AccessKeyProvider, OnKeyLimit, RotationSchedule
-from cdk_iam_access_key._identity import schedule_name
+from cdk_iam_access_key._access_key.identity import schedule_name
 
 ROOT = Path(__file__).parents[2]
 HANDLERS = [ROOT / "lambda" / package for package in ("access_key_provider", "lambda_shared")]

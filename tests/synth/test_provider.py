@@ -9,7 +9,7 @@ from aws_cdk.assertions import Template
 from synth.templates import KEY, ROLE, key_role, of_type, only, provider_role, statements
 
 from cdk_iam_access_key import AccessKey, AccessKeyProvider
-from cdk_iam_access_key._identity import schedule_name
+from cdk_iam_access_key._access_key.identity import schedule_name
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from aws_cdk.assertions import Annotations, Match
 from synth.templates import KEY, key_role, of_type, only, statements
 
 from cdk_iam_access_key import AccessKey, OnKeyLimit
-from cdk_iam_access_key._identity import schedule_name
+from cdk_iam_access_key._access_key.identity import schedule_name
 
 CUT_OVER = "Custom::IAMAccessKeyCutOver"
 NO_GRACE = Duration.seconds(0)

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from cloud.stacks import Session
 
-    from cdk_iam_access_key.accounts import AccountSelection
+    from cdk_iam_access_key.root_keys.accounts import AccountSelection
     from local_cloud import LocalCloud
 
 EVERYWHERE, UNITS, ONLY, OWN = "Everywhere", "Units", "Only", "Own"

@@ -14,7 +14,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Template
 
 from cdk_iam_access_key import AccessKey, AccessKeyProvider
-from cdk_iam_access_key._identity import schedule_name
+from cdk_iam_access_key._access_key.identity import schedule_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

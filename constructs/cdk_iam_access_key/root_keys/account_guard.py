@@ -12,10 +12,10 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_iam_access_key import _validation as validation
-from cdk_iam_access_key._guard_function import GuardFunction
-from cdk_iam_access_key._guard_schedule import call_function
-from cdk_iam_access_key._permissions import on_events, on_own_stack
+from cdk_iam_access_key._shared import validation
+from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
+from cdk_iam_access_key.root_keys._function import GuardFunction
+from cdk_iam_access_key.root_keys._schedule import call_function
 
 _NAMESPACE = "CdkIamAccessKey"
 _METRIC = "RootAccessKeysPresent"

@@ -1,9 +1,9 @@
-"""The moment at which all consumers of the app use the new key."""
+"""The moment at which all consumers of the app use the new key, and those that never do."""
 
 from collections.abc import Sequence
 from typing import cast
 
-from aws_cdk import Stack
+from aws_cdk import Annotations, Stack
 from constructs import Construct, IConstruct, IDependable
 
 
@@ -30,6 +30,18 @@ def check_dependents(key: Construct, dependents: Sequence[IDependable]) -> None:
                 f"cut_over_after must wait for constructs of the key's stack {Stack.of(key).node.path}, got "
                 f"{construct.node.path}: a stack that uses the key is deployed after the key's stack; use grace_period"
             )
+
+
+def warn_of_pinning(key: Construct, changes: Sequence[str]) -> None:
+    """Warn that something changes the key between deployments, which alone change a pinned reference."""
+    if changes:
+        Annotations.of(key).add_warning_v2(
+            "cdk-iam-access-key:pinned",
+            f"secret_value of {key.node.path} pins a consumer to the version of the last deployment, and the key has "
+            f"{' and '.join(changes)}: after that the consumer has a key that is retired or Inactive, until a "
+            "deployment changes the key; let the consumer read the secret while it runs instead (grant_read), or "
+            "leave that out",
+        )
 
 
 def _paths(construct: IConstruct) -> list[str]:

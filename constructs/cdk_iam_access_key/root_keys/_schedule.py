@@ -10,8 +10,8 @@ from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_stepfunctions as sfn
 from constructs import Construct
 
-from cdk_iam_access_key._guard_function import GuardFunction
-from cdk_iam_access_key._schedules import define_dead_letter_queue
+from cdk_iam_access_key._shared.dead_letter_queue import define_dead_letter_queue
+from cdk_iam_access_key.root_keys._function import GuardFunction
 
 # The next run is never far, so what could not be begun within the hour is left.
 _LONGEST_DELAY = 3600

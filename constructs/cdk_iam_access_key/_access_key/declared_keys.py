@@ -5,7 +5,7 @@ from typing import cast
 from aws_cdk import Annotations, Stack
 from constructs import Construct
 
-from cdk_iam_access_key._identity import Identity
+from cdk_iam_access_key._access_key.identity import Identity
 
 _ID = "cdk-iam-access-key"
 _KEYS_OF_A_USER = 2

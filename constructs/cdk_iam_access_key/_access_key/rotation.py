@@ -7,10 +7,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_iam_access_key._durations import DAY, HOUR, checked_seconds, in_words
-from cdk_iam_access_key._retirement import Retirement
-from cdk_iam_access_key.provider import AccessKeyProvider
-from cdk_iam_access_key.rotation_schedule import RotationSchedule
+from cdk_iam_access_key._access_key.retirement import Retirement
+from cdk_iam_access_key._shared.durations import DAY, HOUR, checked_seconds, in_words
+from cdk_iam_access_key._shared.rotation_rules import RotationSchedule
+from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 
 _LONGEST_AUTOMATIC = 1000 * DAY
 

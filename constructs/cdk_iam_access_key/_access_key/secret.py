@@ -8,7 +8,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_iam_access_key._validation import check_no_properties_of_secret
+from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret
 
 
 def given_or_defined(

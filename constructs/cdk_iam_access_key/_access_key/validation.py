@@ -1,16 +1,16 @@
-"""Checks of what an app passes in. A token has no value to check yet, so it passes."""
+"""Checks of what an app passes in for a key. A token has no value to check yet, so it passes."""
 
 import unicodedata
 
-from aws_cdk import Duration, Stack, Token, Tokenization
+from aws_cdk import Stack, Token, Tokenization
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_iam_access_key._identity import Identity
+from cdk_iam_access_key._access_key.identity import Identity
+from cdk_iam_access_key._shared.validation import shown
 
 _SERIAL_CHARACTERS = 128
 # IAM allows 256 in a tag's value, of which the provider takes 23 to name the key's owner.
@@ -24,7 +24,7 @@ def check_user(stack: Stack, user: iam.IUser) -> None:
     """Refuse what is no IUser, and a user of another account than the stack's."""
     if not (hasattr(user, "user_name") and hasattr(user, "user_arn")):
         raise ValueError(
-            f"user must be an iam.IUser, got {_shown(user)}; "
+            f"user must be an iam.IUser, got {shown(user)}; "
             "pass an iam.User, or import one with iam.User.from_user_name or iam.User.from_user_arn"
         )
     account = user.principal_account
@@ -51,9 +51,7 @@ def checked_serial(serial: object) -> str:
         return Tokenization.stringify_number(serial)
     if isinstance(serial, str | int) and not isinstance(serial, bool):
         return _checked_serial(str(serial))
-    raise ValueError(
-        f"serial must be an int or a str, got {_shown(serial)}; pass a number that you count up, or a text"
-    )
+    raise ValueError(f"serial must be an int or a str, got {shown(serial)}; pass a number that you count up, or a text")
 
 
 def _checked_serial(serial: str) -> str:
@@ -74,7 +72,7 @@ def checked_status(status: iam.AccessKeyStatus) -> str:
     if isinstance(status, iam.AccessKeyStatus):
         return _STATUS[status]
     raise ValueError(
-        f"status must be an iam.AccessKeyStatus, got {_shown(status)}; "
+        f"status must be an iam.AccessKeyStatus, got {shown(status)}; "
         "pass iam.AccessKeyStatus.ACTIVE or iam.AccessKeyStatus.INACTIVE"
     )
 
@@ -83,7 +81,7 @@ def checked_description(description: str) -> str:
     """Return a description that fits into the value of a user's tag."""
     if not isinstance(description, str) or not description.strip():
         raise ValueError(
-            f"description must be a text, got {_shown(description)}; leave it out if there is nothing to say"
+            f"description must be a text, got {shown(description)}; leave it out if there is nothing to say"
         )
     if Token.is_unresolved(description):
         return description
@@ -105,7 +103,7 @@ def checked_secret_arn(stack: Stack, secret: secretsmanager.ISecret) -> str:
     """Return the complete ARN of a secret that a function in `stack` can write."""
     if not hasattr(secret, "secret_full_arn"):
         raise ValueError(
-            f"secret must be a secretsmanager.ISecret, got {_shown(secret)}; "
+            f"secret must be a secretsmanager.ISecret, got {shown(secret)}; "
             "import one with secretsmanager.Secret.from_secret_complete_arn"
         )
     arn = secret.secret_full_arn
@@ -174,25 +172,7 @@ def checked_field(field: str) -> str:
     """Return a field of the secret."""
     if field in _FIELDS:
         return field
-    raise ValueError(f"field must be {' or '.join(_FIELDS)}, got {_shown(field)}; pass one of them")
-
-
-def check_kind(name: str, value: object, kind: type, choices: str) -> None:
-    """Refuse a value that is none of an enumeration."""
-    if not isinstance(value, kind):
-        raise ValueError(f"{name} must be {choices}, got {_shown(value)}; pass one of them")  # noqa: TRY004
-
-
-def checked_schedule(schedule: events.Schedule | None) -> events.Schedule:
-    """Return a schedule, once a day if there is none."""
-    if schedule is None:
-        return events.Schedule.rate(Duration.days(1))
-    if not hasattr(schedule, "expression_string"):
-        raise ValueError(
-            f"schedule must be an aws_events.Schedule, got {_shown(schedule)}; pass e.g. "
-            "Schedule.rate(Duration.days(1))"
-        )
-    return schedule
+    raise ValueError(f"field must be {' or '.join(_FIELDS)}, got {shown(field)}; pass one of them")
 
 
 def _differ(one: str, other: str) -> bool:
@@ -201,8 +181,3 @@ def _differ(one: str, other: str) -> bool:
 
 def _fits_tag(character: str) -> bool:
     return unicodedata.category(character)[0] in "LZN" or character in _DESCRIPTION_SIGNS
-
-
-def _shown(value: object) -> str:
-    kind = type(value).__name__
-    return f"{value!r} ({kind})" if isinstance(value, str | int | float | None) else f"an object of {kind}"

@@ -1,24 +1,11 @@
-"""What the schedules of a provider's keys share: a group, a role, and a queue for what could not be delivered."""
+"""What the schedules of a provider's keys share: a role that calls the function."""
 
-from aws_cdk import Duration, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
-
-_EVENTS_KEPT = Duration.days(14)
-
-
-def define_dead_letter_queue(scope: Construct) -> sqs.Queue:
-    """Define the queue."""
-    return sqs.Queue(
-        scope,
-        "DeadLetterQueue",
-        encryption=sqs.QueueEncryption.SQS_MANAGED,
-        enforce_ssl=True,
-        retention_period=_EVENTS_KEPT,
-    )
 
 
 def define_scheduler_role(scope: Construct, group: scheduler.CfnScheduleGroup) -> iam.Role:

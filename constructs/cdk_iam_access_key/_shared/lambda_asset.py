@@ -74,7 +74,7 @@ def handler_asset(package: str = HANDLER_PACKAGE) -> HandlerAsset:
 
 
 def _handler(name: str) -> Path:
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     shipped = package / "_lambda" / name
     checkout = package.parents[1] / "lambda" / name
     for folder in (shipped, checkout):

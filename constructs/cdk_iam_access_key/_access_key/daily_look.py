@@ -4,7 +4,7 @@ from aws_cdk import CustomResource, Stack
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from cdk_iam_access_key.provider import AccessKeyProvider
+from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 
 # What a look would have found today is found by that of tomorrow as well.
 _LONGEST_DELAY = 86_400

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cdk_iam_access_key._operations import Operations, RefusedError, connect
+from cdk_iam_access_key.cli.operations import Operations, RefusedError, connect
 
 if TYPE_CHECKING:
     from collections.abc import Callable

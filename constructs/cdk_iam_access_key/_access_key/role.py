@@ -7,10 +7,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_iam_access_key import _permissions as permissions
-from cdk_iam_access_key._identity import Identity, schedule_name
-from cdk_iam_access_key._validation import check_encryption_key, checked_secret_arn
-from cdk_iam_access_key.provider import AccessKeyProvider
+from cdk_iam_access_key._access_key import permissions
+from cdk_iam_access_key._access_key.identity import Identity, schedule_name
+from cdk_iam_access_key._access_key.validation import check_encryption_key, checked_secret_arn
+from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 
 
 def define_role(

@@ -13,14 +13,14 @@ from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_sns as sns
 from constructs import Construct
 
-from cdk_iam_access_key import _validation as validation
-from cdk_iam_access_key._durations import DAY, checked_seconds
-from cdk_iam_access_key._guard_access import assuming_root, listing_accounts, seeing_that_it_exists
-from cdk_iam_access_key._guard_function import GuardFunction
-from cdk_iam_access_key._guard_schedule import start_execution
-from cdk_iam_access_key._guard_workflow import Steps, define_workflow
-from cdk_iam_access_key._permissions import on_events, on_own_stack
-from cdk_iam_access_key.accounts import Accounts, AccountSelection
+from cdk_iam_access_key._shared import validation
+from cdk_iam_access_key._shared.durations import DAY, checked_seconds
+from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
+from cdk_iam_access_key.root_keys._function import GuardFunction
+from cdk_iam_access_key.root_keys._permissions import assuming_root, listing_accounts, seeing_that_it_exists
+from cdk_iam_access_key.root_keys._schedule import start_execution
+from cdk_iam_access_key.root_keys._workflow import Steps, define_workflow
+from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
 
 _AUDIT_TASK = "IAMAuditRootUserCredentials"
 _DELETE_TASK = "IAMDeleteRootUserCredentials"

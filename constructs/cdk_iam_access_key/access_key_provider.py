@@ -9,8 +9,9 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_scheduler as scheduler
 from constructs import Construct
 
-from cdk_iam_access_key._asset import HANDLER_PACKAGE, handler_asset
-from cdk_iam_access_key._schedules import allow_to_call, define_dead_letter_queue, define_scheduler_role
+from cdk_iam_access_key._access_key.schedules import allow_to_call, define_scheduler_role
+from cdk_iam_access_key._shared.dead_letter_queue import define_dead_letter_queue
+from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
 
 _ID = "AccessKeyProvider"
 _ROLES = "cdk-iam-access-key"

@@ -8,8 +8,8 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
-from cdk_iam_access_key._validation import check_alarm_place
-from cdk_iam_access_key.provider import AccessKeyProvider
+from cdk_iam_access_key._access_key.validation import check_alarm_place
+from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 
 # An alarm that is told later than this is about what was before.
 _LONGEST_DELAY = 3600

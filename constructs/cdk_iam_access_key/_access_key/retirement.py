@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 from aws_cdk import Duration
 
-from cdk_iam_access_key._durations import DAY, HOUR, checked_seconds, in_words
+from cdk_iam_access_key._shared.durations import DAY, HOUR, checked_seconds, in_words
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
 
 _DEFAULT_RETENTION = 7 * DAY

@@ -1,10 +1,11 @@
 """What the role of one key may do: manage the keys of one user, one secret, and the schedules of this key."""
 
-from aws_cdk import Aws, Stack
+from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
-from cdk_iam_access_key.provider import AccessKeyProvider
+from cdk_iam_access_key._shared.permissions import on_events
+from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 
 _USER_ACTIONS = [
     "iam:CreateAccessKey",
@@ -27,7 +28,6 @@ _RECORDS = ["cdk-iam-access-key:*"]
 _USER_RECORDS = ["AKIA*", *_RECORDS]
 # What Secrets Manager asks for to write a value: a data key, and to check it.
 _KEY_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
-_EVENT_SOURCE = "cdk-iam-access-key"
 
 
 def on_keys(user_arn: str, secret_arn: str) -> list[iam.PolicyStatement]:
@@ -56,21 +56,6 @@ def on_schedules(stack: Stack, provider: AccessKeyProvider, schedule_name: str) 
         ),
         on_events(stack),
     ]
-
-
-def on_events(stack: Stack) -> iam.PolicyStatement:
-    """Allow events of this library on the account's default bus, and no others."""
-    return iam.PolicyStatement(
-        actions=["events:PutEvents"],
-        resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
-        conditions={"StringEquals": {"events:source": _EVENT_SOURCE}},
-    )
-
-
-def on_own_stack() -> iam.PolicyStatement:
-    """Allow to ask for the status of the stack that this is in, whatever the last part of its id is."""
-    stack = f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{Aws.STACK_NAME}/*"
-    return iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[stack])
 
 
 def on_encryption_key(stack: Stack, key: kms.IKey, secret_arn: str) -> iam.PolicyStatement:

@@ -3,7 +3,7 @@
 from aws_cdk import Aws
 from aws_cdk import aws_iam as iam
 
-from cdk_iam_access_key.accounts import AccountSelection
+from cdk_iam_access_key.root_keys.accounts import AccountSelection
 
 
 def listing_accounts(selection: AccountSelection) -> iam.PolicyStatement:

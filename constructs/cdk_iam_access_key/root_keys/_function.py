@@ -8,7 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk_iam_access_key._asset import GUARD_PACKAGE, handler_asset
+from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, handler_asset
 
 _MEMORY = 256
 

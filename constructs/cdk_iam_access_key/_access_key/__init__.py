@@ -1,0 +1,1 @@
+"""What `AccessKey` consists of."""

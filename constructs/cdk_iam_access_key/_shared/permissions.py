@@ -1,0 +1,21 @@
+"""What roles of more than one construct may do."""
+
+from aws_cdk import Aws, Stack
+from aws_cdk import aws_iam as iam
+
+_EVENT_SOURCE = "cdk-iam-access-key"
+
+
+def on_events(stack: Stack) -> iam.PolicyStatement:
+    """Allow events of this library on the account's default bus, and no others."""
+    return iam.PolicyStatement(
+        actions=["events:PutEvents"],
+        resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
+        conditions={"StringEquals": {"events:source": _EVENT_SOURCE}},
+    )
+
+
+def on_own_stack() -> iam.PolicyStatement:
+    """Allow to ask for the status of the stack that this is in, whatever the last part of its id is."""
+    stack = f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{Aws.STACK_NAME}/*"
+    return iam.PolicyStatement(actions=["cloudformation:DescribeStacks"], resources=[stack])
