@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fakes.faults import Fault, Phase
 
 _WRITES: dict[str, dict[str, Any]] = {
+    "dynamodb:PutItem": {"TableName": "ledger", "Item": {"secretArn": {"S": "new"}}},
+    "dynamodb:DeleteItem": {"TableName": "ledger", "Key": {"secretArn": {"S": "old"}}},
     "iam:CreateAccessKey": {"UserName": "deploy"},
     "iam:UpdateAccessKey": {"UserName": "deploy", "AccessKeyId": "", "Status": "Inactive"},
     "iam:DeleteAccessKey": {"UserName": "deploy", "AccessKeyId": ""},
@@ -52,6 +54,8 @@ def prepared() -> FakeAccount:
     secrets = account.client("secretsmanager")
     arn = secrets.create_secret(Name="s", SecretString="v", ClientRequestToken=version(1))["ARN"]
     account.person.tag_secret(arn, "cdk-iam-access-key:old", "v")
+    account.person.make_table("ledger")
+    account.person.change_entry("old", lambda item: item)
     return account
 
 
@@ -61,7 +65,9 @@ def perform(account: FakeAccount, name: str, attempts: Any = ONCE) -> None:
     parameters = dict(_WRITES[name])
     if "AccessKeyId" in parameters:
         parameters["AccessKeyId"] = next(iter(account.state.users["deploy"].keys))
-    getattr(signed(account, service, attempts), xform_name(action))(**parameters)
+    of_function = service == "dynamodb"
+    client = account.client_of(service, config=attempts) if of_function else signed(account, service, attempts)
+    getattr(client, xform_name(action))(**parameters)
 
 
 def call_of(name: str) -> Call:

@@ -11,13 +11,38 @@ from fakes import client as fake_client
 from fakes import errors
 from fakes.aws import FakeAccount
 from fakes.parameters import ACTIONS
-from fakes.rules import Structure, Tags, Text, Texts, Whole
+from fakes.rules import Attributes, Flag, Structure, Tags, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     import botocore.session
 
 # What the provider has no use for, and the fake refuses like any unknown parameter.
+_WRITE_OF_AN_ITEM = {
+    "ConditionalOperator",
+    "Expected",
+    "ReturnConsumedCapacity",
+    "ReturnItemCollectionMetrics",
+    "ReturnValues",
+}
 _LEFT_OUT = {
+    "dynamodb:GetItem": {
+        "AttributesToGet",
+        "ExpressionAttributeNames",
+        "ProjectionExpression",
+        "ReturnConsumedCapacity",
+    },
+    "dynamodb:PutItem": _WRITE_OF_AN_ITEM,
+    "dynamodb:DeleteItem": _WRITE_OF_AN_ITEM,
+    "dynamodb:Query": {
+        "AttributesToGet",
+        "ConditionalOperator",
+        "FilterExpression",
+        "KeyConditions",
+        "ProjectionExpression",
+        "QueryFilter",
+        "ReturnConsumedCapacity",
+        "Select",
+    },
     "secretsmanager:PutSecretValue": {"SecretBinary"},
     "scheduler:CreateSchedule": {
         "ClientToken",
@@ -100,10 +125,11 @@ def test_every_pattern_is_checked(models: botocore.session.Session, name: str) -
         shape = _operation(models, name).input_shape.members[found]
         if isinstance(rule, Text) and found not in unchecked:
             assert (rule.allowed is not None) == bool({"pattern", "enum"} & shape.metadata.keys()), found
-        assert isinstance(rule, Text | Whole | Texts | Tags | Structure)
+        kinds = {Attributes: "map", Flag: "boolean", TextMap: "map"}
+        assert shape.type_name == kinds.get(type(rule), shape.type_name), found
 
 
-@pytest.mark.parametrize("service", ["iam", "scheduler", "secretsmanager"])
+@pytest.mark.parametrize("service", ["dynamodb", "iam", "scheduler", "secretsmanager"])
 def test_errors_have_the_codes_and_status_of_the_model(models: botocore.session.Session, service: str) -> None:
     """Every error of the model that the fake knows has the model's status, and the model's class has its name."""
     known = 0
@@ -125,13 +151,22 @@ def test_every_action_is_a_method_of_the_client(models: botocore.session.Session
         service, action = name.split(":")
         client = account.client_of(service)
         assert callable(getattr(client, xform_name(action)))
-        paginated = service == "iam" and client.can_paginate(xform_name(action))
-        assert paginated == (service == "iam" and _paginates(models, action))
+        if service in {"dynamodb", "iam"}:
+            assert client.can_paginate(xform_name(action)) == (action in _paginators(models, service))
 
 
-def _paginates(models: botocore.session.Session, action: str) -> bool:
-    paginators = models.get_component("data_loader").load_service_model("iam", "paginators-1")["pagination"]
-    return action in paginators
+def _paginators(models: botocore.session.Session, service: str) -> dict[str, Any]:
+    loader = models.get_component("data_loader")
+    paginators: dict[str, Any] = loader.load_service_model(service, "paginators-1")["pagination"]
+    return paginators
+
+
+def test_pages_follow_each_other_as_in_botocore(models: botocore.session.Session) -> None:
+    """The same parameter takes the same member of the page before."""
+    for service in ("dynamodb", "iam"):
+        for action, paginator in _paginators(models, service).items():
+            known = fake_client._PAGINATED.get(xform_name(action))
+            assert known in {None, (paginator["input_token"], paginator["output_token"])}
 
 
 def test_the_sdks_retries_are_botocores() -> None:
@@ -145,7 +180,7 @@ def test_the_sdks_retries_are_botocores() -> None:
 
 def test_no_error_of_the_model_is_retried_beside(models: botocore.session.Session) -> None:
     """No error is marked as worth a retry in the model, which botocore would heed."""
-    for service in ("events", "iam", "scheduler", "secretsmanager", "sts"):
+    for service in ("dynamodb", "events", "iam", "scheduler", "secretsmanager", "sts"):
         marked = [
             shape.name for shape in models.get_service_model(service).error_shapes if "retryable" in shape.metadata
         ]

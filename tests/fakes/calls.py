@@ -16,6 +16,9 @@ _SHOWN = frozenset(
     {
         "AccessKeyId",
         "GroupName",
+        "IndexName",
+        "Key",
+        "Limit",
         "Name",
         "ClientRequestToken",
         "DurationSeconds",
@@ -27,6 +30,7 @@ _SHOWN = frozenset(
         "ScheduleExpression",
         "SecretId",
         "Status",
+        "TableName",
         "TagKeys",
         "Tags",
         "UserName",
@@ -47,6 +51,7 @@ class Call:
         action: as IAM names it, such as `CreateAccessKey`.
         parameters: without anything secret.
         principal: the ARN of who signed it.
+        region: which region's endpoint it was sent to.
         time: when it was sent.
         outcome: what the caller saw: `OK`, AWS's error code, or the name of the exception; None while it runs.
         carried_out: whether AWS did what was asked, even if its answer was lost.
@@ -60,6 +65,7 @@ class Call:
     action: str
     parameters: Mapping[str, Any]
     principal: str
+    region: str
     time: datetime
     outcome: str | None = None
     carried_out: bool = False

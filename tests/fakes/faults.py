@@ -75,6 +75,7 @@ SERVER_ERROR: Final = Fault(
     "server error",
     _answer(
         {
+            "dynamodb": "InternalServerError",
             "events": "InternalException",
             "iam": "ServiceFailure",
             "scheduler": "InternalServerException",
@@ -89,6 +90,7 @@ THROTTLED: Final = Fault(
     "throttled",
     _answer(
         {
+            "dynamodb": "ThrottlingException",
             "events": "ThrottlingException",
             "iam": "Throttling",
             "scheduler": "ThrottlingException",
@@ -103,6 +105,7 @@ ACCESS_DENIED: Final = Fault(
     _answer(
         {
             "sts:GetCallerIdentity": "",
+            "dynamodb": "AccessDeniedException",
             "events": "AccessDeniedException",
             "iam": "AccessDenied",
             "scheduler": "AccessDeniedException",
@@ -116,6 +119,7 @@ NOT_FOUND: Final = Fault(
     "not found",
     _answer(
         {
+            "dynamodb": "ResourceNotFoundException",
             "iam:GetAccessKeyLastUsed": "",
             "iam": "NoSuchEntity",
             "scheduler": "ResourceNotFoundException",
@@ -128,6 +132,8 @@ CONFLICT: Final = Fault(
     "conflict",
     _answer(
         {
+            "dynamodb:PutItem": "TransactionConflictException",
+            "dynamodb:DeleteItem": "TransactionConflictException",
             "iam:TagUser": "ConcurrentModification",
             "iam:UntagUser": "ConcurrentModification",
             "iam:CreateAccessKey": "LimitExceeded",
@@ -145,6 +151,10 @@ CONFLICT: Final = Fault(
 KEY_REJECTED: Final = Fault(
     "key rejected",
     _answer({"iam": "InvalidClientTokenId", "sts:GetCallerIdentity": "InvalidClientTokenId"}, "The token is invalid."),
+)
+THROUGHPUT_EXCEEDED: Final = Fault(
+    "throughput exceeded",
+    _answer({"dynamodb": "ProvisionedThroughputExceededException"}, "The level of configured throughput is exceeded."),
 )
 
 FAULTS: Final = (

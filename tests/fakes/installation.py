@@ -35,13 +35,14 @@ def installed(account: FakeAccount) -> Iterator[None]:
     def client(
         service: str,
         *,
+        region_name: str | None = None,
         aws_access_key_id: str | None = None,
         aws_secret_access_key: str | None = None,
         aws_session_token: str | None = None,
         config: Any = None,
     ) -> Any:
         credentials = Credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
-        return account.client_of(service, credentials, config)
+        return account.client_of(service, credentials, config, region_name)
 
     def now(_self: object) -> datetime:
         return account.clock.now()

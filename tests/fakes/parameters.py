@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from fakes.errors import ServiceError, rejected_by_sdk
-from fakes.rules import Structure, Tags, Text, Texts, Whole, members_wrong
+from fakes.rules import Attributes, Flag, Structure, Tags, Text, TextMap, Texts, Whole, members_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,6 +43,16 @@ _USER_TAG_VALUE = Text(0, 256, _of_tags, required=True)
 _SECRET_ID = Text(1, 2048, required=True)
 _VERSION_ID = Text(32, 64)
 _LABEL = Text(1, 256)
+_TABLE_NAME = Text(1, 1024, required=True)
+_EXPRESSION: Final[dict[str, Rule]] = {
+    "ExpressionAttributeNames": TextMap(),
+    "ExpressionAttributeValues": Attributes(),
+}
+_CONDITION: Final[dict[str, Rule]] = {
+    "ConditionExpression": Text(),
+    **_EXPRESSION,
+    "ReturnValuesOnConditionCheckFailure": Text(0, None, {"ALL_OLD", "NONE"}.__contains__),
+}
 _SCHEDULE_NAME = Text(1, 64, _matching(r"[0-9a-zA-Z\-_.]+"), required=True)
 _GROUP_NAME = Text(1, 64, _matching(r"[0-9a-zA-Z\-_.]+"))
 _TARGET = Structure(
@@ -59,6 +69,19 @@ _TARGET = Structure(
 )
 
 ACTIONS: Final[dict[str, dict[str, Rule]]] = {
+    "dynamodb:GetItem": {"TableName": _TABLE_NAME, "Key": Attributes(required=True), "ConsistentRead": Flag()},
+    "dynamodb:PutItem": {"TableName": _TABLE_NAME, "Item": Attributes(required=True), **_CONDITION},
+    "dynamodb:DeleteItem": {"TableName": _TABLE_NAME, "Key": Attributes(required=True), **_CONDITION},
+    "dynamodb:Query": {
+        "TableName": _TABLE_NAME,
+        "IndexName": Text(3, 255, _matching(r"[a-zA-Z0-9_.\-]+")),
+        "Limit": Whole(1),
+        "ConsistentRead": Flag(),
+        "ScanIndexForward": Flag(),
+        "ExclusiveStartKey": Attributes(),
+        "KeyConditionExpression": Text(),
+        **_EXPRESSION,
+    },
     "iam:CreateAccessKey": {"UserName": _USER_NAME},
     "iam:UpdateAccessKey": {"UserName": _USER_NAME, "AccessKeyId": _KEY_ID, "Status": _STATUS},
     "iam:DeleteAccessKey": {"UserName": _USER_NAME, "AccessKeyId": _KEY_ID},

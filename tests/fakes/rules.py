@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fakes import attribute_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +40,7 @@ class Whole:
     """An integer."""
 
     least: int
-    most: int
+    most: int | None = None
     required: bool = False
 
     def unsendable(self, name: str, value: object) -> Iterator[str]:
@@ -50,7 +52,7 @@ class Whole:
 
     def invalid(self, name: str, value: Any) -> Iterator[str]:
         """Say what the service finds wrong."""
-        if value > self.most:
+        if self.most is not None and value > self.most:
             yield f"at '{name}' failed to satisfy constraint: Member must have value at most {self.most}"
 
 
@@ -133,7 +135,68 @@ class Structure:
                 yield from self.members[found].invalid(f"{name}.{found}", given)
 
 
-Rule = Text | Whole | Texts | Tags | Structure
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A boolean."""
+
+    least: ClassVar[int] = 0
+    most: ClassVar[int | None] = None
+    required: bool = False
+
+    def unsendable(self, name: str, value: object) -> Iterator[str]:
+        """Say what botocore finds wrong."""
+        if not isinstance(value, bool):
+            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {bool}"
+
+    def invalid(self, name: str, value: Any) -> Iterator[str]:
+        """Say what the service finds wrong: nothing."""
+        del name, value
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextMap:
+    """A string for each name."""
+
+    least: ClassVar[int] = 0
+    most: ClassVar[int | None] = None
+    required: bool = False
+
+    def unsendable(self, name: str, value: object) -> Iterator[str]:
+        """Say what botocore finds wrong."""
+        if not isinstance(value, dict):
+            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {dict}"
+            return
+        for found, member in value.items():
+            if not isinstance(found, str) or not isinstance(member, str):
+                yield f"Invalid type for parameter {name}.{found}, type: {type(member)}, valid types: {str}"
+
+    def invalid(self, name: str, value: Any) -> Iterator[str]:
+        """Say what the service finds wrong: it says so itself."""
+        del name, value
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """A value of DynamoDB for each name."""
+
+    least: ClassVar[int] = 0
+    most: ClassVar[int | None] = None
+    required: bool = False
+
+    def unsendable(self, name: str, value: object) -> Iterator[str]:
+        """Say what botocore finds wrong."""
+        if not attribute_values.sendable({"M": value}):
+            yield from attribute_values.unsendable_members(name, value)
+
+    def invalid(self, name: str, value: Any) -> Iterator[str]:
+        """Say what the service finds wrong: it says so when it takes the values."""
+        del name, value
+        yield from ()
+
+
+Rule = Text | Whole | Texts | Tags | Structure | Flag | TextMap | Attributes
 
 
 def members_wrong(name: str, value: object, rules: Mapping[str, Rule]) -> Iterator[str]:

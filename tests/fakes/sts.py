@@ -36,10 +36,11 @@ _PROVIDER_TAG: Final = "cdk-iam-access-key:provider"
 PROVIDER_PATH: Final = "/cdk-iam-access-key/shop/"
 
 # Each service has its own words for the same.
-_UNKNOWN: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "UnrecognizedClientException")
-_EXPIRED: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "ExpiredTokenException")
-_WRONG_SIGNATURE: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "InvalidSignatureException")
-_DENIED: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "AccessDeniedException")
+_JSON: Final = ("dynamodb", "events", "scheduler", "secretsmanager")
+_UNKNOWN: Final = dict.fromkeys(_JSON, "UnrecognizedClientException")
+_EXPIRED: Final = dict.fromkeys(_JSON, "ExpiredTokenException")
+_WRONG_SIGNATURE: Final = dict.fromkeys(_JSON, "InvalidSignatureException")
+_DENIED: Final = dict.fromkeys(_JSON, "AccessDeniedException")
 
 Answer = dict[str, Any]
 
@@ -135,15 +136,15 @@ def principal_arn(state: State, credentials: Credentials) -> str:
     return f"arn:aws:iam::{state.account_id}:user{user.path}{user.name}" if user else "nobody"
 
 
-def authenticate(state: State, service: str, credentials: Credentials) -> Session | User | None:
-    """Find who signs; None is the function. Raises ServiceError."""
+def authenticate(state: State, service: str, region: str, credentials: Credentials) -> Session | User | None:
+    """Find who signs what a region's endpoint gets; None is the function. Raises ServiceError."""
     if credentials.access_key_id is None:
         return None
     session = state.sessions.get(credentials.access_key_id)
     if session is not None:
         return _session(state, service, session, credentials)
     key, user = state.keys.get(credentials.access_key_id, (None, None))
-    if key is None or user is None or credentials.session_token is not None or not _works(state, key):
+    if key is None or user is None or credentials.session_token is not None or not _works(state, key, region):
         raise _unknown_token(service)
     if key.secret != credentials.secret_access_key:
         message = "The request signature we calculated does not match the signature you provided."
@@ -163,15 +164,16 @@ def _session(state: State, service: str, session: Session, credentials: Credenti
     return session
 
 
-def _works(state: State, key: AccessKey) -> bool:
-    """Tell whether a key works now; counts the calls that a new key is rejected."""
+def _works(state: State, key: AccessKey, region: str) -> bool:
+    """Tell whether a key works now in a region; counts the calls that a new key is rejected there."""
     now = state.clock.now()
     if key.deleted is not None:
         return now - key.deleted < timedelta(seconds=state.switches.deleted_key_seconds)
     if key.status.value != "Active":
         return False
-    if key.calls_to_reject > 0:
-        key.calls_to_reject -= 1
+    to_reject = key.calls_to_reject_in.get(region, key.calls_to_reject)
+    if to_reject > 0:
+        key.calls_to_reject_in[region] = to_reject - 1
         return False
     return key.works_from is None or now >= key.works_from
 
@@ -186,6 +188,8 @@ def authorize(
 ) -> None:
     """Evaluate the policies of who signs. Raises ServiceError."""
     if service == "sts" and (action == "GetCallerIdentity" or signer is None):
+        return
+    if signer is None and service == "dynamodb":
         return
     if signer is None and service == "secretsmanager" and action == "DescribeSecret":
         secret = state.secrets.get(parameters["SecretId"])
