@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+_LONGER_NUMBERS: Final = ("1.0-1", "007-7", "1e2-100", "0.50-0.5", "-0-0", "+3-3", "long fraction")
+
 _MOTO: Final = {
     # access keys
     "test_a_key_is_dated_in_whole_seconds": "dates keys with fractions of a second",
@@ -69,6 +71,26 @@ _MOTO: Final = {
     "test_a_retry_policy_has_its_bounds[moto-too often]": "takes any retry policy",
     "test_a_retry_policy_has_its_bounds[moto-too old]": "takes any retry policy",
     "test_a_time_has_its_form": "takes any expression",
+    # tables
+    "test_a_key_is_the_tables[moto-number]": "looks for a key of any type",
+    "test_a_number_has_its_form_and_range[moto-1_000]": "takes whatever Python takes for a number",
+    "test_a_number_has_its_form_and_range[moto-long]": "takes numbers of any length",
+    "test_a_number_has_its_form_and_range[moto-1e126]": "takes numbers of any size",
+    **dict.fromkeys(
+        (f"test_a_number_is_read_in_its_shortest_form[moto-{number}]" for number in _LONGER_NUMBERS),
+        "keeps numbers as they are written",
+    ),
+    "test_a_page_that_is_full_does_not_know_whether_there_is_more": "looks whether there is more",
+    "test_a_query_is_about_the_keys_of_the_index[moto-type]": "compares values of any type",
+    "test_a_start_has_all_keys": "begins anywhere",
+    "test_a_value_has_one_type": "takes values of any number of types",
+    "test_an_index_must_be_there": "says ResourceNotFoundException",
+    "test_an_item_has_at_most_400_kilobytes": "counts in another way",
+    "test_an_item_has_the_types_of_the_indexes[moto-wrong0]": "checks no types of an index",
+    "test_an_item_has_the_types_of_the_indexes[moto-wrong1]": "checks no types of an index",
+    "test_what_is_given_is_used[moto-value-condition0]": "does not look at values without an expression",
+    "test_what_is_given_is_used[moto-value-condition1]": "does not miss the use of a value",
+    "test_what_is_used_is_given": "fails with an error of its own",
     # events
     'test_an_event_without_an_object_fails_by_itself[moto-"text"]': "takes any JSON",
     "test_an_event_without_an_object_fails_by_itself[moto-[]]": "takes any JSON",

@@ -10,6 +10,7 @@ from botocore.config import Config
 from cloud.invocations import add_listener, events
 from fakes import scheduler
 from fakes.aws import FakeAccount, Role
+from fakes.dynamodb import INDEXES, KEY
 from fakes.errors import ServiceError, client_error
 from fakes.sts import Credentials
 
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
 
 # Every call once: what the SDK makes of an answer is no matter of the contract.
 _ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+_TABLE = "ledger"
+# What the function does in its own name, and not in that of a key's role.
+_OF_THE_FUNCTION = frozenset({"dynamodb"})
 _ROLE_PATH = "/cdk-iam-access-key/shop/"
 
 
@@ -62,6 +66,10 @@ class Implementation(Protocol):
         """Make a schedule group, and return its name and the ARN of the role that its schedules run with."""
         ...
 
+    def make_table(self) -> str:
+        """Make a table like the provider's ledger, and return its name."""
+        ...
+
     def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
         """Rotate a secret by a function that does nothing, and return what to put the pending version's value with."""
         ...
@@ -87,6 +95,8 @@ class Fake:
 
     def client(self, service: str) -> Any:
         """Give a client that may do anything, signed for the way the provider's are."""
+        if service in _OF_THE_FUNCTION:
+            return self.account.client_of(service, config=_ONCE)
         session = self._session
         signed = self.signed(service, session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
         return _EitherClient(signed, self.account.client(service))  # type: ignore[arg-type]
@@ -119,6 +129,11 @@ class Fake:
     def add_schedule_group(self) -> tuple[str, str]:
         """Give the group that is there."""
         return scheduler.GROUP, scheduler.ROLE_ARN
+
+    def make_table(self) -> str:
+        """Make a table."""
+        self.account.person.make_table(_TABLE)
+        return _TABLE
 
     def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
         """Rotate a secret; the client is that of a role, which must say that it acts for the rotation."""
@@ -200,6 +215,10 @@ class Moto:
         """Make a schedule group and its role."""
         return _add_schedule_group(self)
 
+    def make_table(self) -> str:
+        """Make a table."""
+        return _make_table(self)
+
     def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
         """Rotate a secret without a function."""
         self.client("secretsmanager").rotate_secret(SecretId=secret_arn, ClientRequestToken=token)
@@ -252,6 +271,10 @@ class Embedded:
         """Make a schedule group and its role."""
         return _add_schedule_group(self)
 
+    def make_table(self) -> str:
+        """Make a table."""
+        return _make_table(self)
+
     def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
         """Rotate a secret by a function that only listens, up to its last step."""
         if self._rotator is None:
@@ -287,6 +310,28 @@ def _add_schedule_group(aws: Moto | Embedded) -> tuple[str, str]:
     trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
     role = aws.client("iam").create_role(RoleName="ScheduleRole", AssumeRolePolicyDocument=_policy(trust))["Role"]
     return group, str(role["Arn"])
+
+
+def _make_table(aws: Moto | Embedded) -> str:
+    attributes = {KEY: "S"} | dict(attribute for index in INDEXES.values() for attribute in index.attributes)
+    aws.client("dynamodb").create_table(
+        TableName=_TABLE,
+        KeySchema=[{"AttributeName": KEY, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in attributes.items()],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": name,
+                "KeySchema": [
+                    {"AttributeName": attribute, "KeyType": key_type}
+                    for (attribute, _), key_type in zip(index.attributes, ("HASH", "RANGE"), strict=False)
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+            for name, index in INDEXES.items()
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return _TABLE
 
 
 def _allowed(service: str, actions: list[str], resource: str) -> dict[str, Any]:

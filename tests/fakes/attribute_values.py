@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_AttributeValu
 from __future__ import annotations
 
 import re
-from decimal import Decimal
+from decimal import Context, Decimal
 from typing import TYPE_CHECKING, Any, Final
 
 from fakes.errors import MisuseError, ServiceError
@@ -127,7 +127,7 @@ def canonical_number(text: str) -> str:
         return text
     if _NUMBER.fullmatch(text) is None:
         raise ServiceError("ValidationException", f"The parameter cannot be converted to a numeric value: {text}")
-    number = Decimal(text).normalize()
+    number = Decimal(text).normalize(Context(prec=len(text)))
     if len(number.as_tuple().digits) > _DIGITS:
         message = "Attempting to store more than 38 significant digits in a Number"
         raise ServiceError("ValidationException", message)
