@@ -56,6 +56,7 @@ _MOTO: Final = {
     "test_it_may_not_ask_about_another_users_key": "enforces no policy",
     "test_it_may_not_read_its_secret": "enforces no policy",
     "test_it_may_not_tell_whether_another_user_exists": "enforces no policy",
+    "test_it_may_not_tag_its_secret": "enforces no policy",
     "test_it_may_not_touch_another_secret": "enforces no policy",
     "test_it_may_not_touch_another_user": "enforces no policy",
     # rotations

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
 _TABLE = "ledger"
 # What the function does in its own name, and not in that of a key's role.
-_OF_THE_FUNCTION = frozenset({"dynamodb"})
+_OF_THE_FUNCTION = frozenset({"dynamodb", "events"})
 _ROLE_PATH = "/cdk-iam-access-key/shop/"
 
 
@@ -85,8 +85,7 @@ class Fake:
         self.account = FakeAccount()
         self.account_id, self.region = self.account.state.account_id, self.account.state.region
         anything = self.account.roles[self.add_role("anything", None, None)]
-        anything.user_tag_keys = anything.secret_tag_keys = ("*",)
-        anything.schedule_names = "*"
+        anything.user_tag_keys = ("*",)
         self._session = self.assume(anything.arn)["Credentials"]
 
     def now(self) -> datetime:
@@ -146,7 +145,9 @@ class Fake:
 class _EitherClient:
     """The provider's client, and the administrator's for what the provider never does."""
 
-    _FOR_THE_ADMINISTRATOR = frozenset({"get_secret_value"})
+    _FOR_THE_ADMINISTRATOR = frozenset(
+        {"create_schedule", "delete_schedule", "get_secret_value", "tag_resource", "untag_resource"}
+    )
 
     def __init__(self, signed: Any, administrators: Any) -> None:
         self._signed, self._administrators = signed, administrators
@@ -296,7 +297,7 @@ def _add_role(aws: Moto | Embedded, name: str, user_name: str, secret_arn: str) 
         _allowed("iam", [*actions, "ListUserTags", "TagUser", "UntagUser"], user_arn),
         _allowed(
             "secretsmanager",
-            ["DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage", "TagResource", "UntagResource"],
+            ["DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"],
             secret_arn,
         ),
     )

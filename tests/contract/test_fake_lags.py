@@ -108,7 +108,7 @@ def test_tags_of_a_secret_are_seen_late(account: FakeAccount) -> None:
     account.lags.secret_tags = Lag(reads=1)
     arn = account.person.make_secret("s")
     secrets = signed(account, "secretsmanager")
-    secrets.tag_resource(SecretId=arn, Tags=[{"Key": "cdk-iam-access-key:t", "Value": "v"}])
+    account.person.tag_secret(arn, "team", "v")
     assert "Tags" not in secrets.describe_secret(SecretId=arn)
     assert len(secrets.describe_secret(SecretId=arn)["Tags"]) == 1
 

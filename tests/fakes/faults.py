@@ -142,8 +142,6 @@ CONFLICT: Final = Fault(
             "scheduler:DeleteSchedule": "ConflictException",
             "secretsmanager:PutSecretValue": "ResourceExistsException",
             "secretsmanager:UpdateSecretVersionStage": "InvalidParameterException",
-            "secretsmanager:TagResource": "InvalidRequestException",
-            "secretsmanager:UntagResource": "InvalidRequestException",
         },
         "what the call names was changed by somebody else",
     ),
