@@ -66,12 +66,6 @@ _MOTO: Final = {
     "test_one_that_was_given_up_makes_room_for_another": "rotates at once, by itself",
     "test_the_next_one_takes_awspending_along": "rotates at once, by itself",
     "test_the_pending_version_takes_one_value": "rotates at once, by itself",
-    # schedules
-    "test_a_group_must_be_there": "fails with an error of its own when the group to make a schedule in is missing",
-    "test_a_name_has_its_characters_and_length": "takes any name",
-    "test_a_retry_policy_has_its_bounds[moto-too often]": "takes any retry policy",
-    "test_a_retry_policy_has_its_bounds[moto-too old]": "takes any retry policy",
-    "test_a_time_has_its_form": "takes any expression",
     # tables
     "test_a_key_is_the_tables[moto-number]": "looks for a key of any type",
     "test_a_number_has_its_form_and_range[moto-1_000]": "takes whatever Python takes for a number",
@@ -119,11 +113,6 @@ _EMBEDDED: Final = {
     # sessions
     "test_a_denied_call_about_a_secret_is_a_bad_request": "answers with status 403",
     "test_a_session_name_has_its_characters": "takes any session name",
-    # schedules
-    "test_a_name_has_its_characters_and_length[embedded-" + "a" * 65 + "]": "takes names of any length",
-    "test_a_retry_policy_has_its_bounds[embedded-too often]": "takes any retry policy",
-    "test_a_retry_policy_has_its_bounds[embedded-too old]": "takes any retry policy",
-    "test_a_time_has_its_form": "takes any expression",
     # events
     "test_an_event_says_what_it_tells": "takes events that say neither",
     "test_an_event_without_an_object_fails_by_itself": "takes any detail",

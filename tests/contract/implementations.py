@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.config import Config
 from cloud.invocations import add_listener, events
-from fakes import scheduler
 from fakes.aws import FakeAccount, Role
 from fakes.dynamodb import INDEXES, KEY
 from fakes.errors import ServiceError, client_error
@@ -60,10 +59,6 @@ class Implementation(Protocol):
 
     def replica_client(self, secret_arn: str) -> Any:
         """Replicate a secret, and give a client of the region where it is a replica."""
-        ...
-
-    def add_schedule_group(self) -> tuple[str, str]:
-        """Make a schedule group, and return its name and the ARN of the role that its schedules run with."""
         ...
 
     def make_table(self) -> str:
@@ -125,10 +120,6 @@ class Fake:
         self.account.person.replicate_from(secret_arn, "eu-west-1")
         return self.client("secretsmanager")
 
-    def add_schedule_group(self) -> tuple[str, str]:
-        """Give the group that is there."""
-        return scheduler.GROUP, scheduler.ROLE_ARN
-
     def make_table(self) -> str:
         """Make a table."""
         self.account.person.make_table(_TABLE)
@@ -145,9 +136,7 @@ class Fake:
 class _EitherClient:
     """The provider's client, and the administrator's for what the provider never does."""
 
-    _FOR_THE_ADMINISTRATOR = frozenset(
-        {"create_schedule", "delete_schedule", "get_secret_value", "tag_resource", "untag_resource"}
-    )
+    _FOR_THE_ADMINISTRATOR = frozenset({"get_secret_value", "tag_resource", "untag_resource"})
 
     def __init__(self, signed: Any, administrators: Any) -> None:
         self._signed, self._administrators = signed, administrators
@@ -212,10 +201,6 @@ class Moto:
             self.client("secretsmanager"), secret_arn, lambda region: self.client("secretsmanager", region)
         )
 
-    def add_schedule_group(self) -> tuple[str, str]:
-        """Make a schedule group and its role."""
-        return _add_schedule_group(self)
-
     def make_table(self) -> str:
         """Make a table."""
         return _make_table(self)
@@ -268,10 +253,6 @@ class Embedded:
         """Have no second region to replicate to."""
         raise NotImplementedError
 
-    def add_schedule_group(self) -> tuple[str, str]:
-        """Make a schedule group and its role."""
-        return _add_schedule_group(self)
-
     def make_table(self) -> str:
         """Make a table."""
         return _make_table(self)
@@ -303,14 +284,6 @@ def _add_role(aws: Moto | Embedded, name: str, user_name: str, secret_arn: str) 
     )
     iam.put_role_policy(RoleName=name, PolicyName="AccessKey", PolicyDocument=policy)
     return str(role["Arn"])
-
-
-def _add_schedule_group(aws: Moto | Embedded) -> tuple[str, str]:
-    group = "cdk-iam-access-key-shop"
-    aws.client("scheduler").create_schedule_group(Name=group)
-    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    role = aws.client("iam").create_role(RoleName="ScheduleRole", AssumeRolePolicyDocument=_policy(trust))["Role"]
-    return group, str(role["Arn"])
 
 
 def _make_table(aws: Moto | Embedded) -> str:

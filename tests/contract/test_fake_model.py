@@ -11,7 +11,7 @@ from fakes import client as fake_client
 from fakes import errors
 from fakes.aws import FakeAccount
 from fakes.parameters import ACTIONS
-from fakes.rules import Attributes, Flag, Structure, Tags, Text, TextMap, Texts
+from fakes.rules import Attributes, Flag, Structures, Tags, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     import botocore.session
@@ -44,15 +44,6 @@ _LEFT_OUT = {
         "Select",
     },
     "secretsmanager:PutSecretValue": {"SecretBinary"},
-    "scheduler:CreateSchedule": {
-        "ClientToken",
-        "EndDate",
-        "KmsKeyArn",
-        "ScheduleExpressionTimezone",
-        "StartDate",
-        "State",
-    },
-    "scheduler:DeleteSchedule": {"ClientToken"},
     "events:PutEvents": {"EndpointId"},
     "sts:AssumeRole": {
         "PolicyArns",
@@ -92,8 +83,8 @@ def test_every_length_is_the_models(models: botocore.session.Session, name: str)
         assert _bounds(rule) == (shape.metadata.get("min", 0), shape.metadata.get("max")), found
         if isinstance(rule, Texts):
             assert _bounds(rule.member) == (shape.member.metadata["min"], shape.member.metadata["max"])
-        if isinstance(rule, Structure):
-            _check_members(rule, shape.member if rule.listed else shape)
+        if isinstance(rule, Structures):
+            _check_members(rule, shape.member)
         if isinstance(rule, Tags):
             members = shape.member.members
             for member, of in ((rule.key, "Key"), (rule.value, "Value")):
@@ -101,14 +92,12 @@ def test_every_length_is_the_models(models: botocore.session.Session, name: str)
                 assert member.required == (of in shape.member.required_members)
 
 
-def _check_members(rule: Structure, shape: Any) -> None:
+def _check_members(rule: Structures, shape: Any) -> None:
     required = {found for found, member in rule.members.items() if member.required}
     assert required == set(shape.required_members)
     for found, member in rule.members.items():
         metadata = shape.members[found].metadata
         assert _bounds(member) == (metadata.get("min", 0), metadata.get("max")), found
-        if isinstance(member, Structure):
-            _check_members(member, shape.members[found])
         if isinstance(member, Text):
             assert (member.allowed is not None) == bool({"pattern", "enum"} & metadata.keys()), found
 
@@ -129,7 +118,7 @@ def test_every_pattern_is_checked(models: botocore.session.Session, name: str) -
         assert shape.type_name == kinds.get(type(rule), shape.type_name), found
 
 
-@pytest.mark.parametrize("service", ["dynamodb", "iam", "scheduler", "secretsmanager"])
+@pytest.mark.parametrize("service", ["dynamodb", "iam", "secretsmanager"])
 def test_errors_have_the_codes_and_status_of_the_model(models: botocore.session.Session, service: str) -> None:
     """Every error of the model that the fake knows has the model's status, and the model's class has its name."""
     known = 0
@@ -180,7 +169,7 @@ def test_the_sdks_retries_are_botocores() -> None:
 
 def test_no_error_of_the_model_is_retried_beside(models: botocore.session.Session) -> None:
     """No error is marked as worth a retry in the model, which botocore would heed."""
-    for service in ("dynamodb", "events", "iam", "scheduler", "secretsmanager", "sts"):
+    for service in ("dynamodb", "events", "iam", "secretsmanager", "sts"):
         marked = [
             shape.name for shape in models.get_service_model(service).error_shapes if "retryable" in shape.metadata
         ]

@@ -64,8 +64,6 @@ def test_a_role_is_for_its_own_user_secret_and_tags(account: FakeAccount) -> Non
         secrets.tag_resource(SecretId=arn, Tags=[{"Key": "cdk-iam-access-key:t", "Value": "v"}])
     with refused("AccessDeniedException"):
         secrets.untag_resource(SecretId=arn, TagKeys=["cdk-iam-access-key:t"])
-    with refused("AccessDeniedException"):
-        signed(account, "scheduler").delete_schedule(Name="shop-Key-1")
 
 
 def test_a_new_role_is_denied_for_a_while(account: FakeAccount) -> None:

@@ -24,7 +24,6 @@ What goes wrong is told beforehand; a fault that was never met has `fired == 0`:
     account.switches.new_key_rejections = 2                  # in each region; see state.Switches
     account.lags.new_keys = Lag(reads=1)                     # see lags.Lags
     account.roles[arn] = Role(arn, user_name, secret_arn, assume_denials=2)
-    scheduler.waiting(account.state)                         # schedules, which only fire if a test invokes them
     account.entries()[arn]                                   # what is in the table, by key
     account.person.delete_entry(arn)                         # or delete_table(), or restore_table(to=an_hour_ago)
     account.person.begin_rotation(arn)                       # as Secrets Manager does: an empty version, AWSPENDING
@@ -80,7 +79,7 @@ __all__ = [
 REGION = "eu-central-1"
 ACCOUNT_ID = "123456789012"
 
-Service = Literal["dynamodb", "events", "iam", "scheduler", "secretsmanager", "sts"]
+Service = Literal["dynamodb", "events", "iam", "secretsmanager", "sts"]
 
 
 class FakeAccount:

@@ -15,11 +15,9 @@ OK = "OK"
 _SHOWN = frozenset(
     {
         "AccessKeyId",
-        "GroupName",
         "IndexName",
         "Key",
         "Limit",
-        "Name",
         "ClientRequestToken",
         "DurationSeconds",
         "Marker",
@@ -27,7 +25,6 @@ _SHOWN = frozenset(
         "RemoveFromVersionId",
         "RoleArn",
         "RoleSessionName",
-        "ScheduleExpression",
         "SecretId",
         "Status",
         "TableName",

@@ -50,17 +50,6 @@ _HTTP_STATUS: Final = {
         "Throttling": 400,
         "ValidationError": 400,
     },
-    "scheduler": {
-        "AccessDeniedException": 403,
-        "ConflictException": 409,
-        "ExpiredTokenException": 400,
-        "InternalServerException": 500,
-        "ResourceNotFoundException": 404,
-        "InvalidSignatureException": 400,
-        "ThrottlingException": 429,
-        "UnrecognizedClientException": 400,
-        "ValidationException": 400,
-    },
     "secretsmanager": {
         "AccessDeniedException": 400,
         "ExpiredTokenException": 400,

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import boto3
-from fakes import scheduler
 from fakes.sts import Credentials
 
 from access_key_provider.aws.sts import Sessions
@@ -20,12 +19,6 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from fakes.aws import FakeAccount
-
-_SCHEDULES = {
-    "SCHEDULE_GROUP": scheduler.GROUP,
-    "SCHEDULE_ROLE_ARN": scheduler.ROLE_ARN,
-    "SCHEDULE_DEAD_LETTER_ARN": scheduler.DEAD_LETTER_ARN,
-}
 
 
 @contextmanager
@@ -67,13 +60,12 @@ def cold_start() -> None:
 
 @contextmanager
 def _environment(region: str) -> Iterator[None]:
-    """Set the variables of Lambda and of the construct, and no others of AWS's."""
-    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(("AWS_", "SCHEDULE_"))}
+    """Set the variables of Lambda, and no others of AWS's."""
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
     os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
-    os.environ |= _SCHEDULES
     try:
         yield
     finally:
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION", *_SCHEDULES):
+        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
             os.environ.pop(name, None)
         os.environ.update(before)

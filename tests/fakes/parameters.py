@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from fakes.errors import ServiceError, rejected_by_sdk
-from fakes.rules import Attributes, Flag, Structure, Tags, Text, TextMap, Texts, Whole, members_wrong
+from fakes.rules import Attributes, Flag, Structures, Tags, Text, TextMap, Texts, Whole, members_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -53,20 +53,6 @@ _CONDITION: Final[dict[str, Rule]] = {
     **_EXPRESSION,
     "ReturnValuesOnConditionCheckFailure": Text(0, None, {"ALL_OLD", "NONE"}.__contains__),
 }
-_SCHEDULE_NAME = Text(1, 64, _matching(r"[0-9a-zA-Z\-_.]+"), required=True)
-_GROUP_NAME = Text(1, 64, _matching(r"[0-9a-zA-Z\-_.]+"))
-_TARGET = Structure(
-    {
-        "Arn": Text(1, 1600, required=True),
-        "RoleArn": Text(1, 1600, _matching(r"arn:aws(-[a-z]+)?:iam::\d{12}:role/[\w+=,.@/-]+"), required=True),
-        "Input": Text(1),
-        "RetryPolicy": Structure({"MaximumEventAgeInSeconds": Whole(60, 86400), "MaximumRetryAttempts": Whole(0, 185)}),
-        "DeadLetterConfig": Structure(
-            {"Arn": Text(1, 1600, _matching(r"arn:aws(-[a-z]+)?:sqs:[a-z0-9\-]+:\d{12}:[a-zA-Z0-9\-_]+"))}
-        ),
-    },
-    required=True,
-)
 
 ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     "dynamodb:GetItem": {"TableName": _TABLE_NAME, "Key": Attributes(required=True), "ConsistentRead": Flag()},
@@ -107,20 +93,9 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     },
     "secretsmanager:TagResource": {"SecretId": _SECRET_ID, "Tags": Tags(Text(1, 128), Text(0, 256))},
     "secretsmanager:UntagResource": {"SecretId": _SECRET_ID, "TagKeys": Texts(Text(1, 128), required=True)},
-    "scheduler:CreateSchedule": {
-        "Name": _SCHEDULE_NAME,
-        "GroupName": _GROUP_NAME,
-        "Description": Text(0, 512),
-        "ScheduleExpression": Text(1, 256, required=True),
-        "FlexibleTimeWindow": Structure({"Mode": Text(0, None, {"OFF"}.__contains__, required=True)}, required=True),
-        "ActionAfterCompletion": Text(0, None, {"NONE", "DELETE"}.__contains__),
-        "Target": _TARGET,
-    },
-    "scheduler:DeleteSchedule": {"Name": _SCHEDULE_NAME, "GroupName": _GROUP_NAME},
     "events:PutEvents": {
-        "Entries": Structure(
+        "Entries": Structures(
             {"Source": Text(), "DetailType": Text(), "Detail": Text(), "Resources": Texts(Text(0, 2048))},
-            listed=True,
             least=1,
             most=10,
             required=True,

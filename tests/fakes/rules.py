@@ -110,27 +110,26 @@ class Tags:
 
 
 @dataclass(frozen=True, slots=True)
-class Structure:
-    """A structure, or a list of such structures."""
+class Structures:
+    """A list of structures."""
 
     members: Mapping[str, Rule]
-    listed: bool = False
     least: int = 0
     most: int | None = None
     required: bool = False
 
     def unsendable(self, name: str, value: Any) -> Iterator[str]:
         """Say what botocore finds wrong."""
-        if self.listed and len(value) < self.least:
+        if len(value) < self.least:
             yield f"Invalid length for parameter {name}, value: {len(value)}, valid min length: {self.least}"
-        for index, one in enumerate(value if self.listed else [value]):
-            yield from members_wrong(f"{name}[{index}]" if self.listed else name, one, self.members)
+        for index, one in enumerate(value):
+            yield from members_wrong(f"{name}[{index}]", one, self.members)
 
     def invalid(self, name: str, value: Any) -> Iterator[str]:
         """Say what the service finds wrong."""
-        if self.listed and self.most is not None and len(value) > self.most:
+        if self.most is not None and len(value) > self.most:
             yield f"at '{name}' failed to satisfy constraint: Member must have length at most {self.most}"
-        for one in value if self.listed else [value]:
+        for one in value:
             for found, given in one.items():
                 yield from self.members[found].invalid(f"{name}.{found}", given)
 
@@ -196,7 +195,7 @@ class Attributes:
         yield from ()
 
 
-Rule = Text | Whole | Texts | Tags | Structure | Flag | TextMap | Attributes
+Rule = Text | Whole | Texts | Tags | Structures | Flag | TextMap | Attributes
 
 
 def members_wrong(name: str, value: object, rules: Mapping[str, Rule]) -> Iterator[str]:

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from fakes.dynamodb import Table
     from fakes.iam import AccessKey, User
     from fakes.lags import Seen
-    from fakes.scheduler import OneTimeSchedule
     from fakes.secretsmanager import Secret
     from fakes.sts import Role, Session
 
@@ -109,7 +108,6 @@ class State:
     roles: dict[str, Role] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
-    schedules: dict[str, OneTimeSchedule] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     secret_access_keys: list[str] = field(default_factory=list, repr=False)
     revision: int = 0

@@ -32,7 +32,7 @@ _SECRET_ACTIONS: Final = frozenset({"DescribeSecret", "PutSecretValue", "UpdateS
 _EVENT_SOURCE: Final = "cdk-iam-access-key"
 
 # Each service has its own words for the same.
-_JSON: Final = ("dynamodb", "events", "scheduler", "secretsmanager")
+_JSON: Final = ("dynamodb", "events", "secretsmanager")
 _UNKNOWN: Final = dict.fromkeys(_JSON, "UnrecognizedClientException")
 _EXPIRED: Final = dict.fromkeys(_JSON, "ExpiredTokenException")
 _WRONG_SIGNATURE: Final = dict.fromkeys(_JSON, "InvalidSignatureException")
