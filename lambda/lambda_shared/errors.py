@@ -8,7 +8,13 @@ from __future__ import annotations
 
 
 class ProviderError(Exception):
-    """A failure whose message may be shown to the user as it stands."""
+    """A failure whose message may be shown to the user as it stands.
+
+    Attributes:
+        physical_id: what a failed Create is to answer as its id; empty for the one that it would have had.
+    """
+
+    physical_id: str = ""
 
 
 class OutcomeUnknownError(ProviderError):

@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from fakes.aws import FakeAccount
 
 
+LEDGER_TABLE = "ledger"
+
+
 @contextmanager
 def installed(account: FakeAccount) -> Iterator[None]:
     """Replace `boto3.client`, the invocation's clock, the warm sessions and the AWS variables of the environment."""
@@ -62,10 +65,11 @@ def cold_start() -> None:
 def _environment(region: str) -> Iterator[None]:
     """Set the variables of Lambda, and no others of AWS's."""
     before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
-    os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
+    settings = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "LEDGER_TABLE": LEDGER_TABLE}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION"):
+        for name in settings:
             os.environ.pop(name, None)
         os.environ.update(before)
