@@ -40,8 +40,7 @@ _LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}")
 _PHYSICAL_ID_LENGTH = 1024
 _VERSION_ID = re.compile(r"[A-Za-z0-9-]{32,64}")
 _SHOWN = 60
-_HOUR = 3600
-_DAY = 24 * _HOUR
+_DAY = 86_400
 
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
 
@@ -209,8 +208,8 @@ def _rules(properties: Mapping[str, Any]) -> RetirementRules:
     """Read the rules of retirement, each within bounds: whoever may call the function chooses them."""
     return RetirementRules(
         grace=_duration(properties, "GracePeriod", most=90 * _DAY) or timedelta(),
-        retention=_duration(properties, "RetentionPeriod", least=_HOUR, most=365 * _DAY),
-        unused_for=_duration(properties, "RetireWhenUnusedFor", least=_HOUR, most=365 * _DAY),
+        retention=_duration(properties, "RetentionPeriod", most=365 * _DAY),
+        unused_for=_duration(properties, "RetireWhenUnusedFor", most=365 * _DAY),
         overdue_after=_duration(properties, "OverdueAfter", most=365 * _DAY),
         max_active_age=_duration(properties, "MaxActiveAge", least=_DAY, most=3650 * _DAY),
         on_key_limit=_optional(properties, "OnKeyLimit", _ON_KEY_LIMIT, " or ".join(_KEY_LIMITS)) or FAIL,
