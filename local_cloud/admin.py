@@ -1,4 +1,4 @@
-"""What the emulator serves: ministack with its gaps closed, and a few paths of our own beside it.
+"""What the emulator serves: the patched ministack, and a few paths of our own beside it.
 
 `/_local_cloud/status|calls|secret-access-keys|settings|rotation|reset` is what `LocalCloud` uses, `organization` and
 `root-keys` what its `Organization` does. The answers of custom resources are taken here too, because ministack drops
@@ -13,8 +13,11 @@ from typing import TYPE_CHECKING, Any
 
 from ministack import app as ministack_app
 
-from local_cloud import call_log, gaps, issued_keys
-from local_cloud.gaps import custom_resource_answers, last_use, new_keys, organization, root_keys, rotation
+from local_cloud import call_log, issued_keys, patches
+from local_cloud.patches.cloudformation import custom_resource_answers
+from local_cloud.patches.iam import last_use, new_keys, root_keys
+from local_cloud.patches.organizations import organization
+from local_cloud.patches.secretsmanager import rotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,7 +31,7 @@ _TOLD: dict[str, Callable[[], Any]] = {
     "root-keys": root_keys.told,
 }
 
-gaps.close_all()
+patches.apply()
 call_log.start()
 issued_keys.start()
 

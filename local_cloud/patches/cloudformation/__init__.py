@@ -1,0 +1,12 @@
+"""CloudFormation: the dialogue with custom resources."""
+
+from local_cloud.patches.cloudformation import (
+    custom_resource_answers,
+    failed_creates,
+)
+
+
+def apply() -> None:
+    """Apply every patch of this service."""
+    custom_resource_answers.apply()
+    failed_creates.apply()

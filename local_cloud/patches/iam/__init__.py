@@ -1,0 +1,22 @@
+"""IAM: access keys, the resources and tags that policies are evaluated against, root users."""
+
+from local_cloud.patches.iam import (
+    access_keys,
+    last_use,
+    new_keys,
+    resource_arns,
+    resource_tags,
+    root_features,
+    root_keys,
+)
+
+
+def apply() -> None:
+    """Apply every patch of this service."""
+    access_keys.apply()
+    new_keys.apply()
+    last_use.apply()
+    resource_arns.apply()
+    resource_tags.apply()
+    root_features.apply()
+    root_keys.apply()

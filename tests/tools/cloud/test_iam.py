@@ -1,0 +1,135 @@
+"""The embedded account keeps the rules of access keys and of paths."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+import pytest
+from cloud.account import new_key, policy, refused
+
+if TYPE_CHECKING:
+    from local_cloud import LocalCloud
+
+pytestmark = pytest.mark.thorough
+
+
+class TestAccessKeys:
+    """Access keys work, stop working, and are counted as on AWS."""
+
+    @pytest.fixture(autouse=True)
+    def _user(self, empty_cloud: LocalCloud) -> None:
+        empty_cloud.client("iam").create_user(UserName="someone")
+
+    def test_a_third_key_is_refused(self, cloud: LocalCloud) -> None:
+        """Two keys a user, an inactive one counts."""
+        key = new_key(cloud, "someone")
+        new_key(cloud, "someone")
+        iam = cloud.client("iam")
+        iam.update_access_key(UserName="someone", AccessKeyId=key["access_key_id"], Status="Inactive")
+        with refused("LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: 2"):
+            iam.create_access_key(UserName="someone")
+        iam.delete_access_key(UserName="someone", AccessKeyId=key["access_key_id"])
+        new_key(cloud, "someone")
+
+    def test_a_key_is_deleted_through_its_own_user_only(self, cloud: LocalCloud) -> None:
+        """Naming another user finds no such key, and leaves it."""
+        iam = cloud.client("iam")
+        iam.create_user(UserName="other")
+        key = new_key(cloud, "someone")
+        with refused("NoSuchEntity", "The Access Key with id"):
+            iam.delete_access_key(UserName="other", AccessKeyId=key["access_key_id"])
+        assert len(iam.list_access_keys(UserName="someone")["AccessKeyMetadata"]) == 1
+
+    @pytest.mark.parametrize("action", ["create_access_key", "list_access_keys"])
+    def test_a_user_that_does_not_exist_has_no_keys(self, cloud: LocalCloud, action: str) -> None:
+        """Making and listing keys of nobody is refused."""
+        with refused("NoSuchEntity", "The user with name nobody cannot be found"):
+            getattr(cloud.client("iam"), action)(UserName="nobody")
+
+    def test_a_call_without_a_user_name_is_about_the_caller(self, cloud: LocalCloud) -> None:
+        """A user acts on its own keys; the administrator, being no user, has to name one."""
+        cloud.client("iam").put_user_policy(
+            UserName="someone", PolicyName="p", PolicyDocument=policy("iam:ListAccessKeys", "*")
+        )
+        key = new_key(cloud, "someone")
+        own = cloud.client("iam", **key).list_access_keys()["AccessKeyMetadata"]
+        assert [found["AccessKeyId"] for found in own] == [key["access_key_id"]]
+        with refused("ValidationError", "Must specify userName"):
+            cloud.client("iam").list_access_keys()
+
+    def test_a_key_stops_working_when_inactive_and_when_deleted(self, cloud: LocalCloud) -> None:
+        """Signatures are checked against the key as it is now."""
+        iam, key = cloud.client("iam"), new_key(cloud, "someone")
+        named = {"UserName": "someone", "AccessKeyId": key["access_key_id"]}
+        sts = cloud.client("sts", **key)
+        assert sts.get_caller_identity()["Arn"].endswith(":user/someone")
+        iam.update_access_key(**named, Status="Inactive")
+        with refused("InvalidClientTokenId"):
+            sts.get_caller_identity()
+        iam.update_access_key(**named, Status="Active")
+        assert sts.get_caller_identity()["Arn"].endswith(":user/someone")
+        iam.delete_access_key(**named)
+        with refused("InvalidClientTokenId"):
+            sts.get_caller_identity()
+
+    def test_a_wrong_secret_is_rejected(self, cloud: LocalCloud) -> None:
+        """The signature counts, not the key id."""
+        key = new_key(cloud, "someone") | {"secret_access_key": "wrong"}
+        with refused("SignatureDoesNotMatch"):
+            cloud.client("sts", **key).get_caller_identity()
+
+    def test_a_new_key_is_rejected_as_often_as_set(self, cloud: LocalCloud) -> None:
+        """The first calls of each new key fail; keys that existed before do not."""
+        before = cloud.client("sts", **new_key(cloud, "someone"))
+        cloud.configure(new_key_rejections=2)
+        sts = cloud.client("sts", **new_key(cloud, "someone"))
+        for _ in range(2):
+            with refused("InvalidClientTokenId"):
+                sts.get_caller_identity()
+        assert sts.get_caller_identity()["Arn"].endswith(":user/someone")
+        assert before.get_caller_identity()["Arn"].endswith(":user/someone")
+        cloud.reset()
+        cloud.client("iam").create_user(UserName="someone")
+        assert cloud.client("sts", **new_key(cloud, "someone")).get_caller_identity()
+
+
+class TestResources:
+    """Policies are evaluated against the ARN that AWS evaluates them against."""
+
+    def test_a_policy_for_a_user_under_a_path_names_the_path(self, empty_cloud: LocalCloud) -> None:
+        """The ARN with the path is allowed; the one without is another user's."""
+        iam, account = empty_cloud.client("iam"), empty_cloud.account
+        iam.create_user(UserName="imported", Path="/team/")
+        for name, path in (("right", "/team"), ("wrong", "")):
+            iam.create_user(UserName=name)
+            resource = f"arn:aws:iam::{account}:user{path}/imported"
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy("iam:ListAccessKeys", resource))
+        right, wrong = (empty_cloud.client("iam", **new_key(empty_cloud, name)) for name in ("right", "wrong"))
+        assert right.list_access_keys(UserName="imported")["AccessKeyMetadata"] == []
+        with refused("AccessDenied", "iam:ListAccessKeys"):
+            wrong.list_access_keys(UserName="imported")
+
+    def test_the_last_use_of_a_key_is_about_its_user(self, empty_cloud: LocalCloud) -> None:
+        """GetAccessKeyLastUsed names no user, and still a policy for that user covers it."""
+        iam, account = empty_cloud.client("iam"), empty_cloud.account
+        for name in ("auditor", "seen", "unseen"):
+            iam.create_user(UserName=name)
+        allowed = policy("iam:GetAccessKeyLastUsed", f"arn:aws:iam::{account}:user/seen")
+        iam.put_user_policy(UserName="auditor", PolicyName="p", PolicyDocument=allowed)
+        seen, unseen = (new_key(empty_cloud, name)["access_key_id"] for name in ("seen", "unseen"))
+        auditor = empty_cloud.client("iam", **new_key(empty_cloud, "auditor"))
+        assert auditor.get_access_key_last_used(AccessKeyId=seen)["UserName"] == "seen"
+        with refused("AccessDenied"):
+            auditor.get_access_key_last_used(AccessKeyId=unseen)
+
+    def test_a_role_is_assumed_by_its_whole_arn_only(self, empty_cloud: LocalCloud) -> None:
+        """An ARN with another path is another role, even if the name is the same."""
+        trust = {"Effect": "Allow", "Principal": {"AWS": empty_cloud.account}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trust]})
+        made = empty_cloud.client("iam").create_role(RoleName="r", Path="/a/", AssumeRolePolicyDocument=document)
+        arn = made["Role"]["Arn"]
+        sts = empty_cloud.client("sts")
+        assert sts.assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
+        with refused("AccessDenied", "role/b/r"):
+            sts.assume_role(RoleArn=arn.replace("/a/", "/b/"), RoleSessionName="session")
