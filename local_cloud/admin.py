@@ -1,12 +1,13 @@
 """What the emulator serves: the patched ministack, and a few paths of our own beside it.
 
-`/_local_cloud/status|calls|secret-access-keys|settings|rotation|reset` is what `LocalCloud` uses, `organization` and
-`root-keys` what its `Organization` does. The answers of custom resources are taken here too, because ministack drops
-their query string and what is wrong with their body.
+`/_local_cloud/status|calls|invocations|secret-access-keys|settings|rotation|rule|reset` is what `LocalCloud` uses,
+`organization` and `root-keys` what its `Organization` does. The answers of custom resources are taken here
+too, because ministack drops their query string and what is wrong with their body.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,8 @@ from ministack import app as ministack_app
 
 from local_cloud import call_log, issued_keys, patches
 from local_cloud.patches.cloudformation import custom_resource_answers
+from local_cloud.patches.events import scheduled_rules
+from local_cloud.patches.functions import invocations
 from local_cloud.patches.iam import last_use, new_keys, root_keys
 from local_cloud.patches.organizations import organization
 from local_cloud.patches.secretsmanager import rotation
@@ -26,6 +29,7 @@ _ADMIN = "/_local_cloud/"
 _TOLD: dict[str, Callable[[], Any]] = {
     "status": lambda: {"pid": os.getpid()},
     "calls": call_log.calls,
+    "invocations": invocations.ended,
     "secret-access-keys": issued_keys.issued,
     "organization": organization.described,
     "root-keys": root_keys.told,
@@ -63,6 +67,10 @@ async def _administer(method: str, path: str, receive: Any) -> tuple[int, Any]:
             root_keys.put(json.loads(body))
         case "PUT", "rotation":
             rotation.make_due(json.loads(body)["secret_id"])
+        case "PUT", "rule":
+            # It invokes functions, which call this process.
+            fired = await asyncio.to_thread(scheduled_rules.fire, json.loads(body)["name"])
+            return (200, fired) if fired is not None else (404, {})
         case "POST", "reset":
             await ministack_app._handle_admin_reset("/_ministack/reset", "POST", {})
             _configure({"new_key_rejections": 0, "last_use_lag": 0})

@@ -7,10 +7,10 @@ from local_cloud.patches import (
     cloudformation,
     cloudwatch,
     events,
+    functions,
     iam,
     organizations,
     s3,
-    scheduler,
     secretsmanager,
     states,
     sts,
@@ -23,9 +23,9 @@ def apply() -> None:
     sts.apply()
     secretsmanager.apply()
     cloudformation.apply()
+    functions.apply()
     events.apply()
     cloudwatch.apply()
-    scheduler.apply()
     organizations.apply()
     states.apply()
     s3.apply()

@@ -1,7 +1,7 @@
 """Who calls a service through its API.
 
 ministack's handlers do not know: it has checked the caller's policies before, and what other services do inside the
-emulator (CloudFormation making a schedule, say) reaches the same functions without any caller.
+emulator (CloudFormation making a secret, say) reaches the same functions without any caller.
 """
 
 from __future__ import annotations

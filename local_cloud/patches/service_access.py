@@ -44,24 +44,6 @@ def role_may(role_arn: str, action: str, resource_arn: str) -> bool:
     return bool(result.decision == "Allow")
 
 
-def caller_may_pass(access_key_id: str, role_arn: str, service: str) -> str | None:
-    """Give None if the caller may pass a role to a service, else the refusal in AWS's words."""
-    denied = iam_evaluator.enforce(
-        access_key_id,
-        "iam:PassRole",
-        "iam",
-        get_region(),
-        resource_arn=role_arn,
-        service_context={"iam:PassedToService": service},
-    )
-    if denied is None:
-        return None
-    return (
-        f"User: {getattr(denied, 'principal_arn', '')} is not authorized to perform: iam:PassRole on resource: "
-        f"{role_arn} because no identity-based policy allows the iam:PassRole action"
-    )
-
-
 def _source(arn: str) -> dict[str, Any]:
     return {"aws:sourcearn": arn, "aws:sourceaccount": get_account_id()}
 

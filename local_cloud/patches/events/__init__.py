@@ -1,7 +1,8 @@
-"""EventBridge: who may invoke what, and who may put which events."""
+"""EventBridge: what a rule may invoke and when, and who may put which events."""
 
 from local_cloud.patches.events import (
     conditions,
+    scheduled_rules,
     targets,
 )
 
@@ -9,4 +10,5 @@ from local_cloud.patches.events import (
 def apply() -> None:
     """Apply every patch of this service."""
     targets.apply()
+    scheduled_rules.apply()
     conditions.apply()

@@ -106,7 +106,7 @@ def machine(role_name: str, **changes: Any) -> Template:
 INVOKE = allow("lambda:InvokeFunction", attribute("Worker"))
 READ = allow("s3:GetObject", f"arn:aws:s3:::{BUCKET}/*")
 START = allow("states:StartExecution", "*")
-SCHEDULER = {"Service": "scheduler.amazonaws.com"}
+EVENTS = {"Service": "events.amazonaws.com"}
 TEMPLATE: Template = {
     "Resources": {
         "WorkerRole": role(LAMBDA),
@@ -123,8 +123,8 @@ TEMPLATE: Template = {
         "MachineWithoutRead": machine("WithoutRead"),
         "MachineWithoutStart": machine("WithoutStart"),
         "MachineUntrusted": machine("Untrusting"),
-        "Starter": role(SCHEDULER, "/", allow("states:StartExecution", {"Ref": "Machine"})),
-        "Powerless": role(SCHEDULER, "/", allow("lambda:InvokeFunction", "*")),
+        "Starter": role(EVENTS, "/", allow("states:StartExecution", {"Ref": "Machine"})),
+        "Powerless": role(EVENTS, "/", allow("lambda:InvokeFunction", "*")),
         "Topic": {"Type": "AWS::SNS::Topic"},
         "Queue": {"Type": "AWS::SQS::Queue"},
         "QueuePolicy": {
@@ -272,27 +272,21 @@ def test_a_result_has_a_largest_size(machines: Machines) -> None:
 
 
 @pytest.mark.parametrize("role_name", ["Starter", "Powerless"])
-def test_a_schedule_starts_what_its_role_may(machines: Machines, role_name: str) -> None:
+def test_a_rule_starts_what_its_role_may(machines: Machines, role_name: str) -> None:
     """And nothing else."""
-    arn = machines.stack.physical_id("Machine")
+    arn, rules = machines.stack.physical_id("Machine"), machines.cloud.client("events")
     before = {each["executionArn"] for each in machines.states.list_executions(stateMachineArn=arn)["executions"]}
-    when = dt.datetime.now(dt.UTC) + dt.timedelta(seconds=1)
-    machines.cloud.client("scheduler").create_schedule(
-        Name=f"by-{role_name}",
-        ScheduleExpression=f"at({when:%Y-%m-%dT%H:%M:%S})",
-        FlexibleTimeWindow={"Mode": "OFF"},
-        Target={
-            "Arn": arn,
-            "RoleArn": role_arn(machines.cloud, machines.stack, role_name),
-            "Input": json.dumps({"key": machines.put({"number": 1, "fails": False})}),
-        },
-    )
-    deadline = time.monotonic() + 4
-    started: set[str] = set()
-    while not started and time.monotonic() < deadline:
-        time.sleep(0.2)
-        found = machines.states.list_executions(stateMachineArn=arn)["executions"]
-        started = {each["executionArn"] for each in found} - before
+    target = {
+        "Id": "machine",
+        "Arn": arn,
+        "RoleArn": role_arn(machines.cloud, machines.stack, role_name),
+        "Input": json.dumps({"key": machines.put({"number": 1, "fails": False})}),
+    }
+    rules.put_rule(Name=f"by-{role_name}", ScheduleExpression="rate(1 day)")
+    rules.put_targets(Rule=f"by-{role_name}", Targets=[target])
+    machines.cloud.fire_rule(f"by-{role_name}")
+    found = machines.states.list_executions(stateMachineArn=arn)["executions"]
+    started = {each["executionArn"] for each in found} - before
     assert len(started) == (1 if role_name == "Starter" else 0)
     for execution in started:
         assert machines.ended(execution)["status"] == "SUCCEEDED"
