@@ -1,7 +1,8 @@
-"""CloudFormation: the dialogue with custom resources."""
+"""CloudFormation: the dialogue with custom resources, and the rules of stacks."""
 
 from local_cloud.patches.cloudformation import (
     custom_resource_answers,
+    exports,
     failed_creates,
 )
 
@@ -10,3 +11,4 @@ def apply() -> None:
     """Apply every patch of this service."""
     custom_resource_answers.apply()
     failed_creates.apply()
+    exports.apply()

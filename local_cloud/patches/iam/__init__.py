@@ -1,4 +1,4 @@
-"""IAM: access keys, the resources and tags that policies are evaluated against, root users."""
+"""IAM: access keys, the resources and tags that policies are evaluated against, boundaries, root users."""
 
 from local_cloud.patches.iam import (
     access_keys,
@@ -6,6 +6,7 @@ from local_cloud.patches.iam import (
     new_keys,
     resource_arns,
     resource_tags,
+    role_boundaries,
     root_features,
     root_keys,
 )
@@ -18,5 +19,6 @@ def apply() -> None:
     last_use.apply()
     resource_arns.apply()
     resource_tags.apply()
+    role_boundaries.apply()
     root_features.apply()
     root_keys.apply()

@@ -257,6 +257,7 @@ def test_a_rule_needs_the_permission_of_the_function(cloud: LocalCloud, stack: S
     for times in (1, 2):
         cloud.client("events").put_events(Entries=[entry("ours", id=number)])
         assert len(events(cloud, stack.physical_id("Listener"), times, id=number)) == times
+    time.sleep(1)
     for name in ("Closed", "Wrong"):
         assert events(cloud, stack.physical_id(name), id=number) == []
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from botocore.exceptions import ClientError
 from cloud.account import new_key, policy, refused
+from cloud.invocations import assumed, role_arn
+from tools.cloud.cloudformation_stack import role
 
 if TYPE_CHECKING:
+    from tools.cloud.cloudformation_stack import Stack, Template
+
     from local_cloud import LocalCloud
 
 pytestmark = pytest.mark.thorough
@@ -133,3 +138,54 @@ class TestResources:
         assert sts.assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
         with refused("AccessDenied", "role/b/r"):
             sts.assume_role(RoleArn=arn.replace("/a/", "/b/"), RoleSessionName="session")
+
+
+class TestBoundaries:
+    """The permissions boundary of a role in a template is kept and enforced."""
+
+    @pytest.fixture(autouse=True)
+    def _boundary(self, empty_cloud: LocalCloud) -> None:
+        for name in ("users", "nothing"):
+            action = "iam:ListUsers" if name == "users" else "sts:GetCallerIdentity"
+            empty_cloud.client("iam").create_policy(PolicyName=name, PolicyDocument=policy(action, "*"))
+
+    def declared(self, boundary: str | None) -> Template:
+        """Declare a role that may list users and roles, as far as its boundary lets it."""
+        may = {"Effect": "Allow", "Action": ["iam:ListUsers", "iam:ListRoles"], "Resource": "*"}
+        declared = role({"AWS": {"Ref": "AWS::AccountId"}}, "/", may)
+        if boundary:
+            arn = {"Fn::Sub": f"arn:aws:iam::${{AWS::AccountId}}:policy/{boundary}"}
+            declared["Properties"]["PermissionsBoundary"] = arn
+        return {"Resources": {"Role": declared}}
+
+    def test_it_limits_the_role_changes_and_goes(self, cloud: LocalCloud, stack: Stack) -> None:
+        """What it does not allow is denied, whatever the role's own policy says; the role stays the same role."""
+        may: dict[str | None, list[str]] = {}
+        names = set()
+        for boundary in ("users", "nothing", None):
+            ended = stack.update(self.declared(boundary)) if may else stack.create(self.declared(boundary))
+            assert ended.endswith("_COMPLETE")
+            names.add(stack.physical_id("Role"))
+            api = cloud.client("iam", **assumed(cloud, role_arn(cloud, stack, "Role")))
+            may[boundary] = [action for action in ("list_users", "list_roles") if self._is_allowed(api, action)]
+        assert may == {"users": ["list_users"], "nothing": [], None: ["list_users", "list_roles"]}
+        assert len(names) == 1
+
+    def test_it_is_shown(self, cloud: LocalCloud, stack: Stack) -> None:
+        """GetRole names the policy."""
+        stack.create(self.declared("users"))
+        shown = cloud.client("iam").get_role(RoleName=stack.physical_id("Role"))["Role"]["PermissionsBoundary"]
+        assert shown["PermissionsBoundaryArn"] == f"arn:aws:iam::{cloud.account}:policy/users"
+
+    def test_one_that_does_not_exist_fails_the_role(self, stack: Stack) -> None:
+        """The stack rolls back."""
+        assert stack.create(self.declared("missing")) == "ROLLBACK_COMPLETE"
+        assert "does not exist or is not attachable" in stack.reasons("Role")[0]
+
+    def _is_allowed(self, api: Any, action: str) -> bool:
+        try:
+            getattr(api, action)()
+        except ClientError as error:
+            assert error.response["Error"]["Code"] == "AccessDenied"  # noqa: PT017
+            return False
+        return True
