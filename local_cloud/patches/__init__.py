@@ -6,6 +6,7 @@ They reach into ministack's insides. `replacing` makes an upgrade that moved the
 from local_cloud.patches import (
     cloudformation,
     cloudwatch,
+    dynamodb,
     events,
     functions,
     iam,
@@ -26,6 +27,7 @@ def apply() -> None:
     functions.apply()
     events.apply()
     cloudwatch.apply()
+    dynamodb.apply()
     organizations.apply()
     states.apply()
     s3.apply()

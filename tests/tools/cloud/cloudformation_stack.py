@@ -39,10 +39,14 @@ def handler(event, context):
 """
 
 
-def role(principal: dict[str, str], path: str = "/", *statements: Template) -> Template:
-    """Declare an AWS::IAM::Role."""
+def role(
+    principal: dict[str, Any], path: str = "/", *statements: Template, condition: Template | None = None
+) -> Template:
+    """Declare an AWS::IAM::Role; the condition is that of its trust."""
     policy = {"Version": "2012-10-17", "Statement": list(statements)}
-    trust = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    trust: Template = {"Effect": "Allow", "Principal": principal, "Action": "sts:AssumeRole"}
+    if condition:
+        trust["Condition"] = condition
     return {
         "Type": "AWS::IAM::Role",
         "Properties": {

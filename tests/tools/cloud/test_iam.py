@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import pytest
 from botocore.exceptions import ClientError
 from cloud.account import new_key, policy, refused
-from cloud.invocations import assumed, role_arn
+from cloud.invocations import allow, assumed, attribute, role_arn
 from tools.cloud.cloudformation_stack import role
 
 if TYPE_CHECKING:
@@ -138,6 +138,70 @@ class TestResources:
         assert sts.assume_role(RoleArn=arn, RoleSessionName="session")["Credentials"]
         with refused("AccessDenied", "role/b/r"):
             sts.assume_role(RoleArn=arn.replace("/a/", "/b/"), RoleSessionName="session")
+
+    def test_a_secret_is_named_by_its_whole_arn(self, empty_cloud: LocalCloud) -> None:
+        """A policy for the ARN without the random characters at its end allows nothing on it."""
+        iam, made = empty_cloud.client("iam"), empty_cloud.client("secretsmanager").create_secret(Name="s")["ARN"]
+        for name, arn in (("whole", made), ("partial", made[:-7]), ("any", f"{made[:-7]}-??????")):
+            iam.create_user(UserName=name)
+            document = policy("secretsmanager:DescribeSecret", arn)
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
+        for name in ("whole", "any", "partial"):
+            api = empty_cloud.client("secretsmanager", **new_key(empty_cloud, name))
+            for given in (made, made[:-7], "s"):
+                if name == "partial":
+                    with refused("AccessDeniedException", "secretsmanager:DescribeSecret"):
+                        api.describe_secret(SecretId=given)
+                else:
+                    assert api.describe_secret(SecretId=given)["ARN"] == made
+
+
+class TestTrust:
+    """Who may assume a role that trusts the account, if it is one certain role."""
+
+    TEMPLATE: ClassVar[Template] = {
+        "Resources": {
+            name: role(
+                {"AWS": {"Ref": "AWS::AccountId"}},
+                "/provider/",
+                *(
+                    allow("sts:AssumeRole", {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:role/keys/*"})
+                    for _ in range(may)
+                ),
+            )
+            for name, may in {"Provider": 1, "Other": 1, "Powerless": 0}.items()
+        }
+        | {
+            "Key": role(
+                {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}},
+                "/keys/",
+                condition={"ArnEquals": {"aws:PrincipalArn": attribute("Provider")}},
+            ),
+            "OfPowerless": role(
+                {"AWS": {"Fn::Sub": "arn:aws:iam::${AWS::AccountId}:root"}},
+                "/keys/",
+                condition={"ArnEquals": {"aws:PrincipalArn": attribute("Powerless")}},
+            ),
+        }
+    }
+
+    def test_the_condition_names_the_role_behind_a_session(self, cloud: LocalCloud, stack: Stack) -> None:
+        """That role's sessions may, if its own policy says so too; no other role's, and not the administrator's."""
+        assert stack.create(self.TEMPLATE) == "CREATE_COMPLETE"
+        iam = cloud.client("iam")
+        arns = {
+            name: iam.get_role(RoleName=stack.physical_id(name))["Role"]["Arn"] for name in self.TEMPLATE["Resources"]
+        }
+        for name in ("Provider", "Other", "Powerless"):
+            sts = cloud.client("sts", **assumed(cloud, arns[name]))
+            for wanted in ("Key", "OfPowerless"):
+                if (name, wanted) == ("Provider", "Key"):
+                    assert sts.assume_role(RoleArn=arns[wanted], RoleSessionName="session")["Credentials"]
+                else:
+                    with refused("AccessDenied", "sts:AssumeRole"):
+                        sts.assume_role(RoleArn=arns[wanted], RoleSessionName="session")
+        with refused("AccessDenied"):
+            cloud.client("sts").assume_role(RoleArn=arns["Key"], RoleSessionName="session")
 
 
 class TestBoundaries:
