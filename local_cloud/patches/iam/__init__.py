@@ -4,6 +4,7 @@ from local_cloud.patches.iam import (
     access_keys,
     last_use,
     new_keys,
+    principal_arns,
     resource_arns,
     resource_tags,
     role_boundaries,
@@ -17,6 +18,7 @@ def apply() -> None:
     access_keys.apply()
     new_keys.apply()
     last_use.apply()
+    principal_arns.apply()
     resource_arns.apply()
     resource_tags.apply()
     role_boundaries.apply()

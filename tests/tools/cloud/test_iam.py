@@ -103,17 +103,29 @@ class TestResources:
     """Policies are evaluated against the ARN that AWS evaluates them against."""
 
     def test_a_policy_for_a_user_under_a_path_names_the_path(self, empty_cloud: LocalCloud) -> None:
-        """The ARN with the path is allowed; the one without is another user's."""
+        """The ARN with the path is allowed, whatever is done with the user; the one without is another user's."""
         iam, account = empty_cloud.client("iam"), empty_cloud.account
         iam.create_user(UserName="imported", Path="/team/")
         for name, path in (("right", "/team"), ("wrong", "")):
             iam.create_user(UserName=name)
-            resource = f"arn:aws:iam::{account}:user{path}/imported"
-            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=policy("iam:ListAccessKeys", resource))
+            document = policy("iam:*", f"arn:aws:iam::{account}:user{path}/imported")
+            iam.put_user_policy(UserName=name, PolicyName="p", PolicyDocument=document)
         right, wrong = (empty_cloud.client("iam", **new_key(empty_cloud, name)) for name in ("right", "wrong"))
-        assert right.list_access_keys(UserName="imported")["AccessKeyMetadata"] == []
-        with refused("AccessDenied", "iam:ListAccessKeys"):
-            wrong.list_access_keys(UserName="imported")
+        key = {"AccessKeyId": new_key(empty_cloud, "imported")["access_key_id"]}
+        named = {"UserName": "imported"}
+        for action, given in {
+            "list_access_keys": named,
+            "get_access_key_last_used": key,
+            "update_access_key": named | key | {"Status": "Inactive"},
+            "tag_user": named | {"Tags": [{"Key": "AKIA", "Value": "v"}]},
+            "list_user_tags": named,
+            "untag_user": named | {"TagKeys": ["AKIA"]},
+            "delete_access_key": named | key,
+            "create_access_key": named,
+        }.items():
+            with refused("AccessDenied", "iam:"):
+                getattr(wrong, action)(**given)
+            assert getattr(right, action)(**given)
 
     def test_the_last_use_of_a_key_is_about_its_user(self, empty_cloud: LocalCloud) -> None:
         """GetAccessKeyLastUsed names no user, and still a policy for that user covers it."""
