@@ -1,7 +1,9 @@
 """CloudFormation: the dialogue with custom resources, and the rules of stacks."""
 
 from local_cloud.patches.cloudformation import (
+    creations,
     custom_resource_answers,
+    deletions,
     exports,
     failed_creates,
 )
@@ -10,5 +12,7 @@ from local_cloud.patches.cloudformation import (
 def apply() -> None:
     """Apply every patch of this service."""
     custom_resource_answers.apply()
+    creations.apply()
+    deletions.apply()
     failed_creates.apply()
     exports.apply()

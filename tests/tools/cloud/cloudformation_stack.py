@@ -17,12 +17,13 @@ Template = dict[str, Any]
 
 LAMBDA = {"Service": "lambda.amazonaws.com"}
 
-# Answers as its properties say, and prints each request, which ends up in its log.
+# Answers as its properties say, or its environment first, and prints each request, which ends up in its log.
 PROVIDER = """
-import json, urllib.request
+import json, os, time, urllib.request
 def handler(event, context):
     print("REQUEST " + json.dumps(event))
-    body = event["ResourceProperties"].get(event["RequestType"], "")
+    time.sleep(float(event["ResourceProperties"].get(event["RequestType"] + "Seconds", 0)))
+    body = os.environ.get(event["RequestType"]) or event["ResourceProperties"].get(event["RequestType"], "")
     answer = {"Status": "SUCCESS", "PhysicalResourceId": event.get("PhysicalResourceId", "made-by-provider"),
               "StackId": event["StackId"], "RequestId": event["RequestId"],
               "LogicalResourceId": event["LogicalResourceId"]}
@@ -99,20 +100,24 @@ class Stack:
 
     def create(self, template: Template, **options: Any) -> str:
         """Create it and give the status it ends in."""
+        self.begin(template, **options)
+        return self._settled()
+
+    def begin(self, template: Template, **options: Any) -> None:
+        """Begin to create it."""
         self._api.create_stack(
             StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"], **options
         )
-        return self._settled()
 
     def update(self, template: Template) -> str:
         """Update it and give the status it ends in."""
         self._api.update_stack(StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
         return self._settled()
 
-    def delete(self) -> str:
+    def delete(self, **options: Any) -> str:
         """Delete it and give the status it ends in."""
         stack_id = self._description()["StackId"]
-        self._api.delete_stack(StackName=self.name)
+        self._api.delete_stack(StackName=self.name, **options)
         return self._settled(stack_id)
 
     def physical_id(self, logical_id: str) -> str:
@@ -129,12 +134,32 @@ class Stack:
             if event["LogicalResourceId"] == logical_id and event["ResourceStatus"].endswith("_FAILED")
         ]
 
-    def requests(self) -> list[dict[str, Any]]:
-        """Give the requests that its provider got, oldest first."""
-        group = f"/aws/lambda/{self.physical_id('Provider')}"
+    def statuses(self) -> dict[str, str]:
+        """Give the status of each resource that it has."""
+        found = self._api.describe_stack_resources(StackName=self.name)["StackResources"]
+        return {resource["LogicalResourceId"]: resource["ResourceStatus"] for resource in found}
+
+    def events(self, logical_id: str) -> list[str]:
+        """Give the statuses that a resource went through, oldest first."""
+        told = self._api.describe_stack_events(StackName=self.name)["StackEvents"]
+        return [event["ResourceStatus"] for event in reversed(told) if event["LogicalResourceId"] == logical_id]
+
+    def requests(self, provider: str = "") -> list[dict[str, Any]]:
+        """Give the requests that its provider got, oldest first; one that is gone must be named."""
+        group = f"/aws/lambda/{provider or self.physical_id('Provider')}"
         events = self._cloud.client("logs").filter_log_events(logGroupName=group)["events"]
         messages = [event["message"] for event in events]
         return [json.loads(text.removeprefix("REQUEST ")) for text in messages if text.startswith("REQUEST ")]
+
+    def why(self) -> str:
+        """Give why it is in its status."""
+        return str(self._description()["StackStatusReason"])
+
+    def provider(self) -> str:
+        """Give the name of its provider, which may have left it."""
+        events = self._api.describe_stack_events(StackName=self.name)["StackEvents"]
+        ids = (event["PhysicalResourceId"] for event in events if event["LogicalResourceId"] == "Provider")
+        return str(next(name for name in ids if name))
 
     def _description(self, stack_id: str = "") -> dict[str, Any]:
         stack: dict[str, Any] = self._api.describe_stacks(StackName=stack_id or self.name)["Stacks"][0]

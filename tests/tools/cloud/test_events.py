@@ -118,6 +118,15 @@ TEMPLATE: Template = {
             "/",
             allow("events:PutEvents", BUS, StringEquals={"events:source": "ours"}),
         ),
+        "EachPutter": role(
+            {"AWS": {"Ref": "AWS::AccountId"}},
+            "/",
+            allow(
+                "events:PutEvents",
+                BUS,
+                **{"ForAllValues:StringEquals": {"events:source": "ours"}, "Null": {"events:source": "false"}},
+            ),
+        ),
         "Queue": {"Type": "AWS::SQS::Queue"},
     }
 }
@@ -262,9 +271,10 @@ def test_a_rule_needs_the_permission_of_the_function(cloud: LocalCloud, stack: S
         assert events(cloud, stack.physical_id(name), id=number) == []
 
 
-def test_a_condition_on_the_source_of_an_event_is_evaluated(cloud: LocalCloud, stack: Stack) -> None:
+@pytest.mark.parametrize("putter", ["Putter", "EachPutter"])
+def test_a_condition_on_the_source_of_an_event_is_evaluated(cloud: LocalCloud, stack: Stack, putter: str) -> None:
     """The role may put events of one source; of another, or of both at once, it may not."""
-    api = cloud.client("events", **assumed(cloud, role_arn(cloud, stack, "Putter")))
+    api = cloud.client("events", **assumed(cloud, role_arn(cloud, stack, putter)))
     number = str(uuid.uuid4())
     assert api.put_events(Entries=[entry("ours", id=number), entry("ours")])["FailedEntryCount"] == 0
     for entries in ([entry("theirs", id=number)], [entry("ours", id=number), entry("theirs")]):
