@@ -40,7 +40,7 @@ _ABOUT_PARAMETERS = frozenset({"InvalidParameterException", "ValidationException
 
 # A role and its policy work some seconds after CloudFormation says they exist.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
-_SECONDS_FOR_A_NEW_ROLE = 45.0
+_SECONDS_FOR_A_NEW_ROLE = 100.0
 _SECONDS_FOR_THROTTLING = 60.0
 _LONGEST_PAUSE = 8.0
 
