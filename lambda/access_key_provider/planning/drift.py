@@ -40,7 +40,7 @@ def findings(entry: Entry, observed: Observed, owner: str) -> tuple[str, ...]:
         if statuses[key.id] != expected
     ]
     found += [
-        f"key {key.id} bears the label of this secret, but the ledger does not know it: it was left alone"
+        f"key {key.id} bears the label of this secret, and the ledger did not know it"
         for key in unknown_labels(entry, observed)
     ]
     return tuple(found)

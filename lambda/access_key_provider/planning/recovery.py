@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
@@ -14,14 +15,14 @@ from access_key_provider.model.actions import (
     RecordSwitch,
 )
 from access_key_provider.model.entry import KeyRecord, KeyState
-from access_key_provider.model.state import ACTIVE, CURRENT, owner_in_tag
+from access_key_provider.model.state import CURRENT, owner_in_tag
 from access_key_provider.planning.removal import clear_traces, remove
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from access_key_provider.model.entry import Creating, Entry
-    from access_key_provider.model.state import AccessKey, Observed
+    from access_key_provider.model.state import AccessKey, Observed, SecretVersion
     from access_key_provider.planning.draft import Draft
 
 # IAM's clock and the function's may differ a little.
@@ -139,34 +140,48 @@ def retire_orphans(draft: Draft, owner: str) -> None:
 
 
 def _rebuild(draft: Draft, owner: str) -> None:
-    """Record keys again whose entry was lost: a version's label and a tag of the user must both say whose they are."""
+    """Record keys again whose entry was lost: a version's label and a tag of the user must both say whose they are.
+
+    Where AWSCURRENT is tells which of them is current, also if the entry, put back to an earlier time, has another one.
+    """
     tags = draft.observed.user_tags or {}
-    claim = draft.claim(owner)
     for key in unknown_labels(draft.entry, draft.observed):
-        if owner_in_tag(tags.get(key.id, "")) != owner:
-            continue
-        version = draft.observed.secret.version_with(key.id)
-        assert version is not None  # noqa: S101 - `unknown_labels` has found it
-        current = CURRENT in version.labels and draft.entry.current is None
-        replaced = KeyState.REPLACED if key.status == ACTIVE else KeyState.INACTIVE
-        draft.add(
-            RecordKey(
-                KeyRecord(
-                    id=key.id,
-                    owner=owner,
-                    user_name=claim.user_name,
-                    state=KeyState.CURRENT if current else replaced,
-                    created=key.created,
-                    serials=(draft.deployed_serial,) if current else (),
-                    version_id=version.id,
-                    stored=key.created,
-                    proven=key.created,
-                    published=draft.now if current else key.created,
-                    replaced=None if current else draft.now,
-                    deactivated=None if current or key.status == ACTIVE else draft.now,
-                    tag=tags[key.id],
-                    labelled=True,
-                ),
-                "recorded again, from its label and its tag",
-            )
-        )
+        if owner_in_tag(tags.get(key.id, "")) == owner:
+            version = draft.observed.secret.version_with(key.id)
+            assert version is not None  # noqa: S101 - `unknown_labels` has found it
+            _record_again(draft, owner, key, version, tags[key.id])
+    current = draft.entry.current
+    if current and current.owner == owner and not current.serials and draft.deployed_serial:
+        known = replace(current, serials=(draft.deployed_serial,))
+        draft.add(RecordKey(known, "recorded as the key that is deployed"))
+
+
+def _record_again(draft: Draft, owner: str, key: AccessKey, version: SecretVersion, tag: str) -> None:
+    before, current = draft.entry.current, CURRENT in version.labels
+    if before and current:
+        draft.add(RecordKey(_replaced(draft, before), "found another key current"))
+    record = KeyRecord(
+        id=key.id,
+        owner=owner,
+        user_name=draft.claim(owner).user_name,
+        state=KeyState.CURRENT,
+        created=key.created,
+        version_id=version.id,
+        stored=key.created,
+        proven=key.created,
+        published=draft.now if current else key.created,
+        tag=tag,
+        labelled=True,
+    )
+    draft.add(RecordKey(record if current else _replaced(draft, record), "recorded again, from its label and its tag"))
+
+
+def _replaced(draft: Draft, key: KeyRecord) -> KeyRecord:
+    """Take a key for replaced now: rather a grace or retention period too long than one too short."""
+    is_active = draft.is_active(key.id)
+    return replace(
+        key,
+        state=KeyState.REPLACED if is_active else KeyState.INACTIVE,
+        replaced=draft.now,
+        deactivated=None if is_active else draft.now,
+    )
