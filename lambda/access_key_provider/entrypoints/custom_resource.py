@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from access_key_provider.entrypoints.custom_resource_request import CUT_OVER_TYPE, Properties, Request, parse_cut_over
 from access_key_provider.entrypoints.session import Work
-from access_key_provider.model.errors import InvalidRequestError, LeaseLostError, SupersededError
+from access_key_provider.model.errors import (
+    BusyError,
+    InvalidRequestError,
+    LeaseLostError,
+    LedgerError,
+    SupersededError,
+)
 from access_key_provider.planning.announcement import announce
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
@@ -62,8 +68,9 @@ def on_create_or_update(request: Request, context: Any) -> Result:
     properties = Properties.parse(request.properties, os.environ.get("AWS_REGION"))
     resource = request.resource(properties)
     owner = resource.owner_id
+    work = Work(properties.secret_arn, request.kind, context)
     try:
-        with Work(properties.secret_arn, request.kind, context) as work:
+        with work:
             work.lease.take(
                 lambda entry, now: announce(entry, owner, request.claim(properties, now, present=True)), own=owner
             )
@@ -71,8 +78,8 @@ def on_create_or_update(request: Request, context: Any) -> Result:
             entry = work.lease.entry
             key = entry.current
     except ProviderError as error:
-        if request.kind == "Create":
-            error.physical_id = _id_of_failure(request, error)
+        if request.kind == "Create" and _left_nothing(work, owner, error):
+            error.physical_id = f"{_NOTHING_WAS_MADE}/{request.logical_id}"
         raise
     assert key is not None  # noqa: S101 - `plan_deployment` ends with a current key
     record(
@@ -104,7 +111,8 @@ def on_delete(request: Request, context: Any) -> Result:
         return Result(physical_id)
     try:
         _ensure_absent(request, properties, context)
-    except ProviderError:
+    except LedgerError:
+        # The ledger could not be reached then either.
         if not physical_id.startswith(_NOTHING_WAS_MADE):
             raise
     return Result(physical_id)
@@ -176,10 +184,12 @@ def _withdrawn(entry: Entry, owner: str) -> Entry:
     return entry.with_claim(owner, replace(entry.claims[owner], present=False))
 
 
-def _id_of_failure(request: Request, error: ProviderError) -> str:
-    """Choose the id that the Delete of a failed Create comes back with."""
-    is_left = "cleaning up failed" in str(error) or isinstance(error, LeaseLostError)
-    return request.answer_id() if is_left else f"{_NOTHING_WAS_MADE}/{request.logical_id}"
+def _left_nothing(work: Work, owner: str, error: ProviderError) -> bool:
+    """Tell whether it is known that no key was made for a resource."""
+    if isinstance(error, (BusyError, LeaseLostError, SupersededError)):
+        # Another delivery of the request may be making one.
+        return False
+    return not work.lease.taken or not work.lease.entry.made_for(owner)
 
 
 def _clean_failed_replacement(request: Request, owner: str, physical_id: str, context: Any) -> None:

@@ -80,6 +80,4 @@ def _carry_out(work: Work, owner: str, planner: _Planner, token: str) -> None:
                 work.reconciler.run(owner, lambda draft, of: plan_failed_step(draft, of, made), check=False)
         raise
     if given_up:
-        raise RotationError(
-            f"somebody has deactivated the pending key {given_up[-1]}: the rotation was given up, rotate again"
-        )
+        raise RotationError(f"the pending key {given_up[-1]} can't be used: the rotation was given up, rotate again")

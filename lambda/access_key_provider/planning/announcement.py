@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.errors import SupersededError
+from access_key_provider.model.errors import InvalidRequestError, SupersededError
 
 if TYPE_CHECKING:
     from access_key_provider.model.entry import Claim, Entry
@@ -22,9 +22,11 @@ def announce(entry: Entry, owner: str, claim: Claim) -> Entry:
 
     Raises:
         SupersededError: CloudFormation has made a later request.
+        InvalidRequestError: the role is that of a key of another stack.
     """
     before = entry.claims.get(owner)
     if before is None:
+        _require_own_role(entry, claim)
         return entry.with_claim(owner, claim)
     if before.request.id != claim.request.id and _is_later(before, claim):
         if before.present:
@@ -34,6 +36,13 @@ def announce(entry: Entry, owner: str, claim: Claim) -> Entry:
         # What was declared stays on record: it tells whose keys these are and who may act on them.
         return entry.with_claim(owner, replace(before, request=claim.request, present=False, role_arn=claim.role_arn))
     return entry.with_claim(owner, replace(claim, applied=before.applied, touched=before.touched))
+
+
+def _require_own_role(entry: Entry, claim: Claim) -> None:
+    """Refuse a resource that comes with another stack's role: a construct defines its own, so this one is made up."""
+    for other in entry.claims.values():
+        if other.present and other.role_arn == claim.role_arn and other.stack_id != claim.stack_id:
+            raise InvalidRequestError(f"RoleArn {claim.role_arn} is the role of {other.logical_id} in {other.stack_id}")
 
 
 def _is_later(before: Claim, claim: Claim) -> bool:

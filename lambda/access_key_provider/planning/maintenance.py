@@ -94,7 +94,7 @@ def retry_after(times: int) -> timedelta:
 def _due_times(entry: Entry) -> Iterator[datetime]:
     for owner, claim in entry.claims.items():
         keys = entry.keys_of(owner)
-        if claim.present or entry.made_for(owner):
+        if claim.present or any(key.owner == owner for key in entry.keys.values()) or owner in entry.creating:
             yield (entry.checked or claim.request.time) + DAILY
         if not claim.present and entry.made_for(owner):
             yield claim.request.time + _AFTER_A_DEATH

@@ -61,9 +61,9 @@ def end_rotation(draft: Draft, by: str) -> None:
 
 
 def end_pending(draft: Draft, key: KeyRecord) -> None:
-    """Take AWSPENDING off a version whose key is gone; left there, it would block the next rotation."""
+    """Take AWSPENDING off a version that holds a key that is gone; left there, it would block the next rotation."""
     version = next((one for one in draft.observed.secret.versions if one.id == key.version_id), None)
-    if version and version.labels & {PENDING, CURRENT, PREVIOUS} == {PENDING}:
+    if version and key.id in version.labels and version.labels & {PENDING, CURRENT, PREVIOUS} == {PENDING}:
         draft.add(RemoveLabel(version.id, PENDING))
 
 

@@ -47,6 +47,9 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
         return
     version = _version(draft, token)
     _require_pending(version)
+    if _is_spoilt(draft, version):
+        end_rotation(draft, BY_ROTATION)
+        return
     rotation = draft.entry.rotation
     if rotation and rotation.token != token:
         end_rotation(draft, BY_ROTATION)
@@ -148,6 +151,13 @@ def _pending_key(draft: Draft, token: str) -> KeyRecord | None:
     rotation = draft.entry.rotation
     key = draft.entry.keys.get(rotation.key_id) if rotation and rotation.token == token else None
     return key if key and key.usable and draft.exists(key) else None
+
+
+def _is_spoilt(draft: Draft, version: SecretVersion) -> bool:
+    """Tell whether the pending version holds a key that can't be used: its value can't be replaced by another one."""
+    rotation = draft.entry.rotation
+    key = draft.entry.keys.get(rotation.key_id) if rotation and rotation.token == version.id else None
+    return key is not None and key.id in version.labels and not (key.usable and draft.exists(key))
 
 
 def _require_pending(version: SecretVersion) -> None:

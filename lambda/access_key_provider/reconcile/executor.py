@@ -12,6 +12,7 @@ from access_key_provider.model.actions import (
     CreateKey,
     Deactivate,
     DeleteKey,
+    EndAttempt,
     GiveBack,
     Promote,
     ProveKey,
@@ -24,7 +25,7 @@ from access_key_provider.model.actions import (
 from access_key_provider.model.errors import ConflictError, LeaseLostError, LedgerError, OutOfTimeError, SupersededError
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE, PENDING
 from access_key_provider.planning.key_events import events_of
-from lambda_shared.errors import ProviderError
+from lambda_shared.errors import OutcomeUnknownError, ProviderError
 from lambda_shared.log import record
 
 if TYPE_CHECKING:
@@ -128,9 +129,7 @@ class Executor:
         keys, secret = self._session.keys, self._session.secret
         match action:
             case CreateKey():
-                self._new = keys.create()
-                self.made.append(self._new.id)
-                return replace(action, key_id=self._new.id)
+                return self._create(action)
             case StoreSecret(version_id):
                 self._store(version_id)
             case ProveKey():
@@ -154,6 +153,20 @@ class Executor:
             case PublishEvent(kind, detail):
                 self.events.append((kind, dict(detail)))
         return action
+
+    def _create(self, action: CreateKey) -> CreateKey:
+        try:
+            self._new = self._session.keys.create()
+        except OutcomeUnknownError:
+            raise
+        except ProviderError:
+            # Nothing was made, so a key that comes to light now is somebody else's, unless an earlier attempt is open.
+            attempt = self._lease.entry.creating.get(action.owner)
+            if attempt and attempt.since == attempt.until:
+                self._lease.change(EndAttempt(action.owner).end)
+            raise
+        self.made.append(self._new.id)
+        return replace(action, key_id=self._new.id)
 
     def _named(self, action: Action) -> Action:
         """Put the new key's id where the plan has a stand-in. `CreateKey` has none before it is carried out."""

@@ -60,6 +60,11 @@ class HeldLease:
         assert self._stored is not None, "the lease is taken first"  # noqa: S101
         return self._changed(self._stored)
 
+    @property
+    def taken(self) -> bool:
+        """Whether it was ever taken."""
+        return self._stored is not None
+
     def now(self) -> datetime:
         """Return the time as the ledger keeps it: to the millisecond."""
         time = self._clock.now()
