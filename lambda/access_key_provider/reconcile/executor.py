@@ -104,10 +104,17 @@ class Executor:
                 self._given_up.add(getattr(action, "key_id", ""))
 
     def _perform(self, action: Action, draft: Draft, *, check: bool) -> None:
+        unchanged = self._lease.entry
         if action.writes:
             self._lease.renew(_described(action), self._begun(action), check=check)
             self.late = action
-        done = self._call(action, draft)
+        try:
+            done = self._call(action, draft)
+        except ProviderError as error:
+            if error.changed_nothing:
+                self.late = None
+                self._lease.change(lambda entry, _: _put_back(entry, unchanged))
+            raise
         if action.writes:
             self.late = done
         before = self._lease.entry
@@ -205,6 +212,11 @@ class Executor:
 def secret_document(key: NewAccessKey) -> str:
     """Write what readers of the secret get: `{"accessKeyId": …, "secretAccessKey": …}`."""
     return json.dumps({"accessKeyId": key.id, "secretAccessKey": key.secret})
+
+
+def _put_back(entry: Entry, before: Entry) -> Entry:
+    """Take back what was recorded before a call that has changed nothing. Only the lease's holder records these."""
+    return replace(entry, keys=before.keys, creating=before.creating, switching=before.switching)
 
 
 def _described(action: Action) -> str:
