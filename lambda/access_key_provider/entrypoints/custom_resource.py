@@ -152,7 +152,13 @@ def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -
 
     try:
         deployed = request.deployed
-        work.reconciler.run(owner, plan, reserve=RESERVE_TO_UNDO, deployed_serial=deployed.serial if deployed else "")
+        work.reconciler.run(
+            owner,
+            plan,
+            reserve=RESERVE_TO_UNDO,
+            deploys=True,
+            deployed_serial=deployed.serial if deployed else "",
+        )
     except LeaseLostError:
         # Whoever has taken over goes on from what is recorded.
         raise
@@ -170,13 +176,20 @@ def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -
 
     try:
         if work.lease.entry.claims[owner].touched:
-            work.reconciler.run(owner, plan, check=False)
+            work.reconciler.run(owner, plan, check=False, deploys=True)
+            if not superseded:
+                work.lease.change(lambda entry, _: _untouched(entry, owner))
     except ProviderError as failure:
         left = ", ".join(key.id for key in work.lease.entry.keys_of(owner) if key.id in made)
         return ProviderError(f"{error}; cleaning up failed as well: {failure}; left: {left or 'no new key'}")
     if is_new and not superseded and not work.lease.entry.made_for(owner):
         work.finally_change(lambda entry, _: _withdrawn(entry, owner))
     return error
+
+
+def _untouched(entry: Entry, owner: str) -> Entry:
+    """Record that a resource has what it had: its rollback has nothing to do."""
+    return entry.with_claim(owner, replace(entry.claims[owner], touched=False))
 
 
 def _withdrawn(entry: Entry, owner: str) -> Entry:
