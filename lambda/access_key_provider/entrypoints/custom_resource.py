@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from access_key_provider.model.entry import Entry
     from access_key_provider.planning.draft import Draft
+    from access_key_provider.reconcile.lease import Change
 
 
 _TRIES_TO_CLEAN = 2
@@ -69,14 +71,16 @@ def on_create_or_update(request: Request, context: Any) -> Result:
     resource = request.resource(properties)
     owner = resource.owner_id
     work = Work(properties.secret_arn, request.kind, context)
+
+    def announced(entry: Entry, now: datetime) -> Entry:
+        return announce(entry, owner, request.claim(properties, now, present=True))
+
     try:
         with work:
-            work.lease.take(
-                lambda entry, now: announce(entry, owner, request.claim(properties, now, present=True)), own=owner
-            )
-            found = _ensure_present(work, request, owner, is_new=request.physical_id != resource.physical_id)
-            entry = work.lease.entry
-            key = entry.current
+            found: tuple[str, ...] = ()
+            if _take(work, owner, announced):
+                found = _ensure_present(work, request, owner, is_new=request.physical_id != resource.physical_id)
+            key = work.lease.entry.current
     except ProviderError as error:
         if request.kind == "Create" and _left_nothing(work, owner, error):
             error.physical_id = f"{_NOTHING_WAS_MADE}/{request.logical_id}"
@@ -132,6 +136,19 @@ def on_cut_over_deleted(request: Request, context: Any) -> Result:
     """Delete the cut-over of a key: there is nothing to take back."""
     del context
     return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
+
+
+def _take(work: Work, owner: str, announced: Change) -> bool:
+    """Take the lease, unless the ledger can't be written and what it shows is what is asked for."""
+    try:
+        work.lease.take(announced, own=owner)
+    except LedgerError:
+        with suppress(LedgerError):
+            work.lease.look()
+            if is_applied(announced(work.lease.entry, work.lease.now()), owner):
+                return False
+        raise
+    return True
 
 
 def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -> tuple[str, ...]:
