@@ -116,6 +116,7 @@ class Caller:
                     if lost >= attempts:
                         raise failure from error
                 elif code not in _DENIED | THROTTLED or not self._worth_waiting(pause, until):
+                    failure.changed_nothing = not lost
                     raise failure from error
             except ParamValidationError as error:
                 # Its text may hold the parameters of the call; it was never sent.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
     from access_key_provider.model.entry import Entry
     from access_key_provider.planning.draft import Draft
+    from access_key_provider.reconcile.lease import Change
 
 
 _TRIES_TO_CLEAN = 2
@@ -69,14 +71,16 @@ def on_create_or_update(request: Request, context: Any) -> Result:
     resource = request.resource(properties)
     owner = resource.owner_id
     work = Work(properties.secret_arn, request.kind, context)
+
+    def announced(entry: Entry, now: datetime) -> Entry:
+        return announce(entry, owner, request.claim(properties, now, present=True))
+
     try:
         with work:
-            work.lease.take(
-                lambda entry, now: announce(entry, owner, request.claim(properties, now, present=True)), own=owner
-            )
-            found = _ensure_present(work, request, owner, is_new=request.physical_id != resource.physical_id)
-            entry = work.lease.entry
-            key = entry.current
+            found: tuple[str, ...] = ()
+            if _take(work, owner, announced):
+                found = _ensure_present(work, request, owner, is_new=request.physical_id != resource.physical_id)
+            key = work.lease.entry.current
     except ProviderError as error:
         if request.kind == "Create" and _left_nothing(work, owner, error):
             error.physical_id = f"{_NOTHING_WAS_MADE}/{request.logical_id}"
@@ -134,6 +138,19 @@ def on_cut_over_deleted(request: Request, context: Any) -> Result:
     return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
 
 
+def _take(work: Work, owner: str, announced: Change) -> bool:
+    """Take the lease, unless the ledger can't be written and what it shows is what is asked for."""
+    try:
+        work.lease.take(announced, own=owner)
+    except LedgerError:
+        with suppress(LedgerError):
+            work.lease.look()
+            if is_applied(announced(work.lease.entry, work.lease.now()), owner):
+                return False
+        raise
+    return True
+
+
 def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -> tuple[str, ...]:
     """Make the declared key current, and return what was found otherwise than it had been left.
 
@@ -152,7 +169,13 @@ def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -
 
     try:
         deployed = request.deployed
-        work.reconciler.run(owner, plan, reserve=RESERVE_TO_UNDO, deployed_serial=deployed.serial if deployed else "")
+        work.reconciler.run(
+            owner,
+            plan,
+            reserve=RESERVE_TO_UNDO,
+            deploys=True,
+            deployed_serial=deployed.serial if deployed else "",
+        )
     except LeaseLostError:
         # Whoever has taken over goes on from what is recorded.
         raise
@@ -170,13 +193,20 @@ def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -
 
     try:
         if work.lease.entry.claims[owner].touched:
-            work.reconciler.run(owner, plan, check=False)
+            work.reconciler.run(owner, plan, check=False, deploys=True)
+            if not superseded:
+                work.lease.change(lambda entry, _: _untouched(entry, owner))
     except ProviderError as failure:
         left = ", ".join(key.id for key in work.lease.entry.keys_of(owner) if key.id in made)
         return ProviderError(f"{error}; cleaning up failed as well: {failure}; left: {left or 'no new key'}")
     if is_new and not superseded and not work.lease.entry.made_for(owner):
         work.finally_change(lambda entry, _: _withdrawn(entry, owner))
     return error
+
+
+def _untouched(entry: Entry, owner: str) -> Entry:
+    """Record that a resource has what it had: its rollback has nothing to do."""
+    return entry.with_claim(owner, replace(entry.claims[owner], touched=False))
 
 
 def _withdrawn(entry: Entry, owner: str) -> Entry:

@@ -60,7 +60,7 @@ class Claim:
         request: the latest request.
         present: False once a Delete has come.
         applied: what AWS is known to follow: a digest of these properties; empty before the first success.
-        touched: whether something in AWS was changed since.
+        touched: whether a deployment has begun to change it since.
     """
 
     stack_id: str

@@ -62,9 +62,11 @@ def plan_deployment(draft: Draft, owner: str) -> None:
     _remove_never_published(draft, owner, target)
     if target:
         promote_existing(draft, owner, target, BY_DEPLOYMENT)
+        with draft.left_to_the_sweep():
+            retire(draft, owner, BY_DEPLOYMENT)
     else:
         create_and_promote(draft, owner, BY_DEPLOYMENT)
-    retire(draft, owner, BY_DEPLOYMENT)
+        retire(draft, owner, BY_DEPLOYMENT)
     tag_current(draft, owner)
     draft.add(Settle(owner, applied_digest(claim)))
 
@@ -97,7 +99,7 @@ def applied_digest(claim: Claim) -> str:
 
 
 def is_applied(entry: Entry, owner: str) -> bool:
-    """Tell whether AWS follows a claim already, and nothing was changed since: then there is nothing to do."""
+    """Tell whether AWS follows a claim already, and no deployment has changed it since: then there is nothing to do."""
     claim = entry.claims[owner]
     current = entry.current
     return (
@@ -106,6 +108,8 @@ def is_applied(entry: Entry, owner: str) -> bool:
         and claim.applied == applied_digest(claim)
         and current is not None
         and current.owner == owner
+        and claim.serial in current.serials
+        and (current.deactivated is None) == (claim.status == ACTIVE)
         and entry.switching is None
         and owner not in entry.creating
     )
@@ -134,11 +138,24 @@ def promote_existing(draft: Draft, owner: str, key: KeyRecord, by: str) -> None:
         not is_current or draft.statuses[key.id] != status or (key.deactivated is None) != (status == ACTIVE)
     )
     if status == ACTIVE and set_otherwise:
-        draft.add(Activate(key.id))
+        make_active(draft, key)
     if not is_current:
         promote(draft, draft.entry.keys[key.id], by)
     if status == INACTIVE and set_otherwise:
         draft.add(Deactivate(key.id, by))
+
+
+def make_active(draft: Draft, key: KeyRecord) -> None:
+    """Make a key Active before it becomes current.
+
+    If the ledger and IAM agree that it is, only a change of the last seconds can have made it Inactive. So who goes
+    back to it need not be allowed to do more than to move AWSCURRENT.
+    """
+    if draft.is_active(key.id) and key.deactivated is None:
+        with draft.left_to_the_sweep():
+            draft.add(Activate(key.id))
+    else:
+        draft.add(Activate(key.id))
 
 
 def promote(draft: Draft, key: KeyRecord, by: str, *, adds_serial: str = "") -> None:
@@ -180,8 +197,8 @@ def plan_failed_cleanup(draft: Draft, owner: str, made: tuple[str, ...], *, new_
             previous = _previous(draft, key)
             if previous is None:
                 continue
-            if not draft.is_active(previous.id) and draft.claim(owner).status == ACTIVE:
-                draft.add(Activate(previous.id))
+            if draft.claim(owner).status == ACTIVE:
+                make_active(draft, previous)
             promote(draft, draft.entry.keys[previous.id], BY_ROLLBACK)
         remove(draft, draft.entry.keys[key_id], BY_ROLLBACK)
 

@@ -9,7 +9,7 @@ from access_key_provider.model.codec import written
 from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.errors import NothingToUndoError
 from access_key_provider.model.state import INACTIVE
-from access_key_provider.planning.deployment import promote, require_user_and_secret
+from access_key_provider.planning.deployment import make_active, promote, require_user_and_secret
 from access_key_provider.planning.recovery import recover
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> Non
         return
     previous = previous_key(draft, owner, alarm=alarm)
     if not alarm:
-        draft.add(Activate(previous.id))
+        make_active(draft, previous)
     promote(draft, draft.entry.keys[previous.id], by, adds_serial=claim.serial)
     draft.add(Deactivate(current.id, by, _TAKEN_BACK))
 

@@ -53,13 +53,16 @@ class Executor:
         events: what is to be reported.
     """
 
-    def __init__(self, session: Session, lease: HeldLease, clock: Clock, owner: str, *, reserve: float) -> None:
-        """Stop beginning actions when less than `reserve` seconds are left."""
+    def __init__(
+        self, session: Session, lease: HeldLease, clock: Clock, owner: str, *, reserve: float, deploys: bool
+    ) -> None:
+        """Stop beginning actions when less than `reserve` seconds are left; mark the claim if a deployment acts."""
         self._session = session
         self._lease = lease
         self._clock = clock
         self._owner = owner
         self._reserve = reserve
+        self._deploys = deploys
         self._new: NewAccessKey | None = None
         self._new_labels: frozenset[str] = frozenset()
         self.made: list[str] = []
@@ -82,32 +85,49 @@ class Executor:
         """
         for index, planned in enumerate(draft.actions):
             action = self._named(planned)
+            is_required = index not in draft.optional and not action.bookkeeping
             if action.writes and self._clock.remaining() < self._reserve:
-                raise OutOfTimeError(
-                    f"the function ran out of time before {type(action).__name__}: deploy again to go on from there"
-                )
-            if index not in draft.optional and not action.bookkeeping:
+                self._out_of_time(action, is_required=is_required)
+            elif is_required:
                 self._perform(action, draft, check=check)
             elif getattr(action, "key_id", "") not in self._given_up:
                 self._try(action, draft, check=check)
 
+    def _out_of_time(self, action: Action, *, is_required: bool) -> None:
+        """Stop, or leave the action to the sweep. Raises OutOfTimeError."""
+        name = type(action).__name__
+        if is_required:
+            raise OutOfTimeError(f"the function ran out of time before {name}: deploy again to go on from there")
+        self._leave(action, f"the function ran out of time before {name}")
+
+    def _leave(self, action: Action, reason: str) -> None:
+        """Leave an action to the sweep, with all that follows for the same key unless it is bookkeeping."""
+        self.left.append(reason)
+        record("left to the sweep", action=type(action).__name__, reason=reason)
+        if not action.bookkeeping:
+            self._given_up.add(getattr(action, "key_id", ""))
+
     def _try(self, action: Action, draft: Draft, *, check: bool) -> None:
-        """Perform what may fail: it is left to the sweep, with all that follows for the same key."""
+        """Perform what may fail."""
         try:
             self._perform(action, draft, check=check)
         except (LeaseLostError, SupersededError, LedgerError, OutOfTimeError):
             raise
         except ProviderError as error:
-            self.left.append(str(error))
-            record("left to the sweep", action=type(action).__name__, reason=str(error))
-            if not action.bookkeeping:
-                self._given_up.add(getattr(action, "key_id", ""))
+            self._leave(action, str(error))
 
     def _perform(self, action: Action, draft: Draft, *, check: bool) -> None:
+        unchanged = self._lease.entry
         if action.writes:
             self._lease.renew(_described(action), self._begun(action), check=check)
             self.late = action
-        done = self._call(action, draft)
+        try:
+            done = self._call(action, draft)
+        except ProviderError as error:
+            if error.changed_nothing:
+                self.late = None
+                self._lease.change(lambda entry, _: _put_back(entry, unchanged))
+            raise
         if action.writes:
             self.late = done
         before = self._lease.entry
@@ -115,11 +135,11 @@ class Executor:
         self.events += events_of(done, before, self._lease.entry, draft.observed)
 
     def _begun(self, action: Action) -> Callable[[Entry, datetime], Entry]:
-        """Record what is about to be done, and that AWS is changed for the resource."""
+        """Record what is about to be done, and that a deployment changes what the resource had."""
 
         def change(entry: Entry, now: datetime) -> Entry:
             begun = action.begin(entry, now)
-            claim = begun.claims.get(self._owner)
+            claim = begun.claims.get(self._owner) if self._deploys else None
             return begun.with_claim(self._owner, replace(claim, touched=True)) if claim else begun
 
         return change
@@ -205,6 +225,11 @@ class Executor:
 def secret_document(key: NewAccessKey) -> str:
     """Write what readers of the secret get: `{"accessKeyId": …, "secretAccessKey": …}`."""
     return json.dumps({"accessKeyId": key.id, "secretAccessKey": key.secret})
+
+
+def _put_back(entry: Entry, before: Entry) -> Entry:
+    """Take back what was recorded before a call that has changed nothing. Only the lease's holder records these."""
+    return replace(entry, keys=before.keys, creating=before.creating, switching=before.switching)
 
 
 def _described(action: Action) -> str:

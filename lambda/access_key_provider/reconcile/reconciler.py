@@ -73,6 +73,7 @@ class Reconciler:
         *,
         reserve: float = RESERVE_TO_ANSWER,
         check: bool = True,
+        deploys: bool = False,
         deployed_serial: str = "",
     ) -> None:
         """Observe, plan and act for one resource.
@@ -82,6 +83,7 @@ class Reconciler:
             plan: adds to a draft what is to be done.
             reserve: seconds to keep back.
             check: whether a later request stops it.
+            deploys: whether a deployment changes what the resource had, so that its rollback has something to do.
             deployed_serial: the serial that CloudFormation takes for deployed.
 
         Raises:
@@ -90,7 +92,7 @@ class Reconciler:
         session = self._open_session(self.lease.entry.claims[owner], self._clock)
         failures = 0
         while True:
-            executor = Executor(session, self.lease, self._clock, owner, reserve=reserve)
+            executor = Executor(session, self.lease, self._clock, owner, reserve=reserve, deploys=deploys)
             try:
                 observed = observe(session, self.lease, self._ledger, owner)
                 draft = Draft(self.lease.entry, observed, deployed_serial)
