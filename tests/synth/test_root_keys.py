@@ -264,7 +264,10 @@ def test_the_guard_of_an_account_can_look_and_tell(stack: Stack) -> None:
     assert actions["cloudwatch:PutMetricData"]["Condition"] == {
         "StringEquals": {"cloudwatch:namespace": "CdkIamAccessKey"}
     }
-    assert actions["events:PutEvents"]["Condition"] == {"StringEquals": {"events:source": "cdk-iam-access-key"}}
+    assert actions["events:PutEvents"]["Condition"] == {
+        "ForAllValues:StringEquals": {"events:source": "cdk-iam-access-key"},
+        "Null": {"events:source": "false"},
+    }
     assert "Condition" not in actions["iam:GetAccountSummary"]
 
 
