@@ -246,7 +246,7 @@ def test_role_path_may_be_a_token(stack: Stack) -> None:
         ({"sweep_every": 5}, "sweep_every must be an aws_cdk.Duration, got an object of int"),
         (
             {"settling_time": Duration.seconds(61)},
-            "settling_time must be whole seconds, at least 0 and at most 1 minute",
+            "settling_time must be whole seconds, at least 0 seconds and at most 1 minute",
         ),
         ({"settling_time": Duration.millis(500)}, "settling_time must be whole seconds"),
         ({"role_path": "/"}, "role_path must begin and end with a slash, have letters"),
