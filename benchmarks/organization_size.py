@@ -24,8 +24,9 @@ if TYPE_CHECKING:
 _ROOT = Path(__file__).resolve().parent.parent
 sys.path[:0] = [str(_ROOT / folder) for folder in ("tests", "lambda")]
 
+from root_keys.guard_settings import deployed, settings  # noqa: E402
 from root_keys.organization import Key, Member, Organization, forget_clients  # noqa: E402
-from root_keys.state_machine import each_account, settings, step  # noqa: E402
+from root_keys.state_machine import each_account, step  # noqa: E402
 
 from root_access_keys import finish, start  # noqa: E402
 
@@ -72,9 +73,13 @@ def measure(accounts: int) -> tuple[float, int, int]:
     gauge = Gauge()
     # Each account takes a client of its own, as in the functions.
     forget_clients()
-    with SlowOrganization(members).installed() as organization, contextlib.redirect_stdout(io.StringIO()):
+    with (
+        SlowOrganization(members).installed() as organization,
+        deployed(settings(at_once=True)),
+        contextlib.redirect_stdout(io.StringIO()),
+    ):
         began = time.perf_counter()
-        begun = step(start.handler, {"RunId": "run", "Settings": settings(at_once=True), "Input": {}})
+        begun = step(start.handler, {"RunId": "run", "Input": {}})
 
         def look(account: dict[str, object]) -> None:
             with gauge():

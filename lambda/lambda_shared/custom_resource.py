@@ -21,6 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 
+_QUIET = {
+    "crhelper": logging.CRITICAL,
+    "boto3": logging.WARNING,
+    "botocore": logging.WARNING,
+    "urllib3": logging.WARNING,
+}
+
+
 class Result(NamedTuple):
     """What an answer tells of a success: the resource's id, its attributes, and what is worth knowing besides."""
 
@@ -56,6 +64,7 @@ class CustomResource(CfnResource):
             try:
                 physical_id, self.Data, self.Reason = handle(event, context)
             except Exception as error:  # noqa: BLE001 - its text may hold anything, so it goes no further
+                self.PhysicalResourceId = getattr(error, "physical_id", "") or self.PhysicalResourceId
                 raise shown(error, **about(event)) from None
             return str(physical_id)
 
@@ -100,15 +109,15 @@ def about(event: Mapping[str, Any]) -> dict[str, str]:
 
 
 def quieten_loggers() -> None:
-    """Shut off what crhelper logs of events, URLs and bodies, and the SDK of requests and answers, at every level."""
-    quiet = {
-        "crhelper": logging.CRITICAL,
-        "boto3": logging.WARNING,
-        "botocore": logging.WARNING,
-        "urllib3": logging.WARNING,
-    }
-    for name in [*quiet, *logging.root.manager.loggerDict]:
-        package = name.split(".")[0]
-        if package in quiet:
+    """Shut off what crhelper logs of events, URLs and bodies, and the SDK of requests and answers, at every level.
+
+    A level is set only where it is another one: each setting costs as much as there are loggers.
+    """
+    for name in [*_QUIET, *logging.root.manager.loggerDict]:
+        package = name.partition(".")[0]
+        if package in _QUIET:
             # A level of its own, set by somebody for a logger below, would hold against the package's.
-            logging.getLogger(name).setLevel(quiet[package] if name == package else logging.NOTSET)
+            level = _QUIET[package] if name == package else logging.NOTSET
+            logger = logging.getLogger(name)
+            if logger.level != level:
+                logger.setLevel(level)

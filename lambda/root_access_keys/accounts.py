@@ -6,46 +6,30 @@ https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListAccounts.h
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 
-from root_access_keys.calls import PATIENT_CLIENT, call
+from root_access_keys.calls import CLIENT, PATIENT_CLIENT, RoleCalls
 from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import Account
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator
 
     from mypy_boto3_organizations import OrganizationsClient
     from mypy_boto3_organizations.type_defs import AccountTypeDef
 
+    from root_access_keys.settings import Selection
+
 _NO_SUCH_ACCOUNT = "AccountNotFoundException"
+_NO_SUCH_CHILD = "ChildNotFoundException"
+# Units are five deep at most.
+# https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
+_DEEPEST = 6
 _NO_SUCH_PARENT = frozenset({"ParentNotFoundException", "OrganizationalUnitNotFoundException"})
 
-
-@dataclass(frozen=True, slots=True)
-class Selection:
-    """The accounts that the construct names.
-
-    Attributes:
-        only: these; empty for all.
-        organizational_units: those in these, and in units below them; empty for all.
-        excluding: none of these.
-    """
-
-    only: tuple[str, ...] = ()
-    organizational_units: tuple[str, ...] = ()
-    excluding: tuple[str, ...] = ()
-
-    @classmethod
-    def from_json(cls, item: Mapping[str, Any]) -> Selection:
-        """Read it from the settings of the construct."""
-        return cls(
-            tuple(item.get("Only", ())),
-            tuple(item.get("OrganizationalUnits", ())),
-            tuple(item.get("Excluding", ())),
-        )
+_call = RoleCalls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +52,7 @@ def select(selection: Selection) -> Selected:
         GuardError: an organizational unit does not exist, or the organization can't be read.
     """
     client: OrganizationsClient = boto3.client("organizations", config=PATIENT_CLIENT)
-    management = call(client.describe_organization)["Organization"]["MasterAccountId"]
+    management = _call(client.describe_organization)["Organization"]["MasterAccountId"]
     accounts: list[Account] = []
     skipped: list[tuple[Account, str]] = []
     for listed in _listed(client, selection):
@@ -87,6 +71,18 @@ def select(selection: Selection) -> Selected:
     return Selected(tuple(sorted(accounts, key=lambda account: account.id)), tuple(skipped))
 
 
+def check_selected(selection: Selection, account_id: str) -> None:
+    """Refuse an account that the construct does not name, whoever asks for it.
+
+    Raises:
+        GuardError: it is not selected, or not any more.
+        TryAgainError: AWS asks for patience.
+    """
+    named = not selection.only or account_id in selection.only
+    if not named or account_id in selection.excluding or not _in_units(selection.organizational_units, account_id):
+        raise GuardError(f"account {account_id} is none of those that the guard is deployed for")
+
+
 def check_exist(selection: Selection) -> None:
     """Refuse a selection that names what does not exist.
 
@@ -100,9 +96,9 @@ def check_exist(selection: Selection) -> None:
     for unit in selection.organizational_units:
         try:
             if unit.startswith("ou-"):
-                call(client.describe_organizational_unit, OrganizationalUnitId=unit)
+                _call(client.describe_organizational_unit, OrganizationalUnitId=unit)
             else:
-                call(client.list_organizational_units_for_parent, ParentId=unit)
+                _call(client.list_organizational_units_for_parent, ParentId=unit)
         except RefusedError as error:
             raise _no_unit(unit, error) from None
 
@@ -122,12 +118,36 @@ def _listed(client: OrganizationsClient, selection: Selection) -> Iterator[Accou
                     yield account
     else:
         pages = client.get_paginator("list_accounts").paginate()
-        yield from call(lambda: [account for page in pages for account in page["Accounts"]])
+        yield from _call(lambda: [account for page in pages for account in page["Accounts"]])
+
+
+def _in_units(units: tuple[str, ...], account_id: str) -> bool:
+    """Look from an account upwards for one of these units; true if there are none to be in.
+
+    https://docs.aws.amazon.com/organizations/latest/APIReference/API_ListParents.html
+    """
+    if not units:
+        return True
+    client: OrganizationsClient = boto3.client("organizations", config=CLIENT)
+    child = account_id
+    for _ in range(_DEEPEST):
+        try:
+            parents = _call(client.list_parents, ChildId=child)["Parents"]
+        except RefusedError as error:
+            if error.code == _NO_SUCH_CHILD:
+                return False
+            raise
+        if any(parent["Id"] in units for parent in parents):
+            return True
+        if not parents or parents[0]["Type"] == "ROOT":
+            return False
+        child = parents[0]["Id"]
+    return False
 
 
 def _described(client: OrganizationsClient, account_id: str) -> AccountTypeDef | None:
     try:
-        return call(client.describe_account, AccountId=account_id)["Account"]
+        return _call(client.describe_account, AccountId=account_id)["Account"]
     except RefusedError as error:
         if error.code == _NO_SUCH_ACCOUNT:
             return None
@@ -139,8 +159,8 @@ def _in_unit(client: OrganizationsClient, unit: str) -> Iterator[AccountTypeDef]
     accounts = client.get_paginator("list_accounts_for_parent").paginate(ParentId=unit)
     units = client.get_paginator("list_organizational_units_for_parent").paginate(ParentId=unit)
     try:
-        yield from call(lambda: [account for page in accounts for account in page["Accounts"]])
-        below = call(lambda: [child["Id"] for page in units for child in page["OrganizationalUnits"]])
+        yield from _call(lambda: [account for page in accounts for account in page["Accounts"]])
+        below = _call(lambda: [child["Id"] for page in units for child in page["OrganizationalUnits"]])
     except RefusedError as error:
         raise _no_unit(unit, error) from None
     for child in below:

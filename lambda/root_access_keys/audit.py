@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 from lambda_shared.custom_resource import quieten_loggers
 from lambda_shared.log import shown
-from root_access_keys.calls import call
+from root_access_keys.accounts import check_selected
+from root_access_keys.calls import RoleCalls
 from root_access_keys.decision import Action, decide
 from root_access_keys.errors import RefusedError
-from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, Run
+from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, Run, member
 from root_access_keys.own_account import root_key_present
 from root_access_keys.root_session import RootSession, Task
+from root_access_keys.settings import Settings
 from root_access_keys.store import Store
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from root_access_keys.model import RootKey, Rules
 
 _DETECTED = (
@@ -27,10 +27,11 @@ _DETECTED = (
 )
 _UNTOLD = "it was to be deleted, and what became of it is not known"
 _UNSEEN = "the management account can only be looked at from itself: deploy a RootAccessKeyGuard there"
+_call = RoleCalls()
 _OUTCOMES = {Action.REPORT: KeyOutcome.REPORTED, Action.KEEP: KeyOutcome.KEPT, Action.DELETE: KeyOutcome.PLANNED}
 
 
-def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, Any]]]:
+def handler(event: Any, context: Any) -> dict[str, list[dict[str, Any]]]:
     """Look at an account. Its result is written, unless keys are left to delete: then the next step writes it.
 
     Returns:
@@ -38,10 +39,10 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, 
 
     Raises:
         TryAgainError: AWS asks for patience.
-        GuardError: the result can't be written.
+        GuardError: the account is not selected, the settings have changed, or the result can't be written.
     """
     quieten_loggers()
-    account, run = Account.from_json(event["Account"]), Run.from_json(event["Run"])
+    account, run = Account.from_json(member(event, "Account")), Run.from_json(member(event, "Run"))
     try:
         return look(account, run, context)
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
@@ -50,16 +51,19 @@ def handler(event: Mapping[str, Any], context: Any) -> dict[str, list[dict[str, 
 
 def look(account: Account, run: Run, context: Any) -> dict[str, list[dict[str, Any]]]:
     """Look at an account, and return what the handler does."""
+    settings = Settings.deployed()
+    settings.check(run)
+    check_selected(settings.selection, account.id)
     partition, own_account = context.invoked_function_arn.split(":")[1:5:3]
     try:
         if account.management:
             result = _management(account, own_account)
         else:
-            result = AccountResult(account, *_seen(RootSession(account.id, Task.AUDIT, partition), run))
+            result = AccountResult(account, *_seen(RootSession(account.id, Task.AUDIT, partition), settings.rules))
     except RefusedError as error:
         result = AccountResult(account, AccountOutcome.FAILED, why=str(error))
     planned = [one.key for one in result.keys if one.outcome is KeyOutcome.PLANNED]
-    plan = [key for key in planned if run.may_delete(account, key.id)]
+    plan = [key for key in planned if run.deletes and (settings.at_once or key.id in account.due)]
     if not plan:
         Store(run.id).put_result(account.id, result.to_json())
         return {"Plan": [], "Found": []}
@@ -78,14 +82,14 @@ def _untold(result: KeyResult) -> KeyResult:
     return replace(result, outcome=KeyOutcome.UNKNOWN, why=f"{_UNTOLD}: {result.why}")
 
 
-def _seen(session: RootSession, run: Run) -> tuple[AccountOutcome, tuple[KeyResult, ...]]:
-    results = tuple(judged(session, key, run.rules) for key in session.list())
+def _seen(session: RootSession, rules: Rules) -> tuple[AccountOutcome, tuple[KeyResult, ...]]:
+    results = tuple(judged(session, key, rules) for key in session.list())
     return (AccountOutcome.WITH_KEYS if results else AccountOutcome.CLEAN), results
 
 
 def _management(account: Account, own_account: str) -> AccountResult:
     if account.id != own_account:
         return AccountResult(account, AccountOutcome.UNSEEN, why=_UNSEEN)
-    if root_key_present(call):
+    if root_key_present(_call):
         return AccountResult(account, AccountOutcome.DETECTED, why=_DETECTED)
     return AccountResult(account, AccountOutcome.CLEAN)

@@ -1,7 +1,14 @@
-"""Calls to AWS whose patience is the state machine's: what is worth another try is told from what is not."""
+"""Calls to AWS whose patience is the state machine's: what is worth another try is told from what is not.
+
+Only a denial is waited out here, while the function's own role may be new: later it is final, and the state machine
+could not tell the two apart.
+"""
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
+from threading import Lock
+from time import monotonic, sleep
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from botocore.config import Config
@@ -17,6 +24,12 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 _SERVER_ERROR = 500
+DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
+# A role and its policy work some seconds after CloudFormation says they exist, at each service for itself.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+_SECONDS_FOR_A_NEW_ROLE = 100.0
+_SHORTEST_PAUSE = 0.5
+_LONGEST_PAUSE = 8.0
 
 CLIENT = Config(
     connect_timeout=5,
@@ -50,3 +63,40 @@ def call(method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **n
         raise RefusedError("a call has parameters that AWS does not take", type(error).__name__) from None
     except BotoCoreError as error:
         raise TryAgainError(f"AWS could not be reached: {type(error).__name__}") from None
+
+
+@dataclass(slots=True)
+class RoleCalls:
+    """Calls to one service with the function's own role, which may be new.
+
+    A denial is waited out until a call has succeeded, and for 100 seconds once a process: a role that works elsewhere
+    is denied for good, and an organization may have many accounts that deny.
+    """
+
+    _worked: bool = False
+    _denied_until: float | None = None
+    _lock: Lock = field(default_factory=Lock, repr=False)
+
+    def __call__(
+        self, method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
+    ) -> _Result:
+        """Make a call. Raises what `call` does."""
+        pause = _SHORTEST_PAUSE
+        while True:
+            try:
+                result = call(method, *arguments, **named)
+            except RefusedError as error:
+                if error.code not in DENIED or not self._may_be_new():
+                    raise
+            else:
+                self._worked = True
+                return result
+            sleep(pause)
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    def _may_be_new(self) -> bool:
+        now = monotonic()
+        with self._lock:
+            if self._denied_until is None:
+                self._denied_until = now + _SECONDS_FOR_A_NEW_ROLE
+            return not self._worked and now < self._denied_until

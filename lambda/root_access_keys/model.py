@@ -1,14 +1,58 @@
-"""What the guards know of root access keys. Plain values, which go through JSON between the steps of a run."""
+"""What the guards know of root access keys. Plain values, which go through JSON between the steps of a run.
+
+Whoever may invoke a step's function makes up its input. So everything that is read back has bounds, and nothing that
+decides what may be deleted is in it.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from collections.abc import Mapping
+from root_access_keys.errors import GuardError
+
+_ACCOUNT = re.compile(r"\d{12}", re.ASCII)
+_KEY = re.compile(r"\w{1,128}", re.ASCII)
+# As Step Functions names executions; a name is part of the path of an object.
+_RUN = re.compile(r"[^\s/]{1,80}")
+_MOST = 50
+_ANYTHING = re.compile(r"[^\x00-\x1f\x7f]{0,500}")
+
+
+def member(item: Any, name: str) -> Any:
+    """Take a member out of what should be an object; None if it has none."""
+    return item.get(name) if isinstance(item, dict) else None
+
+
+def listed(value: Any) -> list[Any]:
+    """Read a list of a few things, as many as a root user may have keys and more. Raises GuardError."""
+    if not isinstance(value, list) or len(value) > _MOST:
+        raise GuardError("a list in the input of the step is none, or too long")
+    return value
+
+
+def checked_run_id(value: Any) -> str:
+    """Read the name of an execution. Raises GuardError."""
+    return _text("the id of the run", value, _RUN)
+
+
+def _text(what: str, value: Any, allowed: re.Pattern[str] = _ANYTHING) -> str:
+    if not isinstance(value, str) or not allowed.fullmatch(value):
+        raise GuardError(f"{what} in the input of the step is none")
+    return value
+
+
+def _time(what: str, value: Any) -> datetime:
+    try:
+        at = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        at = None
+    if at is None or at.tzinfo is None:
+        raise GuardError(f"{what} in the input of the step is none")
+    return at
 
 
 class Mode(StrEnum):
@@ -21,9 +65,10 @@ class Mode(StrEnum):
 class KeyOutcome(StrEnum):
     """What became of a key in a run.
 
-    `reported` and `kept` mean that nothing was done, by order or by the rules; `planned` that the next run deletes it,
-    if the rules still say so then; `gone` that it was there when the run looked first and was not when it would have
-    been deleted; `unknown` that it was to be deleted, and that the step that does it told nothing.
+    `reported` and `kept` mean that nothing was done, by order or by the rules; `planned` that a later run deletes it,
+    when the notice period is over and if the rules still say so then; `gone` that it was there when the run looked
+    first and was not when it would have been deleted; `unknown` that it was to be deleted, and that the step that does
+    it told nothing.
     """
 
     REPORTED = "reported"
@@ -63,9 +108,12 @@ class RootKey:
         }
 
     @classmethod
-    def from_json(cls, item: Mapping[str, Any]) -> RootKey:
+    def from_json(cls, item: Any) -> RootKey:
         """Read it back."""
-        return cls(str(item["AccessKeyId"]), item["Status"] == "Active", datetime.fromisoformat(item["Created"]))
+        created = _time("the creation of a key", member(item, "Created"))
+        return cls(
+            _text("the id of a key", member(item, "AccessKeyId"), _KEY), member(item, "Status") == "Active", created
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,14 +140,15 @@ class UnknownUse:
         return {"Unknown": self.why}
 
 
-def use_from_json(item: Mapping[str, Any] | None) -> LastUse | UnknownUse | None:
+def use_from_json(item: Any) -> LastUse | UnknownUse | None:
     """Read a last use back."""
     if item is None:
         return None
-    if "Unknown" in item:
-        return UnknownUse(str(item["Unknown"]))
-    at = item["At"] and datetime.fromisoformat(item["At"])
-    return LastUse(at, str(item["Service"]), str(item["Region"]))
+    if member(item, "Unknown") is not None:
+        return UnknownUse(_text("a last use", item["Unknown"]))
+    at = member(item, "At")
+    used = None if at is None else _time("a last use", at)
+    return LastUse(used, _text("a service", member(item, "Service")), _text("a Region", member(item, "Region")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,23 +172,28 @@ class Account:
         id: its id.
         name: its name in the organization.
         management: whether it is the management account.
-        announced: the ids of the keys of which the run before published that this one deletes them.
+        due: the ids of the keys that this run may delete, since their deletion was published long enough ago. It only
+            tells for which account the step that deletes is worth its while: that step reads the plan itself.
     """
 
     id: str
     name: str
     management: bool = False
-    announced: tuple[str, ...] = ()
+    due: tuple[str, ...] = ()
 
     def to_json(self) -> dict[str, Any]:
         """Write it as an item of the run."""
-        return {"Id": self.id, "Name": self.name, "Management": self.management, "Announced": list(self.announced)}
+        return {"Id": self.id, "Name": self.name, "Management": self.management, "Due": list(self.due)}
 
     @classmethod
-    def from_json(cls, item: Mapping[str, Any]) -> Account:
-        """Read it back. Where an earlier version of this code wrote whether, and not what, nothing was announced."""
-        announced = item["Announced"] if isinstance(item["Announced"], list) else ()
-        return cls(str(item["Id"]), str(item["Name"]), item["Management"] is True, tuple(map(str, announced)))
+    def from_json(cls, item: Any) -> Account:
+        """Read it back."""
+        return cls(
+            _text("the id of the account", member(item, "Id"), _ACCOUNT),
+            _text("the name of the account", member(item, "Name")),
+            member(item, "Management") is True,
+            tuple(_text("the id of a key", key, _KEY) for key in listed(member(item, "Due"))),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,39 +202,29 @@ class Run:
 
     Attributes:
         id: the name of the execution.
-        rules: what it goes by.
-        deletes: whether it may delete keys that were announced, or only says what the next one would.
+        deletes: whether it may delete keys whose deletion was published, or only says what a later one would.
         began: when it began, since it must not delete for ever.
-        at_once: whether it may delete also what was not announced.
+        settings: the digest of the settings that it began with.
     """
 
     id: str
-    rules: Rules
     deletes: bool
     began: datetime
-    at_once: bool = False
-
-    def may_delete(self, account: Account, key_id: str) -> bool:
-        """Say whether it may delete a key if the rules agree: nothing is deleted by surprise."""
-        return self.deletes and not account.management and (self.at_once or key_id in account.announced)
+    settings: str
 
     def to_json(self) -> dict[str, Any]:
         """Write it as the input of a step."""
-        return {
-            "Id": self.id,
-            "Mode": str(self.rules.mode),
-            "UnusedForSeconds": int(self.rules.unused_for.total_seconds()),
-            "Deletes": self.deletes,
-            "Began": self.began.isoformat(),
-            "AtOnce": self.at_once,
-        }
+        return {"Id": self.id, "Deletes": self.deletes, "Began": self.began.isoformat(), "Settings": self.settings}
 
     @classmethod
-    def from_json(cls, item: Mapping[str, Any]) -> Run:
+    def from_json(cls, item: Any) -> Run:
         """Read it back."""
-        rules = Rules(Mode(item["Mode"]), timedelta(seconds=int(item["UnusedForSeconds"])))
-        began = datetime.fromisoformat(item["Began"])
-        return cls(str(item["Id"]), rules, item["Deletes"] is True, began, item.get("AtOnce") is True)
+        return cls(
+            checked_run_id(member(item, "Id")),
+            member(item, "Deletes") is True,
+            _time("the beginning of the run", member(item, "Began")),
+            _text("the settings of the run", member(item, "Settings")),
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,12 +247,6 @@ class KeyResult:
         """Write it into a result."""
         use = self.use and self.use.to_json()
         return {**self.key.to_json(), "Outcome": str(self.outcome), "Why": self.why, "LastUse": use}
-
-    @classmethod
-    def from_json(cls, item: Mapping[str, Any]) -> KeyResult:
-        """Read it back."""
-        outcome, use = KeyOutcome(item["Outcome"]), use_from_json(item.get("LastUse"))
-        return cls(RootKey.from_json(item), outcome, str(item["Why"]), use)
 
 
 @dataclass(frozen=True, slots=True)

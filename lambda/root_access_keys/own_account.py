@@ -49,22 +49,22 @@ def check(context: Any) -> bool:
     Raises:
         ProviderError: IAM does not tell, or it can't be told. That is never "no key".
     """
-    call = Caller(InvocationClock(context))
-    present = root_key_present(call)
-    _tell(call, _account(context), present=present)
+    present = root_key_present(Caller(InvocationClock(context)))
+    _tell(context, present=present)
     return present
 
 
-def _tell(call: Caller, account: str, *, present: bool) -> None:
+def _tell(context: Any, *, present: bool) -> None:
     """Tell by a metric, and by an event if there is a key."""
+    clock, account = InvocationClock(context), _account(context)
     record(FOUND if present else "no root access key", account=account)
-    call(
+    Caller(clock)(
         boto3.client("cloudwatch", config=CLIENT).put_metric_data,
         Namespace=NAMESPACE,
         MetricData=[{"MetricName": METRIC, "Value": float(present), "Unit": "Count"}],
     )
     if present:
-        put_event(call, FOUND, {"Account": account, "Advice": advice(account)})
+        put_event(Caller(clock), FOUND, {"Account": account, "Advice": advice(account)})
 
 
 def root_key_present(call: Callable[..., Any]) -> bool:
@@ -92,11 +92,11 @@ def advice(account: str) -> str:
 
 def _deployed(properties: Mapping[str, Any], context: Any) -> str:
     """Check at a deployment: that there is a key is the reason it fails, also if that could not be told elsewhere."""
-    call, account = Caller(InvocationClock(context)), _account(context)
-    present = root_key_present(call)
+    account = _account(context)
+    present = root_key_present(Caller(InvocationClock(context)))
     fails = present and properties.get("OnFound") == _FAIL
     try:
-        _tell(call, account, present=present)
+        _tell(context, present=present)
     except ProviderError as error:
         if not fails:
             raise

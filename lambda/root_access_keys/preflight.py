@@ -13,9 +13,10 @@ from lambda_shared.aws_calls import Caller
 from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import CallError
 from root_access_keys import checks
-from root_access_keys.accounts import Selection, check_exist
+from root_access_keys.accounts import check_exist
 from root_access_keys.calls import CLIENT
 from root_access_keys.errors import GuardError
+from root_access_keys.settings import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from root_access_keys.calls import CLIENT, call
+from root_access_keys.calls import CLIENT, DENIED, RoleCalls, call
 from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import LastUse, RootKey, UnknownUse
 
@@ -21,10 +21,11 @@ if TYPE_CHECKING:
 
 _SECONDS = 900
 _NO_SUCH_ENTITY = "NoSuchEntity"
-_DENIED = frozenset({"AccessDenied", "AccessDeniedException"})
 # As in AWS's own example of a policy that denies root users everything.
 # https://github.com/aws-samples/service-control-policy-examples/tree/main/Privileged-access-controls
 _EXEMPTION = 'exempt root sessions there with the condition "Null": {"aws:AssumedRoot": "true"}'
+
+_assume = RoleCalls()
 
 
 class Task(StrEnum):
@@ -45,7 +46,7 @@ class RootSession:
             TryAgainError: STS asks for patience.
         """
         try:
-            assumed = call(
+            assumed = _assume(
                 boto3.client("sts", config=CLIENT).assume_root,
                 TargetPrincipal=account_id,
                 TaskPolicyArn={"arn": f"arn:{partition}:iam::aws:policy/root-task/{task}"},
@@ -102,4 +103,4 @@ def _denied_inside(error: RefusedError) -> RefusedError:
 
 
 def _explained(error: RefusedError, what: str) -> RefusedError:
-    return RefusedError(what, error.code) if error.code in _DENIED else error
+    return RefusedError(what, error.code) if error.code in DENIED else error

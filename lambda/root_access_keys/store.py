@@ -4,7 +4,8 @@ runs/<run>/accounts.json          the accounts that are looked at, which the Dis
 runs/<run>/skipped.json           those that are not, and why
 runs/<run>/results/<account>.json what became of each
 runs/<run>/summary.json           all of it, counted
-plan.json                         which keys it was published of that the next run deletes them, and for which settings
+plan.json                         which keys it was published of that a later run deletes them, since when, and for
+                                  which settings
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from root_access_keys.calls import CLIENT, call
+from lambda_shared.log import record
+from root_access_keys.calls import CLIENT, RoleCalls
 from root_access_keys.errors import RefusedError
+from root_access_keys.plan import Plan
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
-
     from mypy_boto3_s3 import S3Client
 
 _PLAN = "plan.json"
 _READERS = 16
 _MISSING = frozenset({"NoSuchKey", "404"})
+
+_call = RoleCalls()
 
 
 class Store:
@@ -61,7 +64,7 @@ class Store:
     def results(self) -> dict[str, dict[str, Any]]:
         """Read what became of each account that has a result."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.path("results/"))
-        keys = call(lambda: [found["Key"] for page in pages for found in page.get("Contents", [])])
+        keys = _call(lambda: [found["Key"] for page in pages for found in page.get("Contents", [])])
         with ThreadPoolExecutor(_READERS) as readers:
             contents = readers.map(self._get, keys)
             return {
@@ -69,28 +72,26 @@ class Store:
                 for key, content in zip(keys, contents, strict=True)
             }
 
-    def announced(self, digest: str) -> dict[str, tuple[str, ...]] | None:
-        """Return the keys, by account, of which it was published that a run with these settings deletes them.
-
-        None if nothing was published for these settings, or only which accounts had been looked at, as an earlier
-        version of this code did.
-        """
+    def plan(self, digest: str) -> Plan | None:
+        """Return what was published for these settings; None if nothing was, or if it can't be read."""
         try:
-            plan = self._get(_PLAN)
+            stored = self._get(_PLAN)
+            return Plan.from_json(stored["Keys"]) if stored["Settings"] == digest else None
         except RefusedError as error:
             if error.code in _MISSING:
                 return None
             raise
-        if plan["Settings"] != digest or "Keys" not in plan:
+        except (ValueError, KeyError, TypeError):
+            # Somebody else wrote it. The next run publishes its plan anew.
+            record("the plan can't be read", object=_PLAN)
             return None
-        return {account: tuple(keys) for account, keys in plan["Keys"].items()}
 
-    def announce(self, digest: str, keys: Mapping[str, Iterable[str]]) -> None:
-        """Remember of which keys, by account, it was published that the next run with these settings deletes them."""
-        self._put(_PLAN, {"Settings": digest, "Keys": {account: list(keys[account]) for account in sorted(keys)}})
+    def announce(self, digest: str, plan: Plan) -> None:
+        """Remember what was published for these settings."""
+        self._put(_PLAN, {"Settings": digest, "Keys": plan.to_json()})
 
     def _put(self, key: str, content: Any) -> None:
-        call(
+        _call(
             self._s3.put_object,
             Bucket=self._bucket,
             Key=key,
@@ -99,4 +100,4 @@ class Store:
         )
 
     def _get(self, key: str) -> Any:
-        return json.loads(call(self._s3.get_object, Bucket=self._bucket, Key=key)["Body"].read())
+        return json.loads(_call(self._s3.get_object, Bucket=self._bucket, Key=key)["Body"].read())

@@ -4,27 +4,35 @@ from __future__ import annotations
 
 import json
 from collections import Counter
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from root_access_keys.model import AccountOutcome, KeyOutcome
+from root_access_keys.model import AccountOutcome, KeyOutcome, member
+from root_access_keys.plan import Plan
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
+
+    from root_access_keys.model import Run
+    from root_access_keys.settings import Settings
 
 # SNS and EventBridge take 256 KiB, a person less. A text of 500 characters may take 3,000 bytes in an event.
 _LINES_OF_A_KIND = 70
 _FAILURES_OF_EVENT = 50
 _KEYS_OF_EVENT = 150
-# What became of a key that the next run deletes if the rules still say so: told as planned, or not deleted after that.
+# What became of a key that a later run deletes if the rules still say so: told as planned, or not deleted after that.
 _ANNOUNCED = (KeyOutcome.PLANNED, KeyOutcome.FAILED)
 # Of an error that is not ours, whose text may be as long as Step Functions lets it be.
 _LONGEST_TEXT = 500
-_COMING = "The next run deletes those that are planned, if they are unused until then."
+_COMING = "A run that begins {notice} after a key was planned first, or later, deletes it if it is unused until then."
 _NO_RESULT = "the run has no result of it: the execution of the state machine says why"
 
 
 def summarize(
-    start: Mapping[str, Any],
+    run: Run,
+    settings: Settings,
+    *,
     accounts: Sequence[Mapping[str, Any]],
     skipped: Sequence[Mapping[str, Any]],
     results: Mapping[str, Mapping[str, Any]],
@@ -32,7 +40,8 @@ def summarize(
     """Count what became of every account and every key, and list all that a person should see.
 
     Args:
-        start: what the first step gave.
+        run: the run.
+        settings: what it goes by.
         accounts: those that were to be looked at.
         skipped: those that were not.
         results: what became of each, by its id. An account without one failed.
@@ -42,9 +51,10 @@ def summarize(
     outcomes = Counter(result["Outcome"] for result in complete)
     by_key = Counter(key["Outcome"] for key in keys)
     return {
-        "Run": start["Run"]["Id"],
-        "Mode": start["Run"]["Mode"],
-        "DryRun": start["DryRun"],
+        "Run": run.id,
+        "Mode": str(settings.rules.mode),
+        "DryRun": settings.deletes and not run.deletes,
+        "NoticeSeconds": int(settings.notice_period.total_seconds()),
         "Accounts": {"Seen": len(complete), **{outcome.value: outcomes[outcome] for outcome in AccountOutcome}}
         | {AccountOutcome.SKIPPED.value: len(skipped)},
         "Keys": {outcome.value: by_key[outcome] for outcome in KeyOutcome},
@@ -56,22 +66,24 @@ def summarize(
     }
 
 
-def announced_by(summary: Mapping[str, Any], before: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
-    """Say which keys the next run may delete, by account, now that this run's summary is published.
+def announced_by(summary: Mapping[str, Any], before: Plan, now: datetime) -> Plan:
+    """Say which keys later runs may delete, and since when that is known, now that this run's summary is published.
 
-    What was planned before and is kept by now is planned anew before it goes. Of an account that could not be looked
-    at, what was published before still holds.
+    A key that was planned before and is kept by now is planned anew before it goes. Of an account that could not be
+    looked at, what was published before still holds.
 
     Args:
         summary: what was published.
-        before: what the next run might have deleted without it.
+        before: what had been published until then.
+        now: the time.
     """
-    keys = {one["AccountId"]: list(before.get(one["AccountId"], ())) for one in summary["Failed"]}
+    keys = {one["AccountId"]: dict(before.published(one["AccountId"])) for one in summary["Failed"]}
     for key in summary["Found"]:
-        announced = keys.setdefault(key["AccountId"], [])
-        if key["Outcome"] in _ANNOUNCED and key["AccessKeyId"] not in announced:
-            announced.append(key["AccessKeyId"])
-    return {account: announced for account, announced in keys.items() if announced}
+        if key["Outcome"] in _ANNOUNCED:
+            account_id, key_id = key["AccountId"], key["AccessKeyId"]
+            first = before.published(account_id).get(key_id, now)
+            keys.setdefault(account_id, {})[key_id] = min(first, now)
+    return Plan({account: published for account, published in keys.items() if published})
 
 
 def in_numbers(summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -94,13 +106,14 @@ def in_words(summary: Mapping[str, Any], location: str) -> str:
     """Write the notice."""
     accounts, keys = summary["Accounts"], summary["Keys"]
     kind = "dry run: nothing was deleted" if summary["DryRun"] else summary["Mode"]
+    coming = _COMING.format(notice=_in_words(timedelta(seconds=summary["NoticeSeconds"])))
     lines = [
         f"Root access keys, run {summary['Run']} ({kind})",
         "",
         f"{accounts['Seen']} accounts seen, {accounts['skipped']} skipped.",
         f"Of those seen: {accounts['clean']} clean, {accounts['with keys']} with keys, {accounts['failed']} failed.",
         "Keys: " + ", ".join(f"{count} {outcome}" for outcome, count in keys.items()) + ".",
-        *([_COMING] if keys[KeyOutcome.PLANNED] else []),
+        *([coming] if keys[KeyOutcome.PLANNED] else []),
         "",
         *_first([f"{item['AccountId']} failed: {item['Why']}" for item in summary["Failed"]], "accounts that failed"),
         *(f"{item['AccountId']}: {item['Why']}" for item in summary["Management"]),
@@ -121,15 +134,23 @@ def subject(summary: Mapping[str, Any]) -> str:
     return f"Root access keys: {found} found, {keys['deleted']} deleted, {keys['planned']} planned, {failed} failed"
 
 
-def failure_text(failure: Mapping[str, Any]) -> str:
-    """Take the text of an error out of what Step Functions tells of it."""
-    cause = failure.get("Cause")
+def failure_text(failure: Any) -> str:
+    """Take the text of an error out of what Step Functions tells of it, without what a text has no use for."""
+    cause = member(failure, "Cause")
     try:
         told = json.loads(str(cause))
     except ValueError:
-        return str(failure.get("Error", "unknown"))
-    message = told.get("errorMessage") if isinstance(told, dict) else None
-    return str(message or failure.get("Error", "unknown"))[:_LONGEST_TEXT]
+        told = None
+    text = str(member(told, "errorMessage") or member(failure, "Error") or "unknown")
+    return "".join(letter for letter in text if letter.isprintable())[:_LONGEST_TEXT]
+
+
+def _in_words(time: timedelta) -> str:
+    """Write a duration in its largest whole unit."""
+    seconds = int(time.total_seconds())
+    units = (("day", 86400), ("hour", 3600), ("minute", 60), ("second", 1))
+    unit, count = next((unit, seconds // length) for unit, length in units if seconds % length == 0)
+    return f"{count} {unit}" if count == 1 else f"{count} {unit}s"
 
 
 def _is_planned(key: Mapping[str, Any]) -> bool:

@@ -99,6 +99,14 @@ class Account(Organization):
         """List a page of the units that are directly in a unit."""
         return _page("OrganizationalUnits", [{"Id": one, "Name": one} for one in self._unit(given).units], given)
 
+    def organizations_list_parents(self, given: dict[str, Any], _signer: str) -> dict[str, Any]:
+        """Tell the one unit, or the root, that an account or a unit is directly in."""
+        child = given["ChildId"]
+        found = [name for name, unit in self.units.items() if child in {*unit.accounts, *unit.units}]
+        if not found:
+            raise AwsError("ChildNotFoundException")
+        return {"Parents": [{"Id": found[0], "Type": "ROOT" if found[0] == ROOT else "ORGANIZATIONAL_UNIT"}]}
+
     def organizations_describe_organizational_unit(self, given: dict[str, Any], _signer: str) -> dict[str, Any]:
         """Tell of one unit."""
         if given["OrganizationalUnitId"] not in self.units:

@@ -15,6 +15,9 @@ from unittest import mock
 import boto3
 from botocore import xform_name
 from botocore.exceptions import ConnectionClosedError
+from root_keys.guard_settings import deployed, settings
+
+from root_access_keys import calls
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -72,6 +75,7 @@ class Organization:
     faults: dict[tuple[int, str], Callable[[], BaseException]] = field(default_factory=dict)
     hooks: dict[int, Callable[[], object]] = field(default_factory=dict)
     sessions: dict[str, tuple[str, str]] = field(default_factory=dict)
+    slept: float = 0
 
     @contextmanager
     def installed(self) -> Iterator[Organization]:
@@ -79,14 +83,25 @@ class Organization:
         environment = {
             "RESULTS_BUCKET": "results",
             "TOPIC_ARN": f"arn:aws:sns:eu-central-1:{OWN}:topic",
-            "UNUSED_FOR_SECONDS": "86400",
         }
         _CURRENT.append(self)
         try:
-            with mock.patch.object(boto3, "client", _client), mock.patch.dict("os.environ", environment):
+            with (
+                mock.patch.object(boto3, "client", _client),
+                mock.patch.dict("os.environ", environment),
+                deployed(settings()),
+                mock.patch.object(calls, "sleep", self._sleep),
+                mock.patch.object(calls, "monotonic", self._monotonic),
+            ):
                 yield self
         finally:
             _CURRENT.pop()
+
+    def _sleep(self, seconds: float) -> None:
+        self.slept += seconds
+
+    def _monotonic(self) -> float:
+        return self.slept
 
     def keys(self) -> set[str]:
         """List the keys that there are."""

@@ -6,6 +6,7 @@ import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
+from root_keys.guard_settings import deployed
 from root_keys.organization import OWN, Death
 
 from root_access_keys import audit, deletion, finish, start
@@ -44,29 +45,17 @@ def step(handler: Callable[[Any, Any], Any], event: dict[str, Any]) -> Any:
     raise StepError({"Error": type(last).__name__, "Cause": cause})
 
 
-def settings(
-    mode: str = "DeleteUnused", *, days: int = 90, at_once: bool = False, **accounts: list[str]
-) -> dict[str, Any]:
-    """Write the settings of a guard."""
-    return {
-        "Mode": mode,
-        "UnusedForSeconds": days * 86400,
-        "Accounts": {"Only": [], "OrganizationalUnits": [], "Excluding": []} | accounts,
-        "DeleteAtOnce": at_once,
-        "Code": "1",
-    }
-
-
 def run(organization: Organization, run_id: str, guard: dict[str, Any], given: dict[str, Any] | None = None) -> Any:
     """Execute the state machine; return the summary that is in the bucket, None if the run failed as a whole."""
-    try:
-        begun = step(start.handler, {"RunId": run_id, "Settings": guard, "Input": given or {}})
-        for account in json.loads(organization.objects[begun["Accounts"]]):
-            each_account(organization, account, begun["Run"])
-        step(finish.handler, {"Start": begun})
-    except StepError as error:
-        step(finish.handler, {"RunId": run_id, "Failure": error.failure})
-        return None
+    with deployed(guard):
+        try:
+            begun = step(start.handler, {"RunId": run_id, "Input": given or {}})
+            for account in json.loads(organization.objects[begun["Accounts"]]):
+                each_account(organization, account, begun["Run"])
+            step(finish.handler, {"Start": begun})
+        except StepError as error:
+            step(finish.handler, {"RunId": run_id, "Failure": error.failure})
+            return None
     return json.loads(organization.objects[f"runs/{run_id}/summary.json"])
 
 

@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from root_keys.account import Account as FakeAccount
+from root_keys.guard_settings import settings
 from root_keys.organization import Key, Member, connection_lost, denied, failed_inside, killed, throttled
-from root_keys.state_machine import StepError, run, settings, step
+from root_keys.state_machine import StepError, run, step
 
 from root_access_keys import audit, deletion, finish, start
-from root_access_keys.model import Account, AccountOutcome, KeyOutcome, Mode, Rules, Run
-from root_access_keys.start import settings_digest
+from root_access_keys.model import AccountOutcome, KeyOutcome
+from root_access_keys.plan import Plan
 from root_access_keys.summary import announced_by
 
 if TYPE_CHECKING:
@@ -84,10 +85,10 @@ def test_one_account_may_have_a_key_of_each_kind() -> None:
         result = json.loads(account.objects[f"runs/one/results/{SOME}.json"])
         assert {key["AccessKeyId"]: key["Outcome"] for key in result["Keys"]} == {PLANNED: "deleted", RIPE: "planned"}
         assert f"{SOME} {RIPE} planned: last used 91 days ago" in account.notices[-1]["Message"]
-        assert "The next run deletes those that are planned" in account.notices[-1]["Message"]
+        assert "after a key was planned first, or later, deletes it" in account.notices[-1]["Message"]
         assert run_openly(account, "two") == {RIPE: "deleted", CAME: "deleted", USED: "kept"}
         assert run_openly(account, "three") == {USED: "kept"}
-        assert "The next run deletes" not in account.notices[-1]["Message"]
+        assert "after a key was planned first" not in account.notices[-1]["Message"]
 
 
 @pytest.mark.parametrize("fault", [killed, connection_lost, failed_inside, throttled, denied])
@@ -131,33 +132,21 @@ def test_two_runs_at_once_delete_what_was_published() -> None:
 def test_steps_that_come_twice_or_late_delete_nothing_else() -> None:
     """The same inputs again, also after a run that has planned more."""
     with ripened() as account:
-        begun = step(start.handler, {"RunId": "one", "Settings": settings(), "Input": {}})
+        begun = step(start.handler, {"RunId": "one", "Input": {}})
         events = []
         for listed in json.loads(account.objects[begun["Accounts"]]):
             event = {"Account": listed, "Run": begun["Run"]}
             plan = [step(audit.handler, event)["Plan"] for _ in range(2)][1]
-            events += [event | {"Plan": plan}] if plan else []
+            events += [event | {"Plan": plan, "Found": []}] if plan else []
         (event,) = events
         assert [key["AccessKeyId"] for key in event["Plan"]] == [PLANNED]
         run_openly(account, "between")
         for _ in range(2):
             step(deletion.handler, event)
-            step(deletion.handler, event | {"Plan": [key | {"AccessKeyId": RIPE} for key in event["Plan"]]})
             step(finish.handler, {"Start": begun})
         assert account.deleted == [PLANNED]
         run_openly(account, "two")
         assert account.keys() == {USED}
-
-
-def test_a_plan_of_the_earlier_format_announces_nothing() -> None:
-    """Which accounts were looked at, and not what was planned: the next run is a dry run."""
-    with ripened() as account:
-        plan = {"Settings": settings_digest(settings()), "Accounts": [SOME, OTHER]}
-        account.objects["plan.json"] = json.dumps(plan).encode()
-        summary = run(account, "one", settings())
-        assert (summary["DryRun"], account.deleted) == (True, [])
-        assert summary["Keys"]["planned"] == 3
-        assert run(account, "two", settings())["Keys"]["deleted"] == 3
 
 
 def test_what_is_kept_again_is_announced_anew() -> None:
@@ -194,29 +183,18 @@ def test_an_account_that_is_out_of_the_run_is_announced_anew() -> None:
         assert PLANNED not in account.deleted
 
 
-def test_every_combination_of_what_a_run_may_delete() -> None:
-    """A run that deletes, no management account, and a key that was announced or a guard that needs no plan."""
-    rules = Rules(Mode.DELETE_UNUSED, timedelta(days=90))
-    announcements: list[tuple[str, ...]] = [(), (PLANNED,), (RIPE,), (PLANNED, RIPE)]
-    may = 0
-    for deletes, at_once, management, announced in product(*[[True, False]] * 3, announcements):
-        asked = Run("x", rules, deletes, NOW, at_once), Account(SOME, "", management, announced)
-        again = Run.from_json(asked[0].to_json()), Account.from_json(json.loads(json.dumps(asked[1].to_json())))
-        assert again == asked
-        expected = deletes and not management and (at_once or PLANNED in announced)
-        assert asked[0].may_delete(asked[1], PLANNED) is expected
-        may += expected
-    assert may == 4 + 2
-
-
-def test_every_combination_of_what_is_announced() -> None:
-    """The next run may delete what this one planned or tried; of a failed account also what was published before."""
-    for outcome, account, before in product(KeyOutcome, AccountOutcome, [(), (PLANNED,), (RIPE,)]):
+@pytest.mark.parametrize("outcome", KeyOutcome)
+def test_every_combination_of_what_is_announced(outcome: KeyOutcome) -> None:
+    """Later runs may delete what this one planned or tried; of a failed account also what was published before."""
+    earlier, later = NOW - timedelta(days=1), NOW + timedelta(days=1)
+    befores: list[dict[str, datetime]] = [{}, {PLANNED: earlier}, {PLANNED: later}, {RIPE: earlier}]
+    for account, before in product(AccountOutcome, befores):
         failed = [{"AccountId": SOME, "Why": ""}] if account is AccountOutcome.FAILED else []
         found = [{"AccountId": SOME, "AccessKeyId": PLANNED, "Outcome": str(outcome)}]
-        said = announced_by({"Failed": failed, "Found": found}, {SOME: before, OTHER: (CAME,)})
-        announced = {name: set(keys) for name, keys in said.items()}
-        expected = set(before) if failed else set()
-        expected |= {PLANNED} if outcome in {KeyOutcome.PLANNED, KeyOutcome.FAILED} else set()
-        assert announced == ({SOME: expected} if expected else {}), (outcome, account, before)
-        assert sum(map(len, said.values())) == len(expected), "no key twice"
+        plan = announced_by({"Failed": failed, "Found": found}, Plan({SOME: before, OTHER: {CAME: earlier}}), NOW)
+        expected = dict(before) if failed else {}
+        if outcome in {KeyOutcome.PLANNED, KeyOutcome.FAILED}:
+            # Since it was published first; what somebody dated later than now has been published now.
+            expected[PLANNED] = min(before.get(PLANNED, NOW), NOW)
+        assert plan.keys == ({SOME: expected} if expected else {}), (account, before)
+        assert Plan.from_json(json.loads(json.dumps(plan.to_json()))) == plan

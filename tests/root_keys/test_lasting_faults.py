@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from root_keys.account import Account
+from root_keys.guard_settings import settings
 from root_keys.organization import AwsError, Key, Member, connection_lost, denied, failed_inside, killed, throttled
-from root_keys.state_machine import StepError, run, settings
+from root_keys.state_machine import StepError, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -15,8 +15,9 @@ from botocore.exceptions import ClientError, ParamValidationError
 from leaks.hunt import Hunt, LeakError
 from root_keys import state_machine
 from root_keys.account import Account
+from root_keys.guard_settings import settings
 from root_keys.organization import Key, Member, connection_lost, failed_inside, killed
-from root_keys.state_machine import run, settings
+from root_keys.state_machine import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

@@ -108,7 +108,7 @@ def test_what_can_not_be_looked_up_fails(
     given = check(deployment, Only=[ONE])
     assert given["Status"] == "FAILED"
     assert action.split(":")[1] in given["Reason"] or "could not be reached" in given["Reason"]
-    assert deployment.clock.slept.total_seconds() < 100
+    assert deployment.clock.slept.total_seconds() < 105
     assert check(deployment, "Delete", given["PhysicalResourceId"])["Status"] == "SUCCESS"
 
 

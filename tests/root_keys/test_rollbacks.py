@@ -78,7 +78,7 @@ def test_a_status_that_can_not_be_read_is_no_rollback(
     deployment.account.lasting["cloudformation:DescribeStacks", None] = fault
     given = check(deployment, "Update", FAIL, warned)
     assert (given["Status"], "Sign in as the root user" in given["Reason"]) == ("FAILED", True)
-    assert deployment.clock.slept.total_seconds() < 100
+    assert deployment.clock.slept.total_seconds() < 105
     assert "it can't be told whether the stack rolls back" in capsys.readouterr().out
 
 

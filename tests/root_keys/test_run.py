@@ -7,8 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
+from root_keys.guard_settings import settings
 from root_keys.organization import MANAGEMENT, OWN, Key, Member, Organization, denied, throttled
-from root_keys.state_machine import run, settings
+from root_keys.state_machine import run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

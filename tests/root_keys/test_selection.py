@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 import pytest
 from root_keys.account import ROOT, Account, Unit
+from root_keys.guard_settings import settings
 from root_keys.organization import MANAGEMENT, AwsError, Member
-from root_keys.state_machine import run, settings
+from root_keys.state_machine import run
 
-from root_access_keys.accounts import Selection, select
+from root_access_keys.accounts import select
 from root_access_keys.errors import GuardError, TryAgainError
+from root_access_keys.settings import Selection
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -51,7 +53,7 @@ def test_all() -> None:
     assert found == sorted({*IDS, MANAGEMENT} - {SUSPENDED, CLOSING})
     assert [one.id for one in selected.accounts if one.management] == [MANAGEMENT]
     assert {one.id: why for one, why in selected.skipped} == {SUSPENDED: "SUSPENDED", CLOSING: "PENDING_CLOSURE"}
-    assert not any(one.announced for one in selected.accounts)
+    assert not any(one.due for one in selected.accounts)
 
 
 @pytest.mark.usefixtures("account")

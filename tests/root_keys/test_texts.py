@@ -8,12 +8,16 @@ from typing import Any
 
 import pytest
 from root_keys.account import Account
+from root_keys.guard_settings import deployed, settings
 from root_keys.organization import OWN, Key, Member
-from root_keys.state_machine import run, settings, step
+from root_keys.state_machine import run, step
 
 from root_access_keys import finish
+from root_access_keys.model import Run
+from root_access_keys.settings import Settings
 from root_access_keys.summary import failure_text, in_short, in_words, subject, summarize
 
+RUN = Run("one", deletes=True, began=datetime.now(UTC), settings="")
 LONG_AGO = datetime.now(UTC) - timedelta(days=400)
 
 
@@ -47,7 +51,7 @@ def failed(number: int) -> str:
 
 def listed(number: int) -> dict[str, Any]:
     """Write an account with the longest name."""
-    return {"Id": f"{number:012}", "Name": "ü" * 50, "Management": False, "Announced": []}
+    return {"Id": f"{number:012}", "Name": "ü" * 50, "Management": False, "Due": []}
 
 
 def test_the_longest_texts_fit() -> None:
@@ -59,8 +63,8 @@ def test_the_longest_texts_fit() -> None:
             "runs/one/skipped.json": b"[]",
             **{f"runs/one/results/{number:012}.json": failed(number).encode() for number in range(1, 1001)},
         }
-        run_of = {"Id": "one", "Mode": "Audit", "UnusedForSeconds": 86400, "Deletes": False}
-        told = step(finish.handler, {"Start": {"Run": run_of, "DryRun": False, "Settings": "0" * 64}})
+        with deployed(settings("Audit")):
+            told = step(finish.handler, {"Start": {"Run": RUN.to_json()}})
         assert told["Accounts"]["failed"] == 1000
         assert len(json.dumps(told)) < 1000, "Step Functions passes on 256 KiB at most"
         detail = json.loads(account.events[0]["Detail"])
@@ -86,8 +90,9 @@ def test_ten_thousand_accounts_fit() -> None:
     for number in numbers:
         keys = [key_of(number, outcome, at) for outcome in ("kept", "planned", "deleted")]
         results[f"{number:012}"] = [json.loads(failed(number)), *keys][number % 4]
-    run_of = {"Run": {"Id": "one", "Mode": "DeleteUnused"}, "DryRun": False}
-    summary = summarize(run_of, [listed(number) for number in numbers], [], results)
+    accounts = [listed(number) for number in numbers]
+    with deployed(settings()):
+        summary = summarize(RUN, Settings.deployed(), accounts=accounts, skipped=[], results=results)
     assert (len(summary["KeptBecauseUsed"]), len(summary["Failed"]), len(summary["Found"])) == (2500, 2500, 7500)
     detail = in_short(summary, "s3://results/runs/one/summary.json")
     # EventBridge counts the other members of the entry too.
@@ -149,6 +154,7 @@ def summary_of(**counts: int) -> dict[str, Any]:
     accounts = dict.fromkeys(("Seen", "clean", "with keys", "detected", "unseen", "skipped", "failed"), 99_999)
     keys = dict.fromkeys(("reported", "kept", "planned", "deleted", "gone", "failed", "unknown"), 99_999)
     told = {"Run": "x" * 80, "Mode": "DeleteUnused", "DryRun": False, "Failed": [], "Management": [], "Found": []}
+    told["NoticeSeconds"] = 3600
     return told | {"Accounts": accounts, "Keys": keys} | counts
 
 
@@ -164,7 +170,7 @@ def test_a_dry_run_says_what_comes() -> None:
     """Nobody is to be surprised by the next run."""
     text = in_words(summary_of() | {"DryRun": True}, "s3://x")
     assert "(dry run: nothing was deleted)" in text
-    assert "The next run deletes those that are planned, if they are unused until then." in text
+    assert "A run that begins 1 hour after a key was planned first, or later, deletes it if it is unused" in text
 
 
 def test_a_key_that_is_used_is_told_with_who_uses_it() -> None:

@@ -9,8 +9,9 @@ import pytest
 from aws_cdk import App, Duration, Stack
 from root_keys.account import Account
 from root_keys.amazon_states import Execution, StateError
+from root_keys.guard_settings import settings
 from root_keys.organization import Key, Member, denied, killed, throttled
-from root_keys.state_machine import CONTEXT, run, settings
+from root_keys.state_machine import CONTEXT, run
 from synth.templates import of_type
 from synth.test_root_keys import definition, guard
 

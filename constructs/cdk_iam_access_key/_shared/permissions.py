@@ -11,7 +11,12 @@ def on_events(stack: Stack) -> iam.PolicyStatement:
     return iam.PolicyStatement(
         actions=["events:PutEvents"],
         resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
-        conditions={"StringEquals": {"events:source": _EVENT_SOURCE}},
+        # A request has many entries. `Null` keeps out one that names no source.
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+        conditions={
+            "ForAllValues:StringEquals": {"events:source": _EVENT_SOURCE},
+            "Null": {"events:source": "false"},
+        },
     )
 
 

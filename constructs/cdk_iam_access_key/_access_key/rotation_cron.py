@@ -1,26 +1,21 @@
-"""When Secrets Manager rotates a key by itself.
+"""The cron expressions of Secrets Manager, `cron(minutes hours day-of-month month day-of-week year)` in UTC.
 
-Its cron expressions, `cron(minutes hours day-of-month month day-of-week year)` in UTC, differ from other crons: windows
-open on the hour, no more often than every four hours, each year.
+They differ from other crons: windows open on the hour, no more often than every four hours, each year.
 https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
 """
 
 import re
 from dataclasses import dataclass
 
-from aws_cdk import Duration
-
-from cdk_iam_access_key._shared.durations import DAY, HOUR, checked_seconds, in_words
+from cdk_iam_access_key._shared.durations import DAY, HOUR
 
 _FIELDS = ("minutes", "hours", "day-of-month", "month", "day-of-week", "year")
-_EXAMPLE = 'e.g. "cron(0 4 1 * ? *)", at 4:00 UTC on the first day of each month'
+EXAMPLE = 'Schedule.cron(minute="0", hour="4", day="1"), at 4:00 UTC on the first day of each month'
 _MONTHS = {"JAN": 1, "FEB": 2, "MAR": 3, "APR": 4, "MAY": 5, "JUN": 6, "JUL": 7, "AUG": 8, "SEP": 9}
 _MONTHS |= {"OCT": 10, "NOV": 11, "DEC": 12}
 _WEEKDAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
 _WEEKDAY = f"(?:[1-7]|{'|'.join(_WEEKDAYS)})"
 _DAYS_OF_MONTHS = dict(zip(range(1, 13), (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
-_CLOSEST = 4 * HOUR
-_FARTHEST = 999 * DAY
 _CLOSEST_HOURS = 4
 _SHORTEST_MONTH = 28
 _WEEK = 7
@@ -74,7 +69,9 @@ class _Field:
         if self.words:
             words = list(self.words)
             allowed += f" or {words[0]} to {words[-1]}"
-        return ValueError(f"rotation_schedule must have {allowed} as its {self.name}, got {text!r}; write {_EXAMPLE}")
+        return ValueError(
+            f"rotation_schedule must have {allowed} as its {self.name}, got {text!r}; write e.g. {EXAMPLE}"
+        )
 
 
 _HOURS = _Field("hours", 0, 23, {})
@@ -106,25 +103,25 @@ def checked_cron(expression: str) -> Cron:
     Raises:
         ValueError: It says what Secrets Manager refuses.
     """
-    match = re.fullmatch(r"\s*(?:cron\((?P<inner>[^()]*)\)|(?P<bare>[^()]*))\s*", expression)
-    fields = (match["inner"] or match["bare"] or "").split() if match else []
+    match = re.fullmatch(r"cron\(([^()]*)\)", expression)
+    fields = match[1].split() if match else []
     if len(fields) != len(_FIELDS):
         raise ValueError(
-            f"rotation_schedule must be cron({' '.join(_FIELDS)}), six fields, got {expression!r} with {len(fields)}; "
-            f"write {_EXAMPLE}"
+            f"rotation_schedule must be a rate or cron({' '.join(_FIELDS)}), six fields, got {expression!r} with "
+            f"{len(fields)}; write e.g. {EXAMPLE}"
         )
     minutes, hours, day, month, week_day, year = fields
     if minutes != "0":
         raise ValueError(
             f"rotation_schedule must have 0 as its minutes, because Secrets Manager rotates within hours, got "
-            f"{minutes!r}; write {_EXAMPLE}"
+            f"{minutes!r}; write e.g. {EXAMPLE}"
         )
     if year != "*":
         raise ValueError(f"rotation_schedule must have * as its year, got {year!r}; Secrets Manager has no other")
     if (day == "?") == (week_day == "?"):
         raise ValueError(
             f"rotation_schedule must have ? as its day-of-month or as its day-of-week, and not as both, got {day!r} "
-            f"and {week_day!r}; write {_EXAMPLE}"
+            f"and {week_day!r}; write e.g. {EXAMPLE}"
         )
     months, opening = _MONTH.values(month) or set(), _HOURS.values(hours) or set()
     by_hour = _shortest_of_day(opening, hours)
@@ -146,7 +143,7 @@ def _check_days_come(days: set[int] | None, months: set[int], day: str, month: s
     if days and min(days) > max(_DAYS_OF_MONTHS[number] for number in months):
         raise ValueError(
             f"rotation_schedule must have a day-of-month that comes in one of its months, got {day!r} and {month!r}, "
-            f"which never comes; write {_EXAMPLE}"
+            f"which never comes; write e.g. {EXAMPLE}"
         )
 
 
@@ -169,91 +166,3 @@ def _shortest_of(values: set[int], period: int) -> int:
     ordered = sorted(values)
     following = [*ordered[1:], ordered[0] + period]
     return max(1, min(after - before for before, after in zip(ordered, following, strict=True)))
-
-
-@dataclass(frozen=True, slots=True)
-class RotationSchedule:
-    """Say when Secrets Manager rotates the key, in UTC: `RotationSchedule.rate(…)` or `RotationSchedule.cron(…)`.
-
-    Secrets Manager rotates at some moment of the window that then opens. Unless `window` says how long it is, it closes
-    after an hour for a schedule in hours, and at the end of the day for one in days.
-
-    https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_schedule.html
-
-    Args:
-        expression: Use `rate` and `cron`.
-        closest: Use `rate` and `cron`.
-        window: Use `rate` and `cron`.
-    """
-
-    expression: str
-    closest: int | None = None
-    window: int | None = None
-
-    @classmethod
-    def rate(cls, interval: Duration, *, window: Duration | None = None) -> "RotationSchedule":
-        """Rotate every so many hours, at least 4, or days, at most 999.
-
-        Args:
-            interval: From the opening of one window to that of the next; the first opens at midnight.
-            window: Whole hours, no more than to the next window or the end of the day.
-
-        Raises:
-            ValueError: The interval or the window is out of bounds or no whole number of hours.
-        """
-        seconds = checked_seconds("rotation_schedule", interval, minimum=_CLOSEST, maximum=_FARTHEST)
-        if seconds % HOUR:
-            raise ValueError(
-                f"rotation_schedule must be whole hours or days, got {interval.to_human_string()}; change it"
-            )
-        in_days = seconds % DAY == 0
-        length = _checked_window(window, DAY if in_days else min(seconds, DAY % seconds or seconds))
-        return cls(f"rate({in_words(seconds)})", seconds - (length or (DAY if in_days else HOUR)), length)
-
-    @classmethod
-    def cron(
-        cls,
-        expression: str | None = None,
-        *,
-        hour: str | None = None,
-        day: str | None = None,
-        month: str | None = None,
-        week_day: str | None = None,
-        window: Duration | None = None,
-    ) -> "RotationSchedule":
-        """Rotate by an expression, `cron(0 4 1 * ? *)`, or by its fields.
-
-        Args:
-            expression: `cron(minutes hours day-of-month month day-of-week year)`. The minutes are 0 and the year is *:
-                Secrets Manager has no others. One of the two days is ?.
-            hour: 0 to 23, or steps of at least 4: `0/8`. Midnight if left out.
-            day: 1 to 31, or L for the last day of the month. Every day if left out.
-            month: 1 to 12 or JAN to DEC. Every month if left out.
-            week_day: 1 to 7 or SUN to SAT, instead of `day`.
-            window: Whole hours, no more than to the next window or the end of the day.
-
-        Raises:
-            ValueError: The expression says what Secrets Manager refuses, or is given beside fields; or the window is
-                too long or no whole number of hours.
-        """
-        fields = (hour, day, month, week_day)
-        if expression is None:
-            days = (day or "*", "?") if week_day is None else (day or "?", week_day)
-            expression = f"0 {hour or '0'} {days[0]} {month or '*'} {days[1]} *"
-        elif any(field is not None for field in fields):
-            raise ValueError(
-                f"rotation_schedule must be an expression or fields, got {expression!r} and fields; leave one out"
-            )
-        cron = checked_cron(expression)
-        length = _checked_window(window, cron.longest_window)
-        closest = None if cron.shortest is None else cron.shortest - (length or cron.window)
-        return cls(cron.expression, closest, length)
-
-
-def _checked_window(window: Duration | None, longest: int) -> int | None:
-    if window is None:
-        return None
-    seconds = checked_seconds("window", window, minimum=HOUR, maximum=longest)
-    if seconds % HOUR:
-        raise ValueError(f"window must be whole hours, got {window.to_human_string()}; change it")
-    return seconds
