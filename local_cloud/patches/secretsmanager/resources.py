@@ -3,8 +3,8 @@
 `Ref` is the secret's ARN on AWS and its name in ministack, where a grant on it matches nothing. A secret that
 declares no value has no version on AWS and an empty one in ministack. `GenerateSecretString: {}` generates a
 password of 32 characters on AWS and nothing in ministack. A name that CloudFormation makes is the logical id and 12
-random characters, which the CDK's `secret_name` relies on; ministack puts the stack's name before it. A secret of a declared
-name must not be there yet; ministack takes it over, value and all.
+random characters, which the CDK's `secret_name` relies on; ministack puts the stack's name before it. A name that is
+declared must be free; ministack takes over the secret that has it, value and all.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html
 """
 
