@@ -7,11 +7,18 @@ _EVENT_SOURCE = "cdk-iam-access-key"
 
 
 def on_events(stack: Stack) -> iam.PolicyStatement:
-    """Allow events of this library on the account's default bus, and no others."""
+    """Allow events of this library on the account's default bus, and no others.
+
+    A call may have several entries, each with a source: every one must be ours, and there must be one.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
+    """
     return iam.PolicyStatement(
         actions=["events:PutEvents"],
         resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
-        conditions={"StringEquals": {"events:source": _EVENT_SOURCE}},
+        conditions={
+            "ForAllValues:StringEquals": {"events:source": _EVENT_SOURCE},
+            "Null": {"events:source": "false"},
+        },
     )
 
 

@@ -1,4 +1,8 @@
-"""The state machine that looks at every account of an organization, and deletes where it may."""
+"""The state machine that looks at every account of an organization, and deletes where it may.
+
+What its steps tell each other says what to look at. The settings are in the environment of the functions, where nobody
+who starts or changes the machine can reach them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -42,7 +46,7 @@ class Steps:
 
 
 def define_workflow(
-    scope: Construct, steps: Steps, bucket: s3.IBucket, settings: Mapping[str, Any], max_concurrency: int
+    scope: Construct, steps: Steps, bucket: s3.IBucket, max_concurrency: int
 ) -> sfn.StateMachine:
     """Define the state machine.
 
@@ -50,7 +54,6 @@ def define_workflow(
         scope: Where it is defined.
         steps: Its functions.
         bucket: Where the functions keep what a run finds.
-        settings: The settings of the guard, which each run is given as they were when it began.
         max_concurrency: How many accounts are looked at at the same time.
     """
     fail = sfn.Fail(scope, "Failed", comment="The notice and the last event say why")
@@ -65,11 +68,7 @@ def define_workflow(
         scope,
         "Start",
         steps.start,
-        {
-            "RunId": sfn.JsonPath.execution_name,
-            "Settings": dict(settings),
-            "Input": sfn.JsonPath.object_at("$$.Execution.Input"),
-        },
+        {"RunId": sfn.JsonPath.execution_name, "Input": sfn.JsonPath.object_at("$$.Execution.Input")},
         "$.Start",
     )
     accounts = sfn.DistributedMap(
