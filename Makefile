@@ -6,7 +6,7 @@ JOBS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-root benchmark test soak mutants check format lint types layers deploy destroy clean
+.PHONY: help setup demo demo-root benchmark test thorough soak mutants check format formatted lint types layers deploy destroy clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -22,7 +22,10 @@ demo-root: setup ## Root access keys in an organization of 500 accounts embedded
 benchmark: setup ## Show how a run over an organization grows with its accounts.
 	$(BIN)/python benchmarks/organization_size.py
 
-test: setup ## Run all tests. ARGS=... goes to pytest.
+test: setup ## Run the tests that prove the product, in a few minutes. ARGS=... goes to pytest.
+	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not thorough" $(ARGS)
+
+thorough: setup ## Run all tests: full matrices, long random lives, the tests of the tools.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
 soak: setup ## Try random lives of keys for SECONDS=600.
@@ -31,10 +34,13 @@ soak: setup ## Try random lives of keys for SECONDS=600.
 mutants: setup ## Plant bugs in a copy of the provider and show which test finds each.
 	$(BIN)/python tests/mutants.py $(ARGS)
 
-check: format lint types layers test ## Everything that must pass before a commit.
+check: formatted lint types layers test ## Everything that must pass before a commit.
 
 format: setup ## Format the code.
 	$(BIN)/ruff format --quiet .
+
+formatted: setup
+	$(BIN)/ruff format --quiet --check .
 
 lint: setup
 	$(BIN)/ruff check .

@@ -1,20 +1,26 @@
-"""What the emulator serves: ministack with its gaps closed, and a few paths of our own beside it.
+"""What the emulator serves: the patched ministack, and a few paths of our own beside it.
 
-`/_local_cloud/status|calls|secret-access-keys|settings|rotation|reset` is what `LocalCloud` uses, `organization` and
-`root-keys` what its `Organization` does. The answers of custom resources are taken here too, because ministack drops
-their query string and what is wrong with their body.
+`/_local_cloud/status|calls|invocations|secret-access-keys|settings|rotation|rule|reset` is what `LocalCloud` uses,
+`organization` and `root-keys` what its `Organization` does. The answers of custom resources are taken here
+too, because ministack drops their query string and what is wrong with their body.
 """
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 from typing import TYPE_CHECKING, Any
 
 from ministack import app as ministack_app
 
-from local_cloud import call_log, gaps, issued_keys
-from local_cloud.gaps import custom_resource_answers, last_use, new_keys, organization, root_keys, rotation
+from local_cloud import call_log, issued_keys, patches
+from local_cloud.patches.cloudformation import custom_resource_answers
+from local_cloud.patches.events import scheduled_rules
+from local_cloud.patches.functions import invocations
+from local_cloud.patches.iam import last_use, new_keys, root_keys
+from local_cloud.patches.organizations import organization
+from local_cloud.patches.secretsmanager import rotation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -23,12 +29,13 @@ _ADMIN = "/_local_cloud/"
 _TOLD: dict[str, Callable[[], Any]] = {
     "status": lambda: {"pid": os.getpid()},
     "calls": call_log.calls,
+    "invocations": invocations.ended,
     "secret-access-keys": issued_keys.issued,
     "organization": organization.described,
     "root-keys": root_keys.told,
 }
 
-gaps.close_all()
+patches.apply()
 call_log.start()
 issued_keys.start()
 
@@ -60,6 +67,10 @@ async def _administer(method: str, path: str, receive: Any) -> tuple[int, Any]:
             root_keys.put(json.loads(body))
         case "PUT", "rotation":
             rotation.make_due(json.loads(body)["secret_id"])
+        case "PUT", "rule":
+            # It invokes functions, which call this process.
+            fired = await asyncio.to_thread(scheduled_rules.fire, json.loads(body)["name"])
+            return (200, fired) if fired is not None else (404, {})
         case "POST", "reset":
             await ministack_app._handle_admin_reset("/_ministack/reset", "POST", {})
             _configure({"new_key_rejections": 0, "last_use_lag": 0})

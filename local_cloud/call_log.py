@@ -30,7 +30,7 @@ _PARAMETERS = frozenset(
         "ChangeSetName",
         "DurationSeconds",
         "FunctionName",
-        "GroupName",
+        "IndexName",
         "KeyId",
         "LogGroupName",
         "MoveToVersionId",
@@ -46,6 +46,7 @@ _PARAMETERS = frozenset(
         "SecretId",
         "StackName",
         "Status",
+        "TableName",
         "TagKeys",
         "TargetPrincipal",
         "TaskPolicyArn.arn",
@@ -62,9 +63,6 @@ _calls: deque[dict[str, Any]] = deque(maxlen=_MOST_CALLS)
 def calls() -> list[dict[str, Any]]:
     """Give the calls since the last `clear()`, in the order they ended."""
     return list(_calls)
-
-
-_OF_A_SCHEDULE = {"POST": "CreateSchedule", "GET": "GetSchedule", "PUT": "UpdateSchedule", "DELETE": "DeleteSchedule"}
 
 
 def clear() -> None:
@@ -84,7 +82,7 @@ def _recording(original: Function) -> Function:
         service = detect_service(method, path, headers, request)
         record = {
             "service": service,
-            "action": _action(service, method, path, headers, request),
+            "action": str(app._ct_event_name(service, method, path, headers, request)),
             "access_key_id": extract_access_key_id(headers, query),
             "principal": _principal(headers, query),
             "parameters": _parameters(headers, body, request),
@@ -94,13 +92,6 @@ def _recording(original: Function) -> Function:
         return answer
 
     return dispatch
-
-
-def _action(service: str, method: str, path: str, headers: dict[str, str], request: dict[str, Any]) -> str:
-    if service == "scheduler" and path.startswith("/schedules/"):
-        # Its calls are told apart by method and path, for which ministack has no name.
-        return _OF_A_SCHEDULE.get(method, method)
-    return str(app._ct_event_name(service, method, path, headers, request))
 
 
 def _form(headers: dict[str, str], body: bytes) -> dict[str, list[str]]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shutil
 import tempfile
+import time
+import urllib.error
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
 
 # The account's root user: ministack knows it by this id and, unlike with every other key, asks no signature.
 ADMINISTRATOR = ("AKIALOCALCLOUDADMIN1", "not-a-secret")
+
+_SECONDS_BETWEEN_LOOKS = 0.05
 
 
 class LocalCloud:
@@ -209,6 +213,28 @@ class LocalCloud:
         """Let the next scheduled rotation of a secret come now; nothing happens if it has no schedule."""
         self._admin("PUT", "rotation", {"secret_id": secret_id})
 
+    def fire_rule(self, name: str, *, timeout: float = 60) -> None:
+        """Let a rule with a schedule fire now, and wait until the functions that it invokes have run once.
+
+        Who may be invoked is decided as on AWS: a function that lets the rule not invoke it is not waited for either.
+
+        Args:
+            name: The name or the ARN of an enabled rule.
+            timeout: After how many seconds a function is no longer waited for.
+
+        Raises:
+            LocalCloudError: There is no such rule, or a function did not end in time.
+        """
+        try:
+            invoked = self._admin("PUT", "rule", {"name": name})
+        except urllib.error.HTTPError as error:
+            raise process.LocalCloudError(f"no enabled rule with a schedule is named {name}") from error
+        deadline = time.monotonic() + timeout
+        while late := self._not_ended(invoked):
+            if time.monotonic() > deadline:
+                raise process.LocalCloudError(f"{name} invoked {late}, which took longer than {timeout:.0f} s")
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
     def calls(self) -> list[ApiCall]:
         """Give the API calls since the start, the last `reset()` or the last `clear_calls()`, as they ended."""
         return [ApiCall.from_json(record) for record in self._admin("GET", "calls")]
@@ -228,6 +254,10 @@ class LocalCloud:
         """Empty the account and its organization: resources, calls, and what `configure()` set since the start."""
         self._admin("POST", "reset")
         self._admin("PUT", "settings", self._settings)
+
+    def _not_ended(self, invoked: dict[str, int]) -> list[str]:
+        ended = self._admin("GET", "invocations")
+        return [name for name, before in invoked.items() if ended.get(name, 0) <= before]
 
     @property
     def _running(self) -> process.Announcement:

@@ -1,6 +1,6 @@
 """What must hold between operations, checked from outside: by the provider's tests, the cloud's tests and the demo.
 
-The check knows the records by their documented shape and shares no code with the provider.
+The check knows the ledger by its documented shape (docs/ledger.md) and shares no code with the provider.
 """
 
 from __future__ import annotations
@@ -8,30 +8,18 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from boto3.dynamodb.types import TypeDeserializer
+
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
 
-_KEY_LABEL = re.compile(r"^AKIA[A-Z0-9]{12,}$")
-_SERIAL_LABEL = re.compile(r"^serial-[0-9a-f]{16}-[0-9]+$")
-_INTENT_TAG = "cdk-iam-access-key:intent:"
-_RETIREMENT_TAG = "cdk-iam-access-key:retire:"
+Entry = dict[str, Any]
+
+_KEY = re.compile(r"^AKIA[A-Z0-9]{12,}$")
 _KEYS_PER_USER = 2
-
-
-@dataclass(frozen=True, slots=True)
-class Timetable:
-    """What keys that were replaced are checked against, where they are kept for a while.
-
-    Attributes:
-        now: the time.
-        schedules: the names of the schedules that have not fired.
-    """
-
-    now: datetime
-    schedules: Collection[str]
+_STATUS_OF_STATE = {"replaced": "Active", "inactive": "Inactive"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +30,15 @@ class Expected:
         user_name: the user.
         secret_arn: the ARN of the secret; None where it is deleted.
         status: the declared status of the current key, or None if no key is declared.
-        foreign: the status of each key of the user that is not ours, by its id.
-        timetable: where replaced keys may stay Active for a while; None where they are Inactive at once.
+        unmanaged: the status of each key of the user that is not ours, by its id.
+        pending: whether a rotation may be unfinished.
     """
 
     user_name: str
     secret_arn: str | None
     status: str | None = "Active"
-    foreign: Mapping[str, str] = field(default_factory=dict)
-    timetable: Timetable | None = None
+    unmanaged: Mapping[str, str] = field(default_factory=dict)
+    pending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,40 +47,47 @@ class _Seen:
     tags: dict[str, str]
     versions: dict[str, list[str]]
     value: str | None
-    secret_tags: dict[str, str]
+    entries: Mapping[str, Entry]
+    entry: Entry
+
+    @property
+    def records(self) -> dict[str, Any]:
+        """What the ledger says of the keys of this secret."""
+        found: dict[str, Any] = self.entry.get("keys", {})
+        return found
 
     @property
     def labels(self) -> dict[str, str]:
         """Version ids by the access key id that labels them."""
-        return {
-            label: version for version, labels in self.versions.items() for label in labels if _KEY_LABEL.match(label)
-        }
-
-    @property
-    def retirements(self) -> dict[str, str]:
-        """What the secret's tags tell of each key that was replaced, by its id."""
-        return {
-            tag.rsplit(":", 1)[-1]: value for tag, value in self.secret_tags.items() if tag.startswith(_RETIREMENT_TAG)
-        }
+        return {label: version for version, labels in self.versions.items() for label in labels if _KEY.match(label)}
 
     @property
     def current(self) -> str | None:
+        """The version that AWSCURRENT is on."""
         return next((version for version, labels in self.versions.items() if "AWSCURRENT" in labels), None)
 
 
-def violations(iam: Any, secrets: Any, expected: Expected) -> list[str]:
+def entries_of(items: Iterable[Mapping[str, Any]]) -> dict[str, Entry]:
+    """Read items of the ledger as DynamoDB gives them: the entry of each secret, with `version` beside it."""
+    deserializer = TypeDeserializer()
+    plain = [{name: deserializer.deserialize(value) for name, value in item.items()} for item in items]
+    return {item["secretArn"]: {**item["entry"], "version": item["version"]} for item in plain}
+
+
+def violations(iam: Any, secrets: Any, entries: Mapping[str, Entry], expected: Expected) -> list[str]:
     """List what does not hold, in words; empty if all is well.
 
     Args:
         iam: a boto3 client of IAM that may read everything.
         secrets: a boto3 client of Secrets Manager that may read everything; the value it reads is never shown.
+        entries: the ledger.
         expected: what was declared.
     """
-    seen = _look(iam, secrets, expected)
-    return [*_of_keys(seen, expected), *_of_tags(seen, expected), *_of_records(seen), *_of_current(seen, expected)]
+    seen = _look(iam, secrets, entries, expected)
+    return [*_of_keys(seen, expected), *_of_entry(seen, expected), *_of_current(seen, expected), *_of_traces(seen)]
 
 
-def _look(iam: Any, secrets: Any, expected: Expected) -> _Seen:
+def _look(iam: Any, secrets: Any, entries: Mapping[str, Entry], expected: Expected) -> _Seen:
     try:
         listed = iam.list_access_keys(UserName=expected.user_name)["AccessKeyMetadata"]
         tags = iam.list_user_tags(UserName=expected.user_name)["Tags"]
@@ -104,87 +99,73 @@ def _look(iam: Any, secrets: Any, expected: Expected) -> _Seen:
         try:
             described = secrets.describe_secret(SecretId=expected.secret_arn)
             value = secrets.get_secret_value(SecretId=expected.secret_arn, VersionStage="AWSCURRENT")["SecretString"]
-        except (
-            secrets.exceptions.ResourceNotFoundException,
-            secrets.exceptions.InvalidRequestException,
-        ):
+        except (secrets.exceptions.ResourceNotFoundException, secrets.exceptions.InvalidRequestException):
             pass
     return _Seen(
         keys={key["AccessKeyId"]: key["Status"] for key in listed},
         tags={tag["Key"]: tag["Value"] for tag in tags},
         versions=described.get("VersionIdsToStages", {}),
         value=value,
-        secret_tags={tag["Key"]: tag["Value"] for tag in described.get("Tags", [])},
+        entries=entries,
+        entry=entries.get(expected.secret_arn or "", {}),
     )
 
 
 def _of_keys(seen: _Seen, expected: Expected) -> Iterator[str]:
-    for key, status in expected.foreign.items():
+    for key, status in expected.unmanaged.items():
         if seen.keys.get(key) != status:
-            yield f"foreign key {key} should be {status}, is {seen.keys.get(key, 'deleted')}"
-    ours = seen.keys.keys() - expected.foreign.keys()
-    for key in ours - seen.labels.keys():
-        yield f"key {key} is named by no label"
-    for key in seen.labels.keys() - seen.keys.keys():
-        yield f"label {key} names a key that does not exist"
-    if len(seen.keys) > max(_KEYS_PER_USER, len(expected.foreign)):
+            yield f"unmanaged key {key} should be {status}, is {seen.keys.get(key, 'deleted')}"
+    ours = seen.keys.keys() - expected.unmanaged.keys()
+    recorded = {key for entry in seen.entries.values() for key in entry.get("keys", {})}
+    yield from (f"no entry records key {key}" for key in sorted(ours - recorded))
+    yield from (f"an unmanaged key {key} is recorded" for key in sorted(expected.unmanaged.keys() & recorded))
+    if len(seen.keys) > max(_KEYS_PER_USER, len(expected.unmanaged)):
         yield f"user {expected.user_name} has {len(seen.keys)} keys"
     if expected.status is None:
         yield from (f"key {key} is left" for key in sorted(ours))
 
 
-def _of_tags(seen: _Seen, expected: Expected) -> Iterator[str]:
-    tagged = {key for key in seen.tags if _KEY_LABEL.match(key)}
-    ours = seen.keys.keys() - expected.foreign.keys()
-    yield from (f"key {key} has no tag on its user" for key in sorted(ours - tagged))
-    yield from (f"tag {key} of the user names no key of ours" for key in sorted(tagged - ours))
-    yield from (f"intent {key} is left open" for key in seen.tags if key.startswith(_INTENT_TAG))
+def _of_entry(seen: _Seen, expected: Expected) -> Iterator[str]:
+    for key, record in seen.records.items():
+        if record["user_name"] != expected.user_name:
+            continue
+        state, status = record["state"], seen.keys.get(key)
+        if state == "deleted":
+            if status:
+                yield f"key {key} is recorded as deleted, and is {status}"
+        elif status is None:
+            yield f"key {key} is recorded as {state}, and is gone"
+        elif status != _STATUS_OF_STATE.get(state, status):
+            yield f"key {key} is recorded as {state}, and is {status}"
+        elif state in {"created", "stored"} or (state == "proven" and not expected.pending):
+            yield f"key {key} is left {state}"
+    yield from (f"{name} is left in the entry" for name in ("lease", "creating", "switching") if seen.entry.get(name))
+    if seen.entry.get("rotation") and not expected.pending:
+        yield "a rotation is left in the entry"
 
 
 def _of_current(seen: _Seen, expected: Expected) -> Iterator[str]:
+    recorded = [key for key, record in seen.records.items() if record["state"] == "current"]
     if expected.status is None:
+        yield from (f"key {key} is recorded as current" for key in recorded)
         return
-    labels = seen.versions.get(seen.current or "", [])
-    named = [label for label in labels if _KEY_LABEL.match(label)]
-    if len(named) != 1 or not any(_SERIAL_LABEL.match(label) for label in labels):
-        yield f"the current version is labelled {sorted(labels)}, not with one key and its serial"
+    if len(recorded) != 1:
+        yield f"the entry has {len(recorded)} current keys"
         return
-    current = named[0]
+    current = recorded[0]
+    if seen.records[current].get("version_id") != seen.current:
+        yield f"AWSCURRENT is not on the version of {current}"
     if seen.keys.get(current) != expected.status:
         yield f"current key {current} should be {expected.status}, is {seen.keys.get(current, 'deleted')}"
-    if expected.timetable:
-        yield from _of_replaced(seen, expected.timetable, current)
-    for key in seen.labels.keys() - {current} if expected.timetable is None else ():
-        if seen.keys.get(key) == "Active" and "due=" not in seen.retirements.get(key, ""):
-            yield f"key {key} is ours, not current, Active, and nothing is scheduled for it"
     document = json.loads(seen.value) if seen.value else {}
     if document.keys() != {"accessKeyId", "secretAccessKey"} or document["accessKeyId"] != current:
         yield f"the secret's value is not the current key {current}"
 
 
-def _of_records(seen: _Seen) -> Iterator[str]:
-    for key in seen.retirements:
-        if key not in seen.keys:
-            yield f"a record tells of the retirement of {key}, which is gone"
-        elif seen.labels.get(key) == seen.current:
-            yield f"a record tells of the retirement of {key}, which is current"
-
-
-def _of_replaced(seen: _Seen, timetable: Timetable, current: str) -> Iterator[str]:
-    """Check that each replaced key has the status that its record tells, and that somebody will look at it."""
-    records = {
-        key: dict(word.split("=", 1) for word in value.split() if "=" in word)
-        for key, value in seen.retirements.items()
-    }
-    for key, version in seen.labels.items():
-        if key == current or "AWSPENDING" in seen.versions[version]:
-            continue
-        record = records.get(key)
-        if record is None:
-            yield f"replaced key {key} has no record"
-            continue
-        if seen.keys.get(key) != ("Inactive" if "inactive" in record else "Active"):
-            yield f"replaced key {key} is {seen.keys.get(key)}, and its record tells {sorted(record)}"
-        due = datetime.strptime(record.get("due", "00010101T000000Z"), "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
-        if due > timetable.now and record.get("schedule") not in timetable.schedules:
-            yield f"replaced key {key} is due at {due}, and nothing will look at it"
+def _of_traces(seen: _Seen) -> Iterator[str]:
+    """Check that labels and tags name recorded keys."""
+    recorded = {key for entry in seen.entries.values() for key in entry.get("keys", {})}
+    yield from (f"label {label} names no recorded key" for label in sorted(seen.labels.keys() - recorded))
+    yield from (
+        f"tag {tag} names no recorded key" for tag in sorted(seen.tags) if _KEY.match(tag) and tag not in recorded
+    )

@@ -14,8 +14,8 @@ Function = Callable[..., Any]
 Replacement = Callable[[Function], Function]
 
 
-class GapError(RuntimeError):
-    """This ministack has changed where a gap is closed: look at the gap again."""
+class PatchError(RuntimeError):
+    """This ministack has changed where it is patched: look at the patch again."""
 
 
 def replace_function(module: ModuleType, name: str, parameters: str, replacement: Replacement) -> None:
@@ -24,11 +24,11 @@ def replace_function(module: ModuleType, name: str, parameters: str, replacement
     Args:
         module: The module that callers find the function in.
         name: The function's name.
-        parameters: The names of its parameters, separated by blanks, as they were when the gap was looked at.
+        parameters: The names of its parameters, separated by blanks, as they were when the patch was written.
         replacement: Gets the original, gives the function to use instead.
 
     Raises:
-        GapError: There is no such function, or it takes other parameters.
+        PatchError: There is no such function, or it takes other parameters.
     """
     original = _checked(getattr(module, name, None), f"{module.__name__}.{name}", parameters)
     setattr(module, name, functools.update_wrapper(replacement(original), original))
@@ -44,20 +44,20 @@ def replace_number(module: ModuleType, name: str, value: float) -> None:
     """Replace a number that a module goes by.
 
     Raises:
-        GapError: There is no such number.
+        PatchError: There is no such number.
     """
     found = getattr(module, name, None)
     if not isinstance(found, int | float):
-        raise GapError(f"ministack has no number {module.__name__}.{name} any more")
+        raise PatchError(f"ministack has no number {module.__name__}.{name} any more")
     setattr(module, name, value)
 
 
 def _checked(original: Any, name: str, parameters: str) -> Function:
     if not callable(original):
-        raise GapError(f"ministack has no function {name} any more")
+        raise PatchError(f"ministack has no function {name} any more")
     # A function that was replaced before still shows the parameters of ministack's.
     found = " ".join(inspect.signature(original).parameters)
     if found != parameters:
-        raise GapError(f"{name} of ministack takes ({found}), not ({parameters})")
+        raise PatchError(f"{name} of ministack takes ({found}), not ({parameters})")
     function: Function = original
     return function

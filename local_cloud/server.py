@@ -1,6 +1,6 @@
 """The emulator's own process: `python -m local_cloud.server DIRECTORY PORT [--watched]`.
 
-ministack is served as it comes, after the gaps between it and AWS that matter here have been closed.
+ministack is served as it comes, after `patches` has made it AWS where that matters here.
 """
 
 from __future__ import annotations

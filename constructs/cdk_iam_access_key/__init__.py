@@ -5,7 +5,6 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from cdk_iam_access_key._shared.rotation_rules import RotationSchedule
     from cdk_iam_access_key.access_key import AccessKey
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
     from cdk_iam_access_key.on_key_limit import OnKeyLimit
@@ -25,7 +24,6 @@ __all__ = [
     "RootAccessKeyGuard",
     "RootKeyAction",
     "RootKeyMode",
-    "RotationSchedule",
     "__version__",
 ]
 
@@ -42,7 +40,6 @@ _MODULES = {
     "RootAccessKeyGuard": "root_keys.account_guard",
     "RootKeyAction": "root_keys.account_guard",
     "RootKeyMode": "root_keys.organization_guard",
-    "RotationSchedule": "_shared.rotation_rules",
 }
 
 

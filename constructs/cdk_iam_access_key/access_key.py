@@ -1,10 +1,10 @@
 """An IAM access key whose secret goes straight into Secrets Manager."""
 
 from collections.abc import Sequence
-from typing import cast
 
-from aws_cdk import CfnResource, CustomResource, Duration, RemovalPolicy, SecretValue, Stack
+from aws_cdk import CfnResource, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -12,15 +12,13 @@ from constructs import Construct, IDependable
 
 from cdk_iam_access_key._access_key import validation
 from cdk_iam_access_key._access_key.cut_over import check_dependents, warn_of_pinning
-from cdk_iam_access_key._access_key.daily_look import define_daily_look
 from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys
-from cdk_iam_access_key._access_key.identity import identify, schedule_name
+from cdk_iam_access_key._access_key.identity import identify
 from cdk_iam_access_key._access_key.retirement import Retirement
 from cdk_iam_access_key._access_key.role import define_role
 from cdk_iam_access_key._access_key.rotation import Rotation
-from cdk_iam_access_key._access_key.secret import given_or_defined
+from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._access_key.undo_on_alarm import checked_alarms, define_undo
-from cdk_iam_access_key._shared.rotation_rules import RotationSchedule
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
 
@@ -30,12 +28,14 @@ class AccessKey(Construct):
 
     A change of `serial` rotates: a new key is created, proven and published as the secret's current version. The
     previous one stays Active for `grace_period` and until it is unused, then Inactive for `retention_period`, then it
-    is deleted. A change of `user` or `secret` is another key at another place. Removing the construct deactivates and
-    deletes the key.
+    is deleted. A change of `user` or `secret` is another key of another resource. Removing the construct deactivates
+    and deletes the key.
 
-    A key adds four resources to the stack: the secret (unless one is passed in), a role for what concerns this user
-    and this secret, `Custom::IAMAccessKey`, and the schedule of a daily look. A rotation schedule and `cut_over_after`
-    add one each, `undo_on_alarm` two.
+    Whatever the options are, an operator deactivates the previous key at once with
+    `python -m cdk_iam_access_key retire --secret …`, as when it has leaked.
+
+    A key adds three resources to the stack: the secret (unless one is passed in), a role for this user and this secret,
+    and `Custom::IAMAccessKey`. A rotation schedule, `undo_on_alarm` and `cut_over_after` add one each.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_credentials_access-keys.html
 
@@ -51,29 +51,35 @@ class AccessKey(Construct):
         secret_name: The name of the secret that is defined. A change replaces the secret and the key. Generated
             if left out.
         encryption_key: The KMS key of the secret that is defined. The key's role is allowed to use it; the policy
-            of an imported KMS key must besides allow `kms:GenerateDataKey` and `kms:Decrypt` to the account, as
-            KMS does by default, or to the roles under the provider's `role_path`. AWS's own key if left out.
+            of an imported KMS key must allow `kms:GenerateDataKey` and `kms:Decrypt` to the account, as KMS does by
+            default, or to the roles under the provider's `role_path`. AWS's own key if left out.
         removal_policy: What becomes of the secret that is defined when it leaves the stack. It is deleted if left
             out: the key dies with this construct, and a secret that holds a dead key helps nobody.
         description: Shown beside the key in the IAM console. At most 233 letters, digits, spaces and `_.:/=+-@`.
         grace_period: How long the previous key stays Active after the new one is current: a minute to 90 days, or 0
             to deactivate it in the same deployment. An hour if left out.
         retention_period: How long it then stays Inactive before it is deleted: an hour to 365 days. A week if left out.
-        retire_when_unused_for: The previous key is not deactivated while it was used within this time, an hour or more,
-            because IAM's record of the last use lags. If left out: while it was used after the new one became current
-            and within the grace period's length, an hour at least.
-        retire_at_latest: From when on after the switch a previous key that is still used is told as overdue, longer
-            than the grace period. It is never deactivated by force.
+        retire_when_unused_for: The previous key is not deactivated while it was used within this time, an hour to 365
+            days, because IAM's record of the last use lags. If left out: while it was used after the new one became
+            current and within the grace period's length, an hour at least.
+        overdue_after: How long after the switch a previous key that is still used is reported as overdue, longer than
+            the grace period, at most 365 days. It is never deactivated by force.
         on_key_limit: What a rotation may remove when the user has two keys already.
-        maximum_age: How old the key may become before an event and a metric tell so, daily. A day or more.
-        rotation_schedule: When Secrets Manager rotates the key by itself, beside changes of `serial`.
-        automatically_after: The same in days since the last rotation, 1 to 1000. Only one of the two.
+        max_active_age: How old an Active key may become before an event and a metric report it, daily: a day to ten
+            years.
+        rotation_schedule: When Secrets Manager rotates the key by itself, in UTC, beside changes of `serial`: a rate of
+            whole hours, at least 4, or days, at most 999; or a cron expression on the hour, as in
+            `Schedule.cron(minute="0", hour="4", day="1")`.
+        rotation_window: How long after that Secrets Manager may take to begin, in whole hours. To the end of the day if
+            left out, or for an hour if the schedule is in hours.
+        automatically_after: Rotate so many days after the last rotation, 1 to 1000, instead of `rotation_schedule`.
         undo_on_alarm: Alarms that make the previous key current again, if they go off within its grace period.
-        provider: The function to use. The stack's own, shared by its keys, if left out.
+        provider: The provider to use. The stack's own, shared by its keys, if left out.
 
     Attributes:
         user: The user that the key belongs to.
-        secret: The secret that holds the key. It is empty until the provider has written a key to it.
+        secret: The secret that holds the key. Whoever refers to it waits for the key; a secret that was passed in makes
+            nobody wait if it is used directly.
         access_key_id: The id of the key as of the last deployment, a token.
         secret_version_id: The version of the secret that holds that key, a token.
         status: `Active` or `Inactive`, a token: what the provider has set, so whoever reads it waits for that.
@@ -98,10 +104,11 @@ class AccessKey(Construct):
         grace_period: Duration | None = None,
         retention_period: Duration | None = None,
         retire_when_unused_for: Duration | None = None,
-        retire_at_latest: Duration | None = None,
+        overdue_after: Duration | None = None,
         on_key_limit: OnKeyLimit = OnKeyLimit.FAIL,
-        maximum_age: Duration | None = None,
-        rotation_schedule: RotationSchedule | None = None,
+        max_active_age: Duration | None = None,
+        rotation_schedule: events.Schedule | None = None,
+        rotation_window: Duration | None = None,
         automatically_after: Duration | None = None,
         undo_on_alarm: Sequence[cloudwatch.IAlarm] | None = None,
         provider: AccessKeyProvider | None = None,
@@ -116,32 +123,33 @@ class AccessKey(Construct):
             grace_period=grace_period,
             retention_period=retention_period,
             retire_when_unused_for=retire_when_unused_for,
-            retire_at_latest=retire_at_latest,
+            overdue_after=overdue_after,
             on_key_limit=on_key_limit,
         )
         rotation = Rotation.of(
             rotation_schedule=rotation_schedule,
+            rotation_window=rotation_window,
             automatically_after=automatically_after,
-            maximum_age=maximum_age,
+            max_active_age=max_active_age,
             status=status,
             retirement=retirement,
         )
         alarms = checked_alarms(stack, undo_on_alarm, grace=retirement.grace)
         self.user = user
         self._grace = retirement.grace
-        self._cut_over: CustomResource | None = None
-        self.secret = given_or_defined(
+        self._cut_over: CfnResource | None = None
+        self.secret = KeySecret(
             self, user, secret, name=secret_name, encryption_key=encryption_key, removal_policy=removal_policy
         )
-        self._secret_arn = validation.checked_secret_arn(stack, self.secret)
-        user_identity, secret_identity = identify(stack, user.user_name), identify(stack, self._secret_arn)
+        self._secret_arn = validation.checked_secret_arn(stack, self.secret.written)
+        user_identity = identify(stack, user.user_name)
         validation.check_no_root(user, user_identity)
-        DeclaredKeys.of(self).add(self, user_identity, secret_identity)
+        DeclaredKeys.of(self).add(self, user_identity, identify(stack, self._secret_arn))
 
         self._provider = self._checked_provider(provider)
-        role = define_role(self, self._provider, user, self.secret, (user_identity, secret_identity))
+        role = define_role(self, self._provider, user, self._secret_arn, self.secret.encryption_key)
         self._key = self._define_key({**properties, **retirement.properties, **rotation.properties}, role)
-        define_daily_look(self, self._key, self._provider, self._secret_arn)
+        self.secret.wait_for(self._key)
         rotation.define(self, self._key, self._provider, self._secret_arn)
         if alarms:
             define_undo(self, self._provider, self._secret_arn, alarms)
@@ -149,9 +157,9 @@ class AccessKey(Construct):
             *(["undo_on_alarm"] if alarms else []),
             *(["a rotation by Secrets Manager"] if rotation.rules is not None else []),
         ]
-        self.access_key_id = self._key.get_att_string("AccessKeyId")
-        self.secret_version_id = self._key.get_att_string("SecretVersionId")
-        self.status = self._key.get_att_string("Status")
+        self.access_key_id = self._key.get_att("AccessKeyId").to_string()
+        self.secret_version_id = self._key.get_att("SecretVersionId").to_string()
+        self.status = self._key.get_att("Status").to_string()
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow `grantee` to read the secret, and to decrypt it if it has a KMS key of its own."""
@@ -199,35 +207,29 @@ class AccessKey(Construct):
             "leave it out, and the stack gets its own"
         )
 
-    def _define_key(self, properties: dict[str, str], role: iam.Role) -> CustomResource:
-        key = CustomResource(
-            self,
-            "Resource",
-            resource_type="Custom::IAMAccessKey",
-            service_token=self._provider.function.function_arn,
-            service_timeout=self._provider.service_timeout,
-            properties={
-                "UserName": self.user.user_name,
-                "SecretArn": self._secret_arn,
-                "RoleArn": role.role_arn,
-                "ScheduleName": schedule_name(self),
-                **properties,
-            },
-        )
+    def _define_key(self, properties: dict[str, str], role: iam.CfnRole) -> CfnResource:
+        properties = {
+            "UserName": self.user.user_name,
+            "SecretArn": self._secret_arn,
+            "RoleArn": role.attr_arn,
+            **properties,
+        }
+        key = self._define_custom_resource("Resource", "Custom::IAMAccessKey", properties)
         # The service token alone would let the function's role and the settings of its retries go before the key
         # is deleted.
         key.node.add_dependency(self._provider)
         return key
 
-    def _define_cut_over(self) -> CustomResource:
-        cast("CfnResource", self._key.node.default_child).add_property_override("CutOver", "Deferred")
-        cut_over = CustomResource(
-            self,
-            "CutOver",
-            resource_type="Custom::IAMAccessKeyCutOver",
-            service_token=self._provider.function.function_arn,
-            service_timeout=self._provider.service_timeout,
-            properties={"SecretArn": self._secret_arn, "SecretVersionId": self.secret_version_id},
-        )
+    def _define_cut_over(self) -> CfnResource:
+        self._key.add_property_override("CutOver", "Deferred")
+        properties = {"SecretArn": self._secret_arn, "SecretVersionId": self.secret_version_id}
+        cut_over = self._define_custom_resource("CutOver", "Custom::IAMAccessKeyCutOver", properties)
         cut_over.node.add_dependency(self._key)
         return cut_over
+
+    def _define_custom_resource(self, name: str, kind: str, properties: dict[str, str]) -> CfnResource:
+        provider = {
+            "ServiceToken": self._provider.function.function_arn,
+            "ServiceTimeout": str(self._provider.service_timeout.to_seconds()),
+        }
+        return CfnResource(self, name, type=kind, properties={**provider, **properties})

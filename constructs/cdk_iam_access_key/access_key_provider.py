@@ -1,61 +1,77 @@
-"""The function that CloudFormation calls to manage access keys."""
+"""The functions that manage access keys, and the ledger in which they keep what they know."""
 
+import hashlib
 from typing import cast
 
 from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk import aws_scheduler as scheduler
+from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
-from cdk_iam_access_key._access_key.schedules import allow_to_call, define_scheduler_role
-from cdk_iam_access_key._shared.dead_letter_queue import define_dead_letter_queue
 from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
+from cdk_iam_access_key._shared.permissions import on_events
+from cdk_iam_access_key._shared.provider_settings import checked_role_path, checked_settling_time, sweep_expression
 
 _ID = "AccessKeyProvider"
-_ROLES = "cdk-iam-access-key"
-_PROVIDER_TAG = "cdk-iam-access-key:provider"
+_NAME = "cdk-iam-access-key"
 _ROTATION_PERMISSION = "RotationPermission"
+_ALARM_PERMISSION = "AlarmPermission"
 _FUNCTION_TIMEOUT = Duration.seconds(300)
-# Longer than the function may run, so that an answer sent with its last second still counts.
+# Longer than the function may run, so that a response sent with its last second still counts.
 _SERVICE_TIMEOUT = Duration.seconds(330)
+_WORK_IS_WORTH_DOING = Duration.hours(1)
+# The next sweep makes up for one that did not come.
+_SWEEP_RETRIES = 2
+_SWEEP_DELAY = 300
+_DUE, _OF_USER = "due", "user"
 
 
 class AccessKeyProvider(Construct):
-    """Define the function behind `Custom::IAMAccessKey`, and what it needs to come back to keys later.
+    """Define the two functions behind `Custom::IAMAccessKey`, and the table in which they record what they do.
 
     A stack needs one, however many keys it has; `AccessKey` gets or creates it. Define it yourself, with the id
     `AccessKeyProvider` directly under the stack and before the first key, to set its properties, or pass it to
     the keys of several stacks of one account and region. CloudFormation refuses to change the provider of a key
     that is deployed.
 
-    The function's role may write to its log group, assume the roles under `role_path`, and describe the secrets that
-    are tagged as those of its keys. All other permissions are in the role that each key brings along, for its user and
-    its secret only.
+    `function` answers CloudFormation and operators; no service can call it. `worker` is called by EventBridge and by
+    Secrets Manager, and refuses what CloudFormation or an operator would ask. Both run the same code with the same
+    role, which may write to its log group, read and write the ledger, put events of this library on the default bus,
+    and assume the roles under `role_path`. All other permissions are in the role that each key brings along, for its
+    user and its secret only.
 
-    The function looks at replaced keys again when EventBridge Scheduler calls it. What could not be delivered to it is
-    in `dead_letter_queue`: an alarm on the queue's messages tells of it.
+    A rule asks the worker to sweep: to do for each key what is due by then, such as to retire a key that was replaced.
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-cloudformation-customresource.html
 
     Args:
         scope: Where it is defined.
         id: Its id there.
-        log_retention: How long CloudWatch keeps the function's log. The log group itself goes with the stack.
+        log_retention: How long CloudWatch keeps the functions' log. The log group itself goes with the stack.
+        sweep_every: How often the worker looks for what is due, and so how late a step may be: whole minutes, a minute
+            to a day. Five minutes if left out.
+        settling_time: How long a new key is left alone after it was proven and before it becomes current, because a
+            key that works at one endpoint may still be refused at another: 0 to 60 seconds. Ten seconds if left out.
+        role_path: The IAM path of the keys' roles, such as `/team/access-keys/`. The path of each role goes on with its
+            user and its secret. Set it if your company prescribes a path, and leave the keys' roles out of an aspect
+            that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
 
     Attributes:
-        function: The function, which is the custom resource's service token.
-        role: The role that the function runs with.
-        log_group: What the function writes to.
-        role_path: The IAM path of the roles that the function may assume.
-        schedule_group_name: The group of the keys' schedules, a token.
-        scheduler_role: The role with which schedules call the function.
-        dead_letter_queue: Holds the schedules' and alarms' events that did not reach the function, for 14 days.
-        service_timeout: How long CloudFormation is to wait for an answer of the function.
+        function: The function that is the custom resource's service token, and that operators call.
+        worker: The function that sweeps, rotates for Secrets Manager, and goes back when an alarm goes off.
+        role: The role that both functions run with.
+        log_group: What the functions write to.
+        ledger: The table with an entry for each secret. No secret access key is in it.
+        role_path: The IAM path of the roles that the functions may assume.
+        service_timeout: How long CloudFormation waits for a response of the function.
 
     Raises:
-        RuntimeError: The handler or crhelper is not installed the way the function needs it.
+        ValueError: A property has a value that can't work.
+        RuntimeError: The handler or crhelper is not installed the way the functions need it.
     """
 
     def __init__(
@@ -64,19 +80,22 @@ class AccessKeyProvider(Construct):
         id: str,  # noqa: A002 - the CDK's word
         *,
         log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
+        sweep_every: Duration | None = None,
+        settling_time: Duration | None = None,
+        role_path: str | None = None,
     ) -> None:
+        sweep = sweep_expression(sweep_every)
+        settling = checked_settling_time(settling_time)
         super().__init__(scope, id)
         stack = Stack.of(self)
-        self.role_path = f"/{_ROLES}/{stack.stack_name}/"
+        self.role_path = f"/{_NAME}/{stack.stack_name}/" if role_path is None else checked_role_path(role_path)
         self.service_timeout = _SERVICE_TIMEOUT
         self.log_group = logs.LogGroup(self, "Log", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
-        self.dead_letter_queue = define_dead_letter_queue(self)
-        group = scheduler.CfnScheduleGroup(self, "ScheduleGroup")
-        self.schedule_group_name = group.ref
-        self.scheduler_role = define_scheduler_role(self, group)
+        self.ledger = self._define_ledger()
         self.role = self._define_role(stack)
-        self.function = self._define_function()
-        allow_to_call(self, self.scheduler_role, self.function, self.dead_letter_queue)
+        self.function, self.worker = self._define_functions(settling)
+        self._define_sweep(sweep)
+        self._define_parameter(stack)
 
     @classmethod
     def get_or_create(cls, scope: Construct) -> "AccessKeyProvider":
@@ -97,59 +116,83 @@ class AccessKeyProvider(Construct):
         )
 
     def allow_rotation(self) -> lambda_.CfnPermission:
-        """Let Secrets Manager of this account call the function as a rotation function, once for all keys."""
+        """Let Secrets Manager of this account call the worker as a rotation function, once for all keys."""
         found = self.node.try_find_child(_ROTATION_PERMISSION)
         if found is not None:
             return cast("lambda_.CfnPermission", found)
+        return self._allow(_ROTATION_PERMISSION, "secretsmanager.amazonaws.com", account=Stack.of(self).account)
+
+    def allow_alarm_rules(self) -> lambda_.CfnPermission:
+        """Let the rules of this account and region call the worker, once for all keys.
+
+        A function's policy has 20,480 bytes: a statement for each key's rule would fill it. A rule that is none of ours
+        gets a sweep or an alarm's undo, and nothing else.
+        """
+        found = self.node.try_find_child(_ALARM_PERMISSION)
+        if found is not None:
+            return cast("lambda_.CfnPermission", found)
+        stack = Stack.of(self)
+        rules = stack.format_arn(service="events", resource="rule", resource_name="*")
+        return self._allow(_ALARM_PERMISSION, "events.amazonaws.com", account=stack.account, source=rules)
+
+    def _allow(
+        self, name: str, principal: str, *, account: str | None = None, source: str | None = None
+    ) -> lambda_.CfnPermission:
         return lambda_.CfnPermission(
             self,
-            _ROTATION_PERMISSION,
+            name,
             action="lambda:InvokeFunction",
-            function_name=self.function.function_arn,
-            principal="secretsmanager.amazonaws.com",
-            source_account=Stack.of(self).account,
+            function_name=self.worker.function_arn,
+            principal=principal,
+            source_account=account,
+            source_arn=source,
         )
 
-    def accept_undelivered_events(self) -> None:
-        """Let rules of this account and region put events that did not reach the function into the queue."""
-        rules = Stack.of(self).format_arn(service="events", resource="rule", resource_name="*")
-        self.dead_letter_queue.add_to_resource_policy(
-            iam.PolicyStatement(
-                principals=[iam.ServicePrincipal("events.amazonaws.com")],
-                actions=["sqs:SendMessage"],
-                resources=[self.dead_letter_queue.queue_arn],
-                # Any rule: those of keys in other stacks can't be named here, their stacks come later.
-                conditions={"ArnLike": {"aws:SourceArn": rules}},
-            )
+    def _define_ledger(self) -> dynamodb.Table:
+        table = dynamodb.Table(
+            self,
+            "Ledger",
+            partition_key=_attribute("secretArn"),
+            billing_mode=dynamodb.BillingMode.PAY_PER_REQUEST,
+            point_in_time_recovery_specification=dynamodb.PointInTimeRecoverySpecification(
+                point_in_time_recovery_enabled=True
+            ),
+            time_to_live_attribute="expires",
+            # It outlives its keys: each key's resource depends on the provider.
+            removal_policy=RemovalPolicy.DESTROY,
         )
+        table.add_global_secondary_index(
+            index_name=_DUE,
+            partition_key=_attribute("sweep"),
+            sort_key=_attribute("due", dynamodb.AttributeType.NUMBER),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        table.add_global_secondary_index(
+            index_name=_OF_USER,
+            partition_key=_attribute("userName"),
+            projection_type=dynamodb.ProjectionType.KEYS_ONLY,
+        )
+        return table
 
     def _define_role(self, stack: Stack) -> iam.Role:
         key_roles = stack.format_arn(
             service="iam",
             region="",
-            resource="role",
-            resource_name=f"{_ROLES}/{stack.stack_name}/*",
-            arn_format=ArnFormat.SLASH_RESOURCE_NAME,
+            resource=f"role{self.role_path}*",
+            arn_format=ArnFormat.NO_RESOURCE_NAME,
         )
+        ledger = self.ledger.table_arn
         statements = [
             iam.PolicyStatement(
                 actions=["logs:CreateLogStream", "logs:PutLogEvents"],
                 resources=[self.log_group.log_group_arn],
             ),
             iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[key_roles]),
-            # A schedule, a rotation and an operator name a secret only; its tags tell which role to assume.
+            iam.PolicyStatement(actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[ledger]),
             iam.PolicyStatement(
-                actions=["secretsmanager:DescribeSecret"],
-                resources=[
-                    stack.format_arn(
-                        service="secretsmanager",
-                        resource="secret",
-                        resource_name="*",
-                        arn_format=ArnFormat.COLON_RESOURCE_NAME,
-                    )
-                ],
-                conditions={"StringEquals": {f"aws:ResourceTag/{_PROVIDER_TAG}": self.role_path}},
+                actions=["dynamodb:Query"], resources=[f"{ledger}/index/{index}" for index in (_DUE, _OF_USER)]
             ),
+            on_events(stack),
         ]
         return iam.Role(
             self,
@@ -160,30 +203,78 @@ class AccessKeyProvider(Construct):
             inline_policies={"AccessKeyProvider": iam.PolicyDocument(statements=statements)},
         )
 
-    def _define_function(self) -> lambda_.Function:
+    def _define_functions(self, settling: int) -> tuple[lambda_.Function, lambda_.Function]:
         asset = handler_asset()
         with asset.staged() as archive:
-            return lambda_.Function(
-                self,
-                "Function",
-                description="Creates, rotates and deletes the access keys of Custom::IAMAccessKey",
-                runtime=lambda_.Runtime.PYTHON_3_14,
-                architecture=lambda_.Architecture.ARM_64,
-                handler=f"{HANDLER_PACKAGE}.main.handler",
-                code=lambda_.Code.from_asset(str(archive), asset_hash=asset.hash),
-                timeout=_FUNCTION_TIMEOUT,
-                memory_size=256,
-                role=self.role,
-                log_group=self.log_group,
+            code = lambda_.Code.from_asset(str(archive), asset_hash=asset.hash)
+            # An event that is older than what CloudFormation waits for is about a request that it has given up:
+            # acting on it could undo what has happened since.
+            provider = self._define_function("Function", "provider", code, settling, _SERVICE_TIMEOUT)
+            worker = self._define_function("Worker", "worker", code, settling, _WORK_IS_WORTH_DOING)
+        return provider, worker
+
+    def _define_function(
+        self, name: str, entry_points: str, code: lambda_.Code, settling: int, max_event_age: Duration
+    ) -> lambda_.Function:
+        descriptions = {
+            "provider": "Creates, rotates and deletes the access keys of Custom::IAMAccessKey",
+            "worker": "Does what is due for access keys, rotates them by schedule, goes back on alarms",
+        }
+        return lambda_.Function(
+            self,
+            name,
+            description=descriptions[entry_points],
+            runtime=lambda_.Runtime.PYTHON_3_14,
+            architecture=lambda_.Architecture.ARM_64,
+            handler=f"{HANDLER_PACKAGE}.main.handler",
+            code=code,
+            timeout=_FUNCTION_TIMEOUT,
+            memory_size=256,
+            role=self.role,
+            log_group=self.log_group,
+            environment={
+                "ENTRY_POINTS": entry_points,
+                "LEDGER_TABLE": self.ledger.table_name,
+                "SETTLING_SECONDS": str(settling),
                 # A key is proven where its users are: new keys reach the regions one by one.
-                environment={
-                    "AWS_STS_REGIONAL_ENDPOINTS": "regional",
-                    "SCHEDULE_GROUP": self.schedule_group_name,
-                    "SCHEDULE_ROLE_ARN": self.scheduler_role.role_arn,
-                    "SCHEDULE_DEAD_LETTER_ARN": self.dead_letter_queue.queue_arn,
-                },
-                retry_attempts=2,
-                # An event that is older than what CloudFormation waits for is about a request that it has given
-                # up: acting on it could undo what has happened since.
-                max_event_age=_SERVICE_TIMEOUT,
-            )
+                "AWS_STS_REGIONAL_ENDPOINTS": "regional",
+            },
+            retry_attempts=2,
+            max_event_age=max_event_age,
+        )
+
+    def _define_sweep(self, expression: str) -> None:
+        rule = events.CfnRule(
+            self,
+            "SweepRule",
+            description="Asks the worker to do what is due for the access keys",
+            schedule_expression=expression,
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Sweep",
+                    arn=self.worker.function_arn,
+                    input='{"Operation":"Sweep"}',
+                    retry_policy=events.CfnRule.RetryPolicyProperty(
+                        maximum_event_age_in_seconds=_SWEEP_DELAY, maximum_retry_attempts=_SWEEP_RETRIES
+                    ),
+                )
+            ],
+        )
+        self._allow("SweepPermission", "events.amazonaws.com", source=rule.attr_arn)
+
+    def _define_parameter(self, stack: Stack) -> None:
+        """Tell operators' command line where the ledger is: whoever may tag a secret must not be able to say so."""
+        # The path in the stack, so that a stack whose construct is renamed keeps the parameter.
+        address = hashlib.sha256(self.node.path.removeprefix(stack.node.path).encode()).hexdigest()[:16]
+        ssm.CfnParameter(
+            self,
+            "Parameter",
+            type="String",
+            name=f"/{_NAME}/{stack.stack_name}/{address}",
+            description="Where the access keys of this stack are recorded, and the function that manages them",
+            value=stack.to_json_string({"table": self.ledger.table_name, "function": self.function.function_arn}),
+        )
+
+
+def _attribute(name: str, kind: dynamodb.AttributeType = dynamodb.AttributeType.STRING) -> dynamodb.Attribute:
+    return dynamodb.Attribute(name=name, type=kind)

@@ -1,4 +1,4 @@
-"""What may be removed when the user has no room for another access key."""
+"""What may be removed when the user has no free key slot."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,20 +7,22 @@ from aws_cdk import Duration
 
 from cdk_iam_access_key._shared.durations import DAY, checked_seconds
 
+_LONGEST = 3650 * DAY
+
 
 @dataclass(frozen=True, slots=True)
 class OnKeyLimit:
     """Choose what a rotation may remove when the user has two access keys, as many as IAM allows.
 
-    Whatever is chosen, room is made first by what nobody can use any more: a previous key of this construct that is
+    Whatever is chosen, a slot is freed first by what nobody can use any more: a previous key of this construct that is
     Inactive, or whose grace period is over and that was not used since, and one of a rotation that was never finished.
 
     - `FAIL`: nothing else. The rotation fails before anything is written, and names each key, its status, age and last
       use.
-    - `RETIRE_PREVIOUS`: besides, the previous key of this construct although its grace period is not over, or although
-      it is still used. It is deactivated, then deleted. No key of anybody else.
-    - `OnKeyLimit.remove_unused(older_than=…)`: besides, a key that this construct did not create, but only one that is
-      Inactive, was created longer ago than that, and was never used as far as IAM knows.
+    - `RETIRE_PREVIOUS`: also the previous key of this construct although its grace period is not over, or although it
+      is still used. It is deactivated, then deleted. No key of anybody else.
+    - `OnKeyLimit.remove_unused(older_than=…)`: also an unmanaged key, which this construct did not create, but only one
+      that is Inactive, was created longer ago than that, and was never used as far as IAM knows.
 
     Args:
         kind: Use the constants and `remove_unused`.
@@ -35,13 +37,13 @@ class OnKeyLimit:
 
     @classmethod
     def remove_unused(cls, *, older_than: Duration | None = None) -> "OnKeyLimit":
-        """Let a foreign key go that is Inactive, was never used, and is older than that: 90 days if left out.
+        """Let an unmanaged key go that is Inactive, was never used, and is older than that: 90 days if left out.
 
         Raises:
             ValueError: The age is less than a day.
         """
         age = Duration.days(90) if older_than is None else older_than
-        return cls("RemoveUnused", checked_seconds("older_than", age, minimum=DAY))
+        return cls("RemoveUnused", checked_seconds("older_than", age, minimum=DAY, maximum=_LONGEST))
 
 
 OnKeyLimit.FAIL = OnKeyLimit("Fail")

@@ -43,6 +43,7 @@ _ABOUT_PARAMETERS = frozenset({"InvalidParameterException", "ValidationException
 _SECONDS_FOR_A_NEW_ROLE = 100.0
 _SECONDS_FOR_THROTTLING = 60.0
 _LONGEST_PAUSE = 8.0
+_ATTEMPTS = 3
 
 _SERVER_ERROR = 500
 # Two ARNs and what was denied.
@@ -56,17 +57,25 @@ CLIENT = Config(
     retries={"mode": "standard", "total_max_attempts": 4},
     user_agent_extra=USER_AGENT,
 )
-# CreateAccessKey has no idempotency token: sent twice, it makes two keys.
-SENT_ONCE = CLIENT.merge(Config(retries={"mode": "standard", "total_max_attempts": 1}))
+# `Caller` repeats what may be repeated, and keeps the lease meanwhile. Three attempts take 45 s at the most.
+SENT_ONCE = Config(
+    connect_timeout=4,
+    read_timeout=10,
+    retries={"mode": "standard", "total_max_attempts": 1},
+    user_agent_extra=USER_AGENT,
+)
 
 
 class Caller:
-    """Makes calls for one invocation, and has one budget of patience for a role that is not usable yet."""
+    """Makes calls to one service for one invocation, and is patient with a role that is not usable yet.
 
-    def __init__(self, clock: Clock) -> None:
+    A first success ends that patience: from then on what is denied is denied for good.
+    """
+
+    def __init__(self, clock: Clock, patience: float = _SECONDS_FOR_A_NEW_ROLE) -> None:
         """Begin the patience now."""
         self._clock = clock
-        self._denied_until = clock.now() + timedelta(seconds=_SECONDS_FOR_A_NEW_ROLE)
+        self._denied_until = clock.now() + timedelta(seconds=patience)
 
     def __call__(
         self,
@@ -74,28 +83,51 @@ class Caller:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        """Make a call.
+        """Make a call that may be made twice: one whose answer is lost is made again.
 
         Raises:
             AccessDeniedError: it is not allowed, for longer than a new role needs.
             OutcomeUnknownError: it may or may not have been carried out.
             CallError: AWS refused it.
         """
+        return self._called(lambda: method(*arguments, **named), _ATTEMPTS)
+
+    def once(
+        self,
+        method: Callable[_Arguments, _Result],
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        """Make a call that must not be made twice. Raises the same."""
+        return self._called(lambda: method(*arguments, **named), 1)
+
+    def _called(self, send: Callable[[], _Result], attempts: int) -> _Result:
         throttled_until = self._clock.now() + timedelta(seconds=_SECONDS_FOR_THROTTLING)
-        pause = 0.5
+        pause, lost = 0.5, 0
         while True:
             try:
-                return method(*arguments, **named)
+                result = send()
             except ClientError as error:
                 code = error.response.get("Error", {}).get("Code", "")
                 until = self._denied_until if code in _DENIED else throttled_until
-                if code not in _DENIED | THROTTLED or not self._worth_waiting(pause, until):
-                    raise _translated(error, code) from error
+                failure = _translated(error, code)
+                if isinstance(failure, OutcomeUnknownError):
+                    lost += 1
+                    if lost >= attempts:
+                        raise failure from error
+                elif code not in _DENIED | THROTTLED or not self._worth_waiting(pause, until):
+                    failure.changed_nothing = not lost
+                    raise failure from error
             except ParamValidationError as error:
                 # Its text may hold the parameters of the call; it was never sent.
                 raise CallError("a call has parameters that AWS does not take", type(error).__name__) from None
             except BotoCoreError as error:
-                raise OutcomeUnknownError(f"AWS could not be reached: {type(error).__name__}") from error
+                lost += 1
+                if lost >= attempts:
+                    raise OutcomeUnknownError(f"AWS could not be reached: {type(error).__name__}") from error
+            else:
+                self._denied_until = self._clock.now()
+                return result
             self._clock.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, not cryptography
             pause = min(pause * 2, _LONGEST_PAUSE)
 

@@ -64,6 +64,7 @@ class CustomResource(CfnResource):
             try:
                 physical_id, self.Data, self.Reason = handle(event, context)
             except Exception as error:  # noqa: BLE001 - its text may hold anything, so it goes no further
+                self.PhysicalResourceId = getattr(error, "physical_id", "") or self.PhysicalResourceId
                 raise shown(error, **about(event)) from None
             return str(physical_id)
 

@@ -8,7 +8,15 @@ from __future__ import annotations
 
 
 class ProviderError(Exception):
-    """A failure whose message may be shown to the user as it stands."""
+    """A failure whose message may be shown to the user as it stands.
+
+    Attributes:
+        physical_id: what a failed Create is to answer as its id; empty for the one that it would have had.
+        changed_nothing: whether it is certain that the call which failed has changed nothing in AWS.
+    """
+
+    physical_id: str = ""
+    changed_nothing: bool = False
 
 
 class OutcomeUnknownError(ProviderError):
@@ -16,7 +24,7 @@ class OutcomeUnknownError(ProviderError):
 
 
 class CallError(ProviderError):
-    """AWS refused a call and changed nothing. `code` is AWS's error code."""
+    """AWS refused a call; it changed nothing, unless the answer to an earlier attempt was lost. `code` is AWS's."""
 
     def __init__(self, message: str, code: str) -> None:
         """Keep the code for those who know what to make of it."""

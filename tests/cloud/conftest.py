@@ -9,25 +9,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from cloud.cloudformation_stack import Stack
 from cloud.leak_hunt import CloudHunt
 from cloud.shop import Shop
 from cloud.stacks import Account, Deployment
+from support.embedded_account import bootstrapped_cloud, cloud, empty_cloud
 
-from local_cloud import CdkCli, LocalCloud
+from local_cloud import CdkCli
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from local_cloud import CdkResult
+    from local_cloud import CdkResult, LocalCloud
 
-
-@pytest.fixture(scope="session")
-def cloud() -> Iterator[LocalCloud]:
-    """Run an account for the whole session; what earlier tests left is still in it."""
-    with LocalCloud() as account:
-        yield account
+__all__ = ["bootstrapped_cloud", "cloud", "empty_cloud"]
 
 
 @pytest.fixture(autouse=True)
@@ -62,30 +57,9 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> Iterator[None]:
 
 
 @pytest.fixture
-def empty_cloud(cloud: LocalCloud) -> LocalCloud:
-    """Give the account with nothing in it and no call recorded."""
-    cloud.reset()
-    return cloud
-
-
-@pytest.fixture
-def bootstrapped_cloud(empty_cloud: LocalCloud) -> LocalCloud:
-    """Give the account with nothing in it but what `cdk bootstrap` makes, and no call recorded."""
-    CdkCli(empty_cloud).bootstrap()
-    empty_cloud.clear_calls()
-    return empty_cloud
-
-
-@pytest.fixture
 def cdk(bootstrapped_cloud: LocalCloud) -> CdkCli:
     """Give the CDK command line, on the project's own app, against a bootstrapped account."""
     return CdkCli(bootstrapped_cloud)
-
-
-@pytest.fixture
-def stack(empty_cloud: LocalCloud) -> Stack:
-    """Give a stack that does not exist yet, in an empty account."""
-    return Stack(empty_cloud)
 
 
 @pytest.fixture

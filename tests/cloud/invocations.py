@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 if TYPE_CHECKING:
-    from cloud.cloudformation_stack import Stack, Template
+    from tools.cloud.cloudformation_stack import Stack, Template
 
     from local_cloud import LocalCloud
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Final
 
+_LONGER_NUMBERS: Final = ("1.0-1", "007-7", "1e2-100", "0.50-0.5", "-0-0", "+3-3", "long fraction")
+
 _MOTO: Final = {
     # access keys
     "test_a_key_is_dated_in_whole_seconds": "dates keys with fractions of a second",
@@ -54,6 +56,7 @@ _MOTO: Final = {
     "test_it_may_not_ask_about_another_users_key": "enforces no policy",
     "test_it_may_not_read_its_secret": "enforces no policy",
     "test_it_may_not_tell_whether_another_user_exists": "enforces no policy",
+    "test_it_may_not_tag_its_secret": "enforces no policy",
     "test_it_may_not_touch_another_secret": "enforces no policy",
     "test_it_may_not_touch_another_user": "enforces no policy",
     # rotations
@@ -63,12 +66,26 @@ _MOTO: Final = {
     "test_one_that_was_given_up_makes_room_for_another": "rotates at once, by itself",
     "test_the_next_one_takes_awspending_along": "rotates at once, by itself",
     "test_the_pending_version_takes_one_value": "rotates at once, by itself",
-    # schedules
-    "test_a_group_must_be_there": "fails with an error of its own when the group to make a schedule in is missing",
-    "test_a_name_has_its_characters_and_length": "takes any name",
-    "test_a_retry_policy_has_its_bounds[moto-too often]": "takes any retry policy",
-    "test_a_retry_policy_has_its_bounds[moto-too old]": "takes any retry policy",
-    "test_a_time_has_its_form": "takes any expression",
+    # tables
+    "test_a_key_is_the_tables[moto-number]": "looks for a key of any type",
+    "test_a_number_has_its_form_and_range[moto-1_000]": "takes whatever Python takes for a number",
+    "test_a_number_has_its_form_and_range[moto-long]": "takes numbers of any length",
+    "test_a_number_has_its_form_and_range[moto-1e126]": "takes numbers of any size",
+    **dict.fromkeys(
+        (f"test_a_number_is_read_in_its_shortest_form[moto-{number}]" for number in _LONGER_NUMBERS),
+        "keeps numbers as they are written",
+    ),
+    "test_a_page_that_is_full_does_not_know_whether_there_is_more": "looks whether there is more",
+    "test_a_query_is_about_the_keys_of_the_index[moto-type]": "compares values of any type",
+    "test_a_start_has_all_keys": "begins anywhere",
+    "test_a_value_has_one_type": "takes values of any number of types",
+    "test_an_index_must_be_there": "says ResourceNotFoundException",
+    "test_an_item_has_at_most_400_kilobytes": "counts in another way",
+    "test_an_item_has_the_types_of_the_indexes[moto-wrong0]": "checks no types of an index",
+    "test_an_item_has_the_types_of_the_indexes[moto-wrong1]": "checks no types of an index",
+    "test_what_is_given_is_used[moto-value-condition0]": "does not look at values without an expression",
+    "test_what_is_given_is_used[moto-value-condition1]": "does not miss the use of a value",
+    "test_what_is_used_is_given": "fails with an error of its own",
     # events
     'test_an_event_without_an_object_fails_by_itself[moto-"text"]': "takes any JSON",
     "test_an_event_without_an_object_fails_by_itself[moto-[]]": "takes any JSON",
@@ -96,11 +113,6 @@ _EMBEDDED: Final = {
     # sessions
     "test_a_denied_call_about_a_secret_is_a_bad_request": "answers with status 403",
     "test_a_session_name_has_its_characters": "takes any session name",
-    # schedules
-    "test_a_name_has_its_characters_and_length[embedded-" + "a" * 65 + "]": "takes names of any length",
-    "test_a_retry_policy_has_its_bounds[embedded-too often]": "takes any retry policy",
-    "test_a_retry_policy_has_its_bounds[embedded-too old]": "takes any retry policy",
-    "test_a_time_has_its_form": "takes any expression",
     # events
     "test_an_event_says_what_it_tells": "takes events that say neither",
     "test_an_event_without_an_object_fails_by_itself": "takes any detail",

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from botocore.config import Config
 from cloud.invocations import add_listener, events
-from fakes import scheduler
 from fakes.aws import FakeAccount, Role
+from fakes.dynamodb import INDEXES, KEY
 from fakes.errors import ServiceError, client_error
 from fakes.sts import Credentials
 
@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 # Every call once: what the SDK makes of an answer is no matter of the contract.
 _ONCE = Config(retries={"mode": "standard", "total_max_attempts": 1})
+_TABLE = "ledger"
+# What the function does in its own name, and not in that of a key's role.
+_OF_THE_FUNCTION = frozenset({"dynamodb", "events"})
 _ROLE_PATH = "/cdk-iam-access-key/shop/"
 
 
@@ -58,8 +61,8 @@ class Implementation(Protocol):
         """Replicate a secret, and give a client of the region where it is a replica."""
         ...
 
-    def add_schedule_group(self) -> tuple[str, str]:
-        """Make a schedule group, and return its name and the ARN of the role that its schedules run with."""
+    def make_table(self) -> str:
+        """Make a table like the provider's ledger, and return its name."""
         ...
 
     def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
@@ -77,8 +80,7 @@ class Fake:
         self.account = FakeAccount()
         self.account_id, self.region = self.account.state.account_id, self.account.state.region
         anything = self.account.roles[self.add_role("anything", None, None)]
-        anything.user_tag_keys = anything.secret_tag_keys = ("*",)
-        anything.schedule_names = "*"
+        anything.user_tag_keys = ("*",)
         self._session = self.assume(anything.arn)["Credentials"]
 
     def now(self) -> datetime:
@@ -87,6 +89,8 @@ class Fake:
 
     def client(self, service: str) -> Any:
         """Give a client that may do anything, signed for the way the provider's are."""
+        if service in _OF_THE_FUNCTION:
+            return self.account.client_of(service, config=_ONCE)
         session = self._session
         signed = self.signed(service, session["AccessKeyId"], session["SecretAccessKey"], session["SessionToken"])
         return _EitherClient(signed, self.account.client(service))  # type: ignore[arg-type]
@@ -116,9 +120,10 @@ class Fake:
         self.account.person.replicate_from(secret_arn, "eu-west-1")
         return self.client("secretsmanager")
 
-    def add_schedule_group(self) -> tuple[str, str]:
-        """Give the group that is there."""
-        return scheduler.GROUP, scheduler.ROLE_ARN
+    def make_table(self) -> str:
+        """Make a table."""
+        self.account.person.make_table(_TABLE)
+        return _TABLE
 
     def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
         """Rotate a secret; the client is that of a role, which must say that it acts for the rotation."""
@@ -131,7 +136,7 @@ class Fake:
 class _EitherClient:
     """The provider's client, and the administrator's for what the provider never does."""
 
-    _FOR_THE_ADMINISTRATOR = frozenset({"get_secret_value"})
+    _FOR_THE_ADMINISTRATOR = frozenset({"get_secret_value", "tag_resource", "untag_resource"})
 
     def __init__(self, signed: Any, administrators: Any) -> None:
         self._signed, self._administrators = signed, administrators
@@ -196,9 +201,9 @@ class Moto:
             self.client("secretsmanager"), secret_arn, lambda region: self.client("secretsmanager", region)
         )
 
-    def add_schedule_group(self) -> tuple[str, str]:
-        """Make a schedule group and its role."""
-        return _add_schedule_group(self)
+    def make_table(self) -> str:
+        """Make a table."""
+        return _make_table(self)
 
     def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
         """Rotate a secret without a function."""
@@ -248,9 +253,9 @@ class Embedded:
         """Have no second region to replicate to."""
         raise NotImplementedError
 
-    def add_schedule_group(self) -> tuple[str, str]:
-        """Make a schedule group and its role."""
-        return _add_schedule_group(self)
+    def make_table(self) -> str:
+        """Make a table."""
+        return _make_table(self)
 
     def begin_rotation(self, secret_arn: str, token: str) -> dict[str, str]:
         """Rotate a secret by a function that only listens, up to its last step."""
@@ -273,7 +278,7 @@ def _add_role(aws: Moto | Embedded, name: str, user_name: str, secret_arn: str) 
         _allowed("iam", [*actions, "ListUserTags", "TagUser", "UntagUser"], user_arn),
         _allowed(
             "secretsmanager",
-            ["DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage", "TagResource", "UntagResource"],
+            ["DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"],
             secret_arn,
         ),
     )
@@ -281,12 +286,26 @@ def _add_role(aws: Moto | Embedded, name: str, user_name: str, secret_arn: str) 
     return str(role["Arn"])
 
 
-def _add_schedule_group(aws: Moto | Embedded) -> tuple[str, str]:
-    group = "cdk-iam-access-key-shop"
-    aws.client("scheduler").create_schedule_group(Name=group)
-    trust = {"Effect": "Allow", "Principal": {"Service": "scheduler.amazonaws.com"}, "Action": "sts:AssumeRole"}
-    role = aws.client("iam").create_role(RoleName="ScheduleRole", AssumeRolePolicyDocument=_policy(trust))["Role"]
-    return group, str(role["Arn"])
+def _make_table(aws: Moto | Embedded) -> str:
+    attributes = {KEY: "S"} | dict(attribute for index in INDEXES.values() for attribute in index.attributes)
+    aws.client("dynamodb").create_table(
+        TableName=_TABLE,
+        KeySchema=[{"AttributeName": KEY, "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": name, "AttributeType": kind} for name, kind in attributes.items()],
+        GlobalSecondaryIndexes=[
+            {
+                "IndexName": name,
+                "KeySchema": [
+                    {"AttributeName": attribute, "KeyType": key_type}
+                    for (attribute, _), key_type in zip(index.attributes, ("HASH", "RANGE"), strict=False)
+                ],
+                "Projection": {"ProjectionType": "KEYS_ONLY"},
+            }
+            for name, index in INDEXES.items()
+        ],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    return _TABLE
 
 
 def _allowed(service: str, actions: list[str], resource: str) -> dict[str, Any]:

@@ -146,6 +146,14 @@ def test_a_call_without_a_user_name_fails_the_test(account: FakeAccount, paramet
     assert account.log.entries == []
 
 
+def test_a_call_to_another_region_fails_the_test(account: FakeAccount) -> None:
+    """There is nothing there; only STS is asked in several."""
+    iam = account.client_of("iam", region="us-east-1")
+    with pytest.raises(MisuseError):
+        iam.list_access_keys(UserName="deploy")
+    assert account.violations == ["iam:ListAccessKeys in us-east-1"]
+
+
 def test_parameters_that_nobody_checked_are_violations(account: FakeAccount) -> None:
     """What the SDK does not send and what the service refuses both stay on record."""
     iam = signed(account, "iam")

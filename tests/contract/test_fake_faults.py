@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from fakes.faults import Fault, Phase
 
 _WRITES: dict[str, dict[str, Any]] = {
+    "dynamodb:PutItem": {"TableName": "ledger", "Item": {"secretArn": {"S": "new"}}},
+    "dynamodb:DeleteItem": {"TableName": "ledger", "Key": {"secretArn": {"S": "old"}}},
     "iam:CreateAccessKey": {"UserName": "deploy"},
     "iam:UpdateAccessKey": {"UserName": "deploy", "AccessKeyId": "", "Status": "Inactive"},
     "iam:DeleteAccessKey": {"UserName": "deploy", "AccessKeyId": ""},
@@ -37,8 +39,6 @@ _WRITES: dict[str, dict[str, Any]] = {
     "iam:UntagUser": {"UserName": "deploy", "TagKeys": ["cdk-iam-access-key:old"]},
     "secretsmanager:PutSecretValue": {"SecretId": "s", "SecretString": "w", "ClientRequestToken": version(2)},
     "secretsmanager:UpdateSecretVersionStage": {"SecretId": "s", "VersionStage": "two", "MoveToVersionId": version(1)},
-    "secretsmanager:UntagResource": {"SecretId": "s", "TagKeys": ["cdk-iam-access-key:old"]},
-    "secretsmanager:TagResource": {"SecretId": "s", "Tags": [{"Key": "cdk-iam-access-key:t", "Value": "v"}]},
 }
 
 
@@ -50,8 +50,9 @@ def prepared() -> FakeAccount:
     account.person.make_key("deploy")
     account.person.tag_user("deploy", "cdk-iam-access-key:old", "v")
     secrets = account.client("secretsmanager")
-    arn = secrets.create_secret(Name="s", SecretString="v", ClientRequestToken=version(1))["ARN"]
-    account.person.tag_secret(arn, "cdk-iam-access-key:old", "v")
+    secrets.create_secret(Name="s", SecretString="v", ClientRequestToken=version(1))
+    account.person.make_table("ledger")
+    account.person.change_entry("old", lambda item: item)
     return account
 
 
@@ -61,7 +62,9 @@ def perform(account: FakeAccount, name: str, attempts: Any = ONCE) -> None:
     parameters = dict(_WRITES[name])
     if "AccessKeyId" in parameters:
         parameters["AccessKeyId"] = next(iter(account.state.users["deploy"].keys))
-    getattr(signed(account, service, attempts), xform_name(action))(**parameters)
+    of_function = service == "dynamodb"
+    client = account.client_of(service, config=attempts) if of_function else signed(account, service, attempts)
+    getattr(client, xform_name(action))(**parameters)
 
 
 def call_of(name: str) -> Call:

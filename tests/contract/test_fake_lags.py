@@ -108,7 +108,7 @@ def test_tags_of_a_secret_are_seen_late(account: FakeAccount) -> None:
     account.lags.secret_tags = Lag(reads=1)
     arn = account.person.make_secret("s")
     secrets = signed(account, "secretsmanager")
-    secrets.tag_resource(SecretId=arn, Tags=[{"Key": "cdk-iam-access-key:t", "Value": "v"}])
+    account.person.tag_secret(arn, "team", "v")
     assert "Tags" not in secrets.describe_secret(SecretId=arn)
     assert len(secrets.describe_secret(SecretId=arn)["Tags"]) == 1
 
@@ -125,6 +125,40 @@ def test_a_new_key_is_rejected_at_first(account: FakeAccount, switch: str) -> No
             sts.get_caller_identity()
         account.clock.sleep(0.95)
     assert sts.get_caller_identity()["Arn"].endswith("user/deploy")
+
+
+@pytest.mark.parametrize("switched", ["everywhere", "in each"])
+def test_each_region_learns_of_a_new_key_by_itself(account: FakeAccount, switched: str) -> None:
+    """An endpoint that knows a key says nothing of another one."""
+    if switched == "everywhere":
+        account.switches.new_key_rejections = 2
+    else:
+        account.switches.new_key_rejections_in |= {"us-east-1": 2, "eu-central-1": 2}
+    key = account.person.make_key("deploy")
+    credentials = Credentials(key, account.state.users["deploy"].keys[key].secret)
+    here, there = (account.client_of("sts", credentials, ONCE, region) for region in (None, "us-east-1"))
+    assert (here.meta.region_name, there.meta.region_name) == ("eu-central-1", "us-east-1")
+    assert [accepted(here) for _ in range(3)] == [False, False, True]
+    assert [accepted(there) for _ in range(3)] == [False, False, True]
+    assert [call.region for call in account.log.entries[2:4]] == ["eu-central-1", "us-east-1"]
+
+
+def test_one_region_may_learn_of_a_new_key_later_than_the_others(account: FakeAccount) -> None:
+    """So that a proof at one endpoint proves nothing of it."""
+    account.switches.new_key_rejections_in["us-east-1"] = 1
+    key = account.person.make_key("deploy")
+    credentials = Credentials(key, account.state.users["deploy"].keys[key].secret)
+    here, there = (account.client_of("sts", credentials, ONCE, region) for region in (None, "us-east-1"))
+    assert [accepted(here), accepted(there), accepted(there)] == [True, False, True]
+
+
+def accepted(sts: Any) -> bool:
+    """Tell whether an endpoint takes a key."""
+    try:
+        sts.get_caller_identity()
+    except sts.exceptions.InvalidClientTokenId:
+        return False
+    return True
 
 
 def test_a_deleted_key_may_work_on(account: FakeAccount) -> None:

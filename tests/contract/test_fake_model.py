@@ -11,23 +11,39 @@ from fakes import client as fake_client
 from fakes import errors
 from fakes.aws import FakeAccount
 from fakes.parameters import ACTIONS
-from fakes.rules import Structure, Tags, Text, Texts, Whole
+from fakes.rules import Attributes, Flag, Structures, Tags, Text, TextMap, Texts
 
 if TYPE_CHECKING:
     import botocore.session
 
 # What the provider has no use for, and the fake refuses like any unknown parameter.
+_WRITE_OF_AN_ITEM = {
+    "ConditionalOperator",
+    "Expected",
+    "ReturnConsumedCapacity",
+    "ReturnItemCollectionMetrics",
+    "ReturnValues",
+}
 _LEFT_OUT = {
-    "secretsmanager:PutSecretValue": {"SecretBinary"},
-    "scheduler:CreateSchedule": {
-        "ClientToken",
-        "EndDate",
-        "KmsKeyArn",
-        "ScheduleExpressionTimezone",
-        "StartDate",
-        "State",
+    "dynamodb:GetItem": {
+        "AttributesToGet",
+        "ExpressionAttributeNames",
+        "ProjectionExpression",
+        "ReturnConsumedCapacity",
     },
-    "scheduler:DeleteSchedule": {"ClientToken"},
+    "dynamodb:PutItem": _WRITE_OF_AN_ITEM,
+    "dynamodb:DeleteItem": _WRITE_OF_AN_ITEM,
+    "dynamodb:Query": {
+        "AttributesToGet",
+        "ConditionalOperator",
+        "FilterExpression",
+        "KeyConditions",
+        "ProjectionExpression",
+        "QueryFilter",
+        "ReturnConsumedCapacity",
+        "Select",
+    },
+    "secretsmanager:PutSecretValue": {"SecretBinary"},
     "events:PutEvents": {"EndpointId"},
     "sts:AssumeRole": {
         "PolicyArns",
@@ -67,8 +83,8 @@ def test_every_length_is_the_models(models: botocore.session.Session, name: str)
         assert _bounds(rule) == (shape.metadata.get("min", 0), shape.metadata.get("max")), found
         if isinstance(rule, Texts):
             assert _bounds(rule.member) == (shape.member.metadata["min"], shape.member.metadata["max"])
-        if isinstance(rule, Structure):
-            _check_members(rule, shape.member if rule.listed else shape)
+        if isinstance(rule, Structures):
+            _check_members(rule, shape.member)
         if isinstance(rule, Tags):
             members = shape.member.members
             for member, of in ((rule.key, "Key"), (rule.value, "Value")):
@@ -76,14 +92,12 @@ def test_every_length_is_the_models(models: botocore.session.Session, name: str)
                 assert member.required == (of in shape.member.required_members)
 
 
-def _check_members(rule: Structure, shape: Any) -> None:
+def _check_members(rule: Structures, shape: Any) -> None:
     required = {found for found, member in rule.members.items() if member.required}
     assert required == set(shape.required_members)
     for found, member in rule.members.items():
         metadata = shape.members[found].metadata
         assert _bounds(member) == (metadata.get("min", 0), metadata.get("max")), found
-        if isinstance(member, Structure):
-            _check_members(member, shape.members[found])
         if isinstance(member, Text):
             assert (member.allowed is not None) == bool({"pattern", "enum"} & metadata.keys()), found
 
@@ -100,10 +114,11 @@ def test_every_pattern_is_checked(models: botocore.session.Session, name: str) -
         shape = _operation(models, name).input_shape.members[found]
         if isinstance(rule, Text) and found not in unchecked:
             assert (rule.allowed is not None) == bool({"pattern", "enum"} & shape.metadata.keys()), found
-        assert isinstance(rule, Text | Whole | Texts | Tags | Structure)
+        kinds = {Attributes: "map", Flag: "boolean", TextMap: "map"}
+        assert shape.type_name == kinds.get(type(rule), shape.type_name), found
 
 
-@pytest.mark.parametrize("service", ["iam", "scheduler", "secretsmanager"])
+@pytest.mark.parametrize("service", ["dynamodb", "iam", "secretsmanager"])
 def test_errors_have_the_codes_and_status_of_the_model(models: botocore.session.Session, service: str) -> None:
     """Every error of the model that the fake knows has the model's status, and the model's class has its name."""
     known = 0
@@ -125,13 +140,22 @@ def test_every_action_is_a_method_of_the_client(models: botocore.session.Session
         service, action = name.split(":")
         client = account.client_of(service)
         assert callable(getattr(client, xform_name(action)))
-        paginated = service == "iam" and client.can_paginate(xform_name(action))
-        assert paginated == (service == "iam" and _paginates(models, action))
+        if service in {"dynamodb", "iam"}:
+            assert client.can_paginate(xform_name(action)) == (action in _paginators(models, service))
 
 
-def _paginates(models: botocore.session.Session, action: str) -> bool:
-    paginators = models.get_component("data_loader").load_service_model("iam", "paginators-1")["pagination"]
-    return action in paginators
+def _paginators(models: botocore.session.Session, service: str) -> dict[str, Any]:
+    loader = models.get_component("data_loader")
+    paginators: dict[str, Any] = loader.load_service_model(service, "paginators-1")["pagination"]
+    return paginators
+
+
+def test_pages_follow_each_other_as_in_botocore(models: botocore.session.Session) -> None:
+    """The same parameter takes the same member of the page before."""
+    for service in ("dynamodb", "iam"):
+        for action, paginator in _paginators(models, service).items():
+            known = fake_client._PAGINATED.get(xform_name(action))
+            assert known in {None, (paginator["input_token"], paginator["output_token"])}
 
 
 def test_the_sdks_retries_are_botocores() -> None:
@@ -145,7 +169,7 @@ def test_the_sdks_retries_are_botocores() -> None:
 
 def test_no_error_of_the_model_is_retried_beside(models: botocore.session.Session) -> None:
     """No error is marked as worth a retry in the model, which botocore would heed."""
-    for service in ("events", "iam", "scheduler", "secretsmanager", "sts"):
+    for service in ("dynamodb", "events", "iam", "secretsmanager", "sts"):
         marked = [
             shape.name for shape in models.get_service_model(service).error_shapes if "retryable" in shape.metadata
         ]

@@ -126,6 +126,7 @@ def test_installing_leaves_nothing_behind(account: FakeAccount, monkeypatch: pyt
     before = (boto3.client, clock.now, clock.sleep, session._SESSIONS, dict(os.environ))
     with account.installed():
         assert boto3.client("iam").meta.region_name == account.state.region
+        assert boto3.client("sts", region_name="us-east-1").meta.region_name == "us-east-1"
         assert "AWS_PROFILE" not in os.environ
         cold_start()
     assert (boto3.client, clock.now, clock.sleep, session._SESSIONS, dict(os.environ)) == before

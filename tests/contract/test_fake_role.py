@@ -36,7 +36,6 @@ def test_it_allows_the_actions_that_the_construct_grants(defined: dict[str, list
         ("iam", "_USER_ACTIONS", sts._USER_ACTIONS),
         ("iam", "_USER_TAG_ACTIONS", sts._USER_TAG_ACTIONS),
         ("secretsmanager", "_SECRET_ACTIONS", sts._SECRET_ACTIONS),
-        ("secretsmanager", "_SECRET_TAG_ACTIONS", sts._SECRET_TAG_ACTIONS),
     ):
         assert {f"{service}:{action}" for action in allowed} == set(defined[name])
 
@@ -45,4 +44,3 @@ def test_it_allows_the_tags_that_the_construct_grants(defined: dict[str, list[st
     """The patterns of the conditions are the same."""
     role = sts.Role("arn")
     assert set(role.user_tag_keys) == set(defined["_USER_RECORDS"])
-    assert set(role.secret_tag_keys) == set(defined["_RECORDS"])

@@ -13,12 +13,29 @@ if TYPE_CHECKING:
     from fakes.aws import FakeAccount
 
 
-def test_the_function_itself_may_only_assume_roles(account: FakeAccount) -> None:
-    """Without a key's role it can touch no user and no secret."""
+def event(source: str = "cdk-iam-access-key") -> dict[str, str]:
+    """Make an event."""
+    return {"Source": source, "DetailType": "Access Key Deactivated", "Detail": "{}"}
+
+
+def test_the_function_itself_puts_its_own_events(account: FakeAccount) -> None:
+    """And no others; a key's role puts none."""
+    events = account.client_of("events", config=ONCE)
+    assert events.put_events(Entries=[event()])["FailedEntryCount"] == 0
+    with refused("AccessDeniedException"):
+        events.put_events(Entries=[event(), event("aws.health")])
+    with refused("AccessDeniedException"):
+        signed(account, "events").put_events(Entries=[event()])
+    assert len(account.state.events) == 1
+
+
+def test_the_function_itself_touches_no_user_and_no_secret(account: FakeAccount) -> None:
+    """For that it assumes a key's role, and no other."""
     with refused("AccessDenied"):
         account.client_of("iam", config=ONCE).list_access_keys(UserName="deploy")
+    arn = account.person.make_secret("s")
     with refused("AccessDeniedException"):
-        account.client_of("secretsmanager", config=ONCE).describe_secret(SecretId="s")
+        account.client_of("secretsmanager", config=ONCE).describe_secret(SecretId=arn)
     with refused("AccessDenied"):
         account.client_of("sts", config=ONCE).assume_role(
             RoleArn="arn:aws:iam::123456789012:role/another", RoleSessionName="test"
@@ -44,7 +61,9 @@ def test_a_role_is_for_its_own_user_secret_and_tags(account: FakeAccount) -> Non
     with refused("AccessDenied"):
         iam.untag_user(UserName="deploy", TagKeys=["AKIAIOSFODNN7EXAMPLE", "team"])
     with refused("AccessDeniedException"):
-        secrets.tag_resource(SecretId=arn, Tags=[{"Key": "team", "Value": "v"}])
+        secrets.tag_resource(SecretId=arn, Tags=[{"Key": "cdk-iam-access-key:t", "Value": "v"}])
+    with refused("AccessDeniedException"):
+        secrets.untag_resource(SecretId=arn, TagKeys=["cdk-iam-access-key:t"])
 
 
 def test_a_new_role_is_denied_for_a_while(account: FakeAccount) -> None:

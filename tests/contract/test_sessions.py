@@ -109,8 +109,6 @@ class TestKeyRole:
         assert iam.list_user_tags(UserName=user)["Tags"] == [{"Key": made, "Value": "v"}]
         Secret(secrets, secret.arn).put(1, made)
         Secret(secrets, secret.arn).move("serial", to=1)
-        Secret(secrets, secret.arn).tag(**{"cdk-iam-access-key:tombstone:0": "v"})
-        Secret(secrets, secret.arn).untag("cdk-iam-access-key:tombstone:0")
         assert secrets.describe_secret(SecretId=secret.arn)["ARN"] == secret.arn
         assert iam.get_access_key_last_used(AccessKeyId=made)["UserName"] == user
         iam.update_access_key(UserName=user, AccessKeyId=made, Status="Inactive")
@@ -154,6 +152,12 @@ class TestKeyRole:
         value = {"SecretString": "v"} if method == "put_secret_value" else {}
         with refused("AccessDeniedException"):
             getattr(session("secretsmanager"), method)(SecretId=other, **value)
+
+    def test_it_may_not_tag_its_secret(self, session: Any, secret: Secret) -> None:
+        """Tags may decide who has access to it."""
+        with refused("AccessDeniedException"):
+            Secret(session("secretsmanager"), secret.arn).tag(team="shop")
+        assert secret.tags() == {}
 
     def test_it_may_not_read_its_secret(self, session: Any, secret: Secret) -> None:
         """Writing is not reading."""

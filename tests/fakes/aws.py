@@ -1,4 +1,4 @@
-"""An AWS account in memory: what the provider uses of IAM, Secrets Manager, STS and EventBridge.
+"""An AWS account in memory: what the provider uses of IAM, Secrets Manager, DynamoDB, STS and EventBridge.
 
 Stateful, strict, fast. It goes in at the bottom, where `boto3.client` is, so that everything of the provider runs
 unchanged above it::
@@ -6,6 +6,7 @@ unchanged above it::
     account = FakeAccount()
     account.person.make_user("deploy")
     arn = account.person.make_secret("shop/deploy")
+    account.person.make_table("ledger")
     with account.installed():                        # or the fixture `account` of fakes.fixtures
         main.handler(event, Context(account.clock))  # time passes by account.clock only
     print(account.log)                               # every request: action, parameters, outcome, whether it wrote
@@ -17,12 +18,16 @@ What goes wrong is told beforehand; a fault that was never met has `fired == 0`:
     account.fail(THROTTLED, "iam:CreateAccessKey", times=3)  # the first three calls, whatever the SDK retries
     account.fail(TIMED_OUT, "iam:TagUser", attempts=1)       # once; the SDK sends it again by itself
     account.at(5, lambda: account.person.delete_key(key_id)) # a person's hands, just before the call of index 5
+    account.deny("iam:TagUser")                              # for good, until account.allow_again()
+    account.deny("dynamodb:*", FUNCTION)                     # or a role's ARN, or a pattern of Call.principal
     account.before.append(hook)                              # or `after`: called with each Call, may block or raise
-    account.switches.new_key_rejections = 2                  # see state.Switches
+    account.switches.new_key_rejections = 2                  # in each region; see state.Switches
     account.lags.new_keys = Lag(reads=1)                     # see lags.Lags
     account.roles[arn] = Role(arn, user_name, secret_arn, assume_denials=2)
-    scheduler.waiting(account.state)                         # schedules, which only fire if a test invokes them
+    account.entries()[arn]                                   # what is in the table, by key
+    account.person.delete_entry(arn)                         # or delete_table(), or restore_table(to=an_hour_ago)
     account.person.begin_rotation(arn)                       # as Secrets Manager does: an empty version, AWSPENDING
+    copy = account.fork()                                    # goes on by itself: no faults, no hooks, an empty log
     cold_start()                                             # the next event meets a new process of the function
 
 `account.client("iam")` is the administrator's: like a boto3 client as well, never logged, failed or shown old news.
@@ -31,12 +36,15 @@ A *call* is what the provider asks a client for; the SDK sends it as several *at
 
 from __future__ import annotations
 
+import pickle
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
 from fakes.calls import Call, CallLog
 from fakes.client import FakeClient
 from fakes.clock import Context, VirtualClock
+from fakes.denials import FUNCTION, Denial
+from fakes.dynamodb import thawed
 from fakes.endpoint import AdministratorEndpoint, SignedEndpoint
 from fakes.errors import MisuseError, ServiceError
 from fakes.faults import Fault, Injection, Phase, ProcessDeath
@@ -46,13 +54,17 @@ from fakes.parameters import check_valid
 from fakes.person import Person
 from fakes.service import ADMINISTRATION, OPERATIONS, actions_of
 from fakes.state import State, Switches
-from fakes.sts import Credentials, Role, authenticate, authorize, get_caller_identity
+from fakes.sts import Credentials, Role, Session, authenticate, authorize, denied, get_caller_identity
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
+    from fakes.attribute_values import Item
+    from fakes.iam import User
+
 __all__ = [
+    "FUNCTION",
     "Call",
     "Context",
     "FakeAccount",
@@ -67,7 +79,7 @@ __all__ = [
 REGION = "eu-central-1"
 ACCOUNT_ID = "123456789012"
 
-Service = Literal["events", "iam", "scheduler", "secretsmanager", "sts"]
+Service = Literal["dynamodb", "events", "iam", "secretsmanager", "sts"]
 
 
 class FakeAccount:
@@ -83,9 +95,9 @@ class FakeAccount:
         violations: what the provider did that AWS lets pass, or that it should have found out by itself.
     """
 
-    def __init__(self, *, account_id: str = ACCOUNT_ID, region: str = REGION) -> None:
-        """Begin with no user, no secret and no fault."""
-        self.state = State(account_id, region)
+    def __init__(self, *, account_id: str = ACCOUNT_ID, region: str = REGION, state: State | None = None) -> None:
+        """Begin with no fault, and with no user and no secret unless a state is given."""
+        self.state = state or State(account_id, region)
         self.clock = self.state.clock
         self.person = Person(self.state)
         self.log = CallLog()
@@ -93,6 +105,7 @@ class FakeAccount:
         self.after: list[Callable[[Call], None]] = []
         self.violations: list[str] = []
         self.injections: list[Injection] = []
+        self.denials: list[Denial] = []
         self._lock = threading.RLock()
 
     @property
@@ -121,13 +134,32 @@ class FakeAccount:
             service, self.state.region, actions_of(service, administrator_too=True), AdministratorEndpoint(self), None
         )
 
-    def client_of(self, service: str, credentials: Credentials = Credentials(), config: Any = None) -> Any:  # noqa: B008
+    def client_of(
+        self,
+        service: str,
+        credentials: Credentials = Credentials(),  # noqa: B008
+        config: Any = None,
+        region: str | None = None,
+    ) -> Any:
         """Give a client as the provider gets it; without credentials it is the function's own."""
-        return FakeClient(service, self.state.region, actions_of(service), SignedEndpoint(self, credentials), config)
+        endpoint = SignedEndpoint(self, credentials, region)
+        return FakeClient(service, region or self.state.region, actions_of(service), endpoint, config)
+
+    def entries(self, table: str | None = None) -> dict[str, Item]:
+        """Read what is in a table, by key; the only one if none is named."""
+        return {key: thawed(frozen) for key, frozen in self.state.table(table).items.items()}
 
     def installed(self) -> AbstractContextManager[None]:
         """Be the AWS that the provider finds, with `boto3.client`, and be its clock."""
         return installed(self)
+
+    def fork(self) -> FakeAccount:
+        """Copy the account as it is now; what is denied for good and the violations so far are copied with it."""
+        with self._lock:
+            copy = FakeAccount(state=pickle.loads(pickle.dumps(self.state, pickle.HIGHEST_PROTOCOL)))
+        copy.denials = [Denial(denial.action, denial.principal) for denial in self.denials]
+        copy.violations = list(self.violations)
+        return copy
 
     def fail(
         self,
@@ -167,8 +199,26 @@ class FakeAccount:
 
         (self.before if phase == "before" else self.after).append(hook)
 
+    def deny(self, action: str | Callable[[Call], bool], principal: str | None = None) -> Denial:
+        """Deny calls for good.
+
+        Args:
+            action: a name such as `iam:TagUser`, a pattern such as `dynamodb:*`, or what tells a call.
+            principal: whose calls: `FUNCTION`, a role's ARN, or a pattern of `Call.principal`; None is everybody's.
+
+        Raises:
+            ValueError: there is no such action, or nobody can be denied it.
+        """
+        denial = Denial(action, principal)
+        self.denials.append(denial)
+        return denial
+
+    def allow_again(self) -> None:
+        """Deny nothing any more."""
+        self.denials.clear()
+
     def heal(self) -> None:
-        """Forget all faults and hooks; what has happened stays."""
+        """Forget all faults and hooks; what has happened stays, and what is denied for good."""
         self.injections.clear()
         self.before.clear()
         self.after.clear()
@@ -177,7 +227,8 @@ class FakeAccount:
         """Do what a request asks for. Raises ServiceError."""
         with self._lock:
             revision = self.state.revision
-            signer = authenticate(self.state, call.service, credentials)
+            signer = authenticate(self.state, call.service, call.region, credentials)
+            self._require_not_denied(call, signer)
             authorize(self.state, signer, call.service, call.action, parameters)
             self._check_valid(call.name, parameters)
             if call.name == "sts:GetCallerIdentity":
@@ -200,6 +251,13 @@ class FakeAccount:
                 return OPERATIONS[name](self.state, parameters)
             finally:
                 self.state.all_seen = False
+
+    def _require_not_denied(self, call: Call, signer: Session | User | None) -> None:
+        role_arn = signer.role.arn if isinstance(signer, Session) else None
+        for denial in self.denials:
+            if denial.concerns(call, role_arn):
+                message = f"{call.principal} is not authorized to perform: {call.name} with an explicit deny"
+                raise denied(call.service, f"{message} in a service control policy")
 
     def _check_valid(self, name: str, parameters: dict[str, Any]) -> None:
         try:

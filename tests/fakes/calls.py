@@ -15,8 +15,9 @@ OK = "OK"
 _SHOWN = frozenset(
     {
         "AccessKeyId",
-        "GroupName",
-        "Name",
+        "IndexName",
+        "Key",
+        "Limit",
         "ClientRequestToken",
         "DurationSeconds",
         "Marker",
@@ -24,9 +25,9 @@ _SHOWN = frozenset(
         "RemoveFromVersionId",
         "RoleArn",
         "RoleSessionName",
-        "ScheduleExpression",
         "SecretId",
         "Status",
+        "TableName",
         "TagKeys",
         "Tags",
         "UserName",
@@ -47,6 +48,7 @@ class Call:
         action: as IAM names it, such as `CreateAccessKey`.
         parameters: without anything secret.
         principal: the ARN of who signed it.
+        region: which region's endpoint it was sent to.
         time: when it was sent.
         outcome: what the caller saw: `OK`, AWS's error code, or the name of the exception; None while it runs.
         carried_out: whether AWS did what was asked, even if its answer was lost.
@@ -60,6 +62,7 @@ class Call:
     action: str
     parameters: Mapping[str, Any]
     principal: str
+    region: str
     time: datetime
     outcome: str | None = None
     carried_out: bool = False

@@ -13,11 +13,23 @@ from fakes.errors import exceptions
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-_PAGINATED: Final = frozenset({"list_access_keys", "list_user_tags"})
+# Which parameter of the next call takes which member of the answer.
+_PAGINATED: Final = {
+    "list_access_keys": ("Marker", "Marker"),
+    "list_user_tags": ("Marker", "Marker"),
+    "query": ("ExclusiveStartKey", "LastEvaluatedKey"),
+}
 
 # https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html
 _RETRIED_STATUS: Final = frozenset({500, 502, 503, 504})
-_RETRIED_CODES: Final = frozenset({"LimitExceededException", "Throttling", "ThrottlingException"})
+_RETRIED_CODES: Final = frozenset(
+    {
+        "LimitExceededException",
+        "ProvisionedThroughputExceededException",
+        "Throttling",
+        "ThrottlingException",
+    }
+)
 _DEFAULT_ATTEMPTS = 5
 
 
@@ -62,13 +74,14 @@ class FakeClient:
         """Give the paginator of a method."""
         if method not in _PAGINATED:
             raise ValueError(f"{method} has no paginator")
-        return SimpleNamespace(paginate=partial(self._pages, getattr(self, method)))
+        return SimpleNamespace(paginate=partial(self._pages, method))
 
-    def _pages(self, method: Any, **parameters: Any) -> Iterator[Any]:
-        page = method(**parameters)
+    def _pages(self, method: str, **parameters: Any) -> Iterator[Any]:
+        takes, member = _PAGINATED[method]
+        page = getattr(self, method)(**parameters)
         yield page
-        while page["IsTruncated"]:
-            page = method(**parameters, Marker=page["Marker"])
+        while page.get(member):
+            page = getattr(self, method)(**parameters | {takes: page[member]})
             yield page
 
     def close(self) -> None:

@@ -22,9 +22,10 @@ if TYPE_CHECKING:
 class SignedEndpoint:
     """Takes the provider's calls, signed with some credentials."""
 
-    def __init__(self, account: FakeAccount, credentials: Credentials) -> None:
-        """Sign for an account."""
+    def __init__(self, account: FakeAccount, credentials: Credentials, region: str | None = None) -> None:
+        """Sign for an account, in its own region unless another is named."""
         self._account, self._credentials = account, credentials
+        self._region = region or account.state.region
 
     def begin(self, service: str, action: str, parameters: dict[str, Any]) -> int:
         """Check a call as the SDK does, and number it."""
@@ -32,8 +33,13 @@ class SignedEndpoint:
         if name in USER_NAME_EXPECTED and not parameters.get("UserName"):
             violations.append(f"{name} without a user name")
             raise MisuseError(f"{name} without a user name is about the caller's own keys", pytrace=False)
+        if self._region != self._account.state.region and service != "sts":
+            violations.append(f"{name} in {self._region}")
+            raise MisuseError(f"{name} goes to {self._region}, where the account has nothing", pytrace=False)
         if name == "secretsmanager:GetSecretValue":
             violations.append("the provider tried to read a secret")
+        if name == "dynamodb:GetItem" and parameters.get("ConsistentRead") is not True:
+            violations.append("the provider read an item that may be old")
         try:
             check_sendable(name, parameters)
         except ParamValidationError as error:
@@ -52,6 +58,7 @@ class SignedEndpoint:
             action=action,
             parameters=without_secrets(parameters),
             principal=principal_arn(account.state, self._credentials),
+            region=self._region,
             time=account.clock.now(),
             serial=serial,
         )
@@ -65,7 +72,7 @@ class SignedEndpoint:
             raise
         if isinstance(answer, ServiceError):
             call.outcome = answer.code
-            raise client_error(service, action, answer.code, answer.message)
+            raise client_error(service, action, answer.code, answer.message, answer.members)
         call.outcome = OK
         return answer
 
@@ -112,7 +119,7 @@ class AdministratorEndpoint:
         try:
             answer = self._account.administer(f"{service}:{action}", parameters)
         except ServiceError as error:
-            raise client_error(service, action, error.code, error.message) from None
+            raise client_error(service, action, error.code, error.message, error.members) from None
         return {**answer, "ResponseMetadata": {"HTTPStatusCode": 200, "RetryAttempts": 0}}
 
     def wait(self, seconds: float) -> None:

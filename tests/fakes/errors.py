@@ -3,12 +3,28 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from _pytest.outcomes import Failed
 from botocore.exceptions import ClientError, ParamValidationError
 
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 _HTTP_STATUS: Final = {
+    "dynamodb": {
+        "AccessDeniedException": 400,
+        "ConditionalCheckFailedException": 400,
+        "ExpiredTokenException": 400,
+        "InternalServerError": 500,
+        "InvalidSignatureException": 400,
+        "ProvisionedThroughputExceededException": 400,
+        "ResourceNotFoundException": 400,
+        "ThrottlingException": 400,
+        "TransactionConflictException": 400,
+        "UnrecognizedClientException": 400,
+        "ValidationException": 400,
+    },
     "events": {
         "AccessDeniedException": 400,
         "ExpiredTokenException": 400,
@@ -33,17 +49,6 @@ _HTTP_STATUS: Final = {
         "SignatureDoesNotMatch": 403,
         "Throttling": 400,
         "ValidationError": 400,
-    },
-    "scheduler": {
-        "AccessDeniedException": 403,
-        "ConflictException": 409,
-        "ExpiredTokenException": 400,
-        "InternalServerException": 500,
-        "ResourceNotFoundException": 404,
-        "InvalidSignatureException": 400,
-        "ThrottlingException": 429,
-        "UnrecognizedClientException": 400,
-        "ValidationException": 400,
     },
     "secretsmanager": {
         "AccessDeniedException": 400,
@@ -81,10 +86,10 @@ class MisuseError(Failed):
 class ServiceError(Exception):
     """What a service refuses a call with, before it is known which operation it was."""
 
-    def __init__(self, code: str, message: str) -> None:
-        """Say it in AWS's words."""
+    def __init__(self, code: str, message: str, members: Mapping[str, Any] | None = None) -> None:
+        """Say it in AWS's words; a few errors have members beside."""
         super().__init__(message)
-        self.code, self.message = code, message
+        self.code, self.message, self.members = code, message, members or {}
 
 
 def _class_name(service: str, code: str) -> str:
@@ -104,7 +109,9 @@ def exceptions(service: str) -> Any:
     return SimpleNamespace(**classes, ClientError=ClientError)
 
 
-def client_error(service: str, operation: str, code: str, message: str) -> ClientError:
+def client_error(
+    service: str, operation: str, code: str, message: str, members: Mapping[str, Any] | None = None
+) -> ClientError:
     """Make the error that boto3 raises for an answer.
 
     Raises:
@@ -112,9 +119,10 @@ def client_error(service: str, operation: str, code: str, message: str) -> Clien
     """
     status = _HTTP_STATUS[service][code]
     error: dict[str, Any] = {"Code": code, "Message": message}
-    if service != "secretsmanager":
+    if service not in {"dynamodb", "secretsmanager"}:
         error["Type"] = "Receiver" if status >= 500 else "Sender"
-    response: Any = {"Error": error, "ResponseMetadata": {"HTTPStatusCode": status, "RetryAttempts": 0}}
+    metadata = {"HTTPStatusCode": status, "RetryAttempts": 0}
+    response: Any = {"Error": error, "ResponseMetadata": metadata, **(members or {})}
     return _CLASSES[service, code](response, operation)
 
 

@@ -75,9 +75,9 @@ SERVER_ERROR: Final = Fault(
     "server error",
     _answer(
         {
+            "dynamodb": "InternalServerError",
             "events": "InternalException",
             "iam": "ServiceFailure",
-            "scheduler": "InternalServerException",
             "secretsmanager": "InternalServiceError",
             "sts": "InternalFailure",
         },
@@ -89,9 +89,9 @@ THROTTLED: Final = Fault(
     "throttled",
     _answer(
         {
+            "dynamodb": "ThrottlingException",
             "events": "ThrottlingException",
             "iam": "Throttling",
-            "scheduler": "ThrottlingException",
             "secretsmanager": "ThrottlingException",
             "sts": "Throttling",
         },
@@ -103,9 +103,9 @@ ACCESS_DENIED: Final = Fault(
     _answer(
         {
             "sts:GetCallerIdentity": "",
+            "dynamodb": "AccessDeniedException",
             "events": "AccessDeniedException",
             "iam": "AccessDenied",
-            "scheduler": "AccessDeniedException",
             "secretsmanager": "AccessDeniedException",
             "sts": "AccessDenied",
         },
@@ -116,9 +116,9 @@ NOT_FOUND: Final = Fault(
     "not found",
     _answer(
         {
+            "dynamodb": "ResourceNotFoundException",
             "iam:GetAccessKeyLastUsed": "",
             "iam": "NoSuchEntity",
-            "scheduler": "ResourceNotFoundException",
             "secretsmanager": "ResourceNotFoundException",
         },
         "what the call names cannot be found",
@@ -128,16 +128,15 @@ CONFLICT: Final = Fault(
     "conflict",
     _answer(
         {
+            "dynamodb:PutItem": "TransactionConflictException",
+            "dynamodb:DeleteItem": "TransactionConflictException",
             "iam:TagUser": "ConcurrentModification",
             "iam:UntagUser": "ConcurrentModification",
             "iam:CreateAccessKey": "LimitExceeded",
             "iam:UpdateAccessKey": "EntityTemporarilyUnmodifiable",
             "iam:DeleteAccessKey": "EntityTemporarilyUnmodifiable",
-            "scheduler:DeleteSchedule": "ConflictException",
             "secretsmanager:PutSecretValue": "ResourceExistsException",
             "secretsmanager:UpdateSecretVersionStage": "InvalidParameterException",
-            "secretsmanager:TagResource": "InvalidRequestException",
-            "secretsmanager:UntagResource": "InvalidRequestException",
         },
         "what the call names was changed by somebody else",
     ),
@@ -145,6 +144,10 @@ CONFLICT: Final = Fault(
 KEY_REJECTED: Final = Fault(
     "key rejected",
     _answer({"iam": "InvalidClientTokenId", "sts:GetCallerIdentity": "InvalidClientTokenId"}, "The token is invalid."),
+)
+THROUGHPUT_EXCEEDED: Final = Fault(
+    "throughput exceeded",
+    _answer({"dynamodb": "ProvisionedThroughputExceededException"}, "The level of configured throughput is exceeded."),
 )
 
 FAULTS: Final = (

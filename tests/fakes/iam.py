@@ -39,6 +39,7 @@ class AccessKey:
     last_used: datetime | None = None
     last_service: str = "N/A"
     calls_to_reject: int = 0
+    calls_to_reject_in: dict[str, int] = field(default_factory=dict)
     works_from: datetime | None = None
 
 
@@ -100,6 +101,7 @@ def new_key(state: State, user: User) -> AccessKey:
     key = AccessKey(state.names.access_key_id(), state.names.secret_access_key(), created, Seen(None))
     key.status.set(ACTIVE, now, state.lags.new_keys)
     key.calls_to_reject = switches.new_key_rejections
+    key.calls_to_reject_in = dict(switches.new_key_rejections_in)
     key.works_from = now + timedelta(seconds=switches.new_key_seconds)
     user.keys[key.id] = key
     state.keys[key.id] = key, user

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import boto3
-from fakes import scheduler
 from fakes.sts import Credentials
 
 from access_key_provider.aws.sts import Sessions
@@ -21,11 +20,8 @@ if TYPE_CHECKING:
 
     from fakes.aws import FakeAccount
 
-_SCHEDULES = {
-    "SCHEDULE_GROUP": scheduler.GROUP,
-    "SCHEDULE_ROLE_ARN": scheduler.ROLE_ARN,
-    "SCHEDULE_DEAD_LETTER_ARN": scheduler.DEAD_LETTER_ARN,
-}
+
+LEDGER_TABLE = "ledger"
 
 
 @contextmanager
@@ -35,13 +31,14 @@ def installed(account: FakeAccount) -> Iterator[None]:
     def client(
         service: str,
         *,
+        region_name: str | None = None,
         aws_access_key_id: str | None = None,
         aws_secret_access_key: str | None = None,
         aws_session_token: str | None = None,
         config: Any = None,
     ) -> Any:
         credentials = Credentials(aws_access_key_id, aws_secret_access_key, aws_session_token)
-        return account.client_of(service, credentials, config)
+        return account.client_of(service, credentials, config, region_name)
 
     def now(_self: object) -> datetime:
         return account.clock.now()
@@ -66,13 +63,13 @@ def cold_start() -> None:
 
 @contextmanager
 def _environment(region: str) -> Iterator[None]:
-    """Set the variables of Lambda and of the construct, and no others of AWS's."""
-    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(("AWS_", "SCHEDULE_"))}
-    os.environ["AWS_REGION"] = os.environ["AWS_DEFAULT_REGION"] = region
-    os.environ |= _SCHEDULES
+    """Set the variables of Lambda, and no others of AWS's."""
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_")}
+    settings = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "LEDGER_TABLE": LEDGER_TABLE}
+    os.environ.update(settings)
     try:
         yield
     finally:
-        for name in ("AWS_REGION", "AWS_DEFAULT_REGION", *_SCHEDULES):
+        for name in settings:
             os.environ.pop(name, None)
         os.environ.update(before)

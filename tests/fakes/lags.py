@@ -34,6 +34,7 @@ class Lags:
         user_tags: the tags of a user.
         labels: which version a label of a secret sits on.
         secret_tags: the tags of a secret.
+        indexes: what an index of a table shows.
     """
 
     new_keys: Lag = AT_ONCE
@@ -42,6 +43,7 @@ class Lags:
     user_tags: Lag = AT_ONCE
     labels: Lag = AT_ONCE
     secret_tags: Lag = AT_ONCE
+    indexes: Lag = AT_ONCE
 
 
 @dataclass(slots=True)

@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from fakes.errors import ServiceError, rejected_by_sdk
-from fakes.rules import Structure, Tags, Text, Texts, Whole, members_wrong
+from fakes.rules import Attributes, Flag, Structures, Tags, Text, TextMap, Texts, Whole, members_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -43,22 +43,31 @@ _USER_TAG_VALUE = Text(0, 256, _of_tags, required=True)
 _SECRET_ID = Text(1, 2048, required=True)
 _VERSION_ID = Text(32, 64)
 _LABEL = Text(1, 256)
-_SCHEDULE_NAME = Text(1, 64, _matching(r"[0-9a-zA-Z\-_.]+"), required=True)
-_GROUP_NAME = Text(1, 64, _matching(r"[0-9a-zA-Z\-_.]+"))
-_TARGET = Structure(
-    {
-        "Arn": Text(1, 1600, required=True),
-        "RoleArn": Text(1, 1600, _matching(r"arn:aws(-[a-z]+)?:iam::\d{12}:role/[\w+=,.@/-]+"), required=True),
-        "Input": Text(1),
-        "RetryPolicy": Structure({"MaximumEventAgeInSeconds": Whole(60, 86400), "MaximumRetryAttempts": Whole(0, 185)}),
-        "DeadLetterConfig": Structure(
-            {"Arn": Text(1, 1600, _matching(r"arn:aws(-[a-z]+)?:sqs:[a-z0-9\-]+:\d{12}:[a-zA-Z0-9\-_]+"))}
-        ),
-    },
-    required=True,
-)
+_TABLE_NAME = Text(1, 1024, required=True)
+_EXPRESSION: Final[dict[str, Rule]] = {
+    "ExpressionAttributeNames": TextMap(),
+    "ExpressionAttributeValues": Attributes(),
+}
+_CONDITION: Final[dict[str, Rule]] = {
+    "ConditionExpression": Text(),
+    **_EXPRESSION,
+    "ReturnValuesOnConditionCheckFailure": Text(0, None, {"ALL_OLD", "NONE"}.__contains__),
+}
 
 ACTIONS: Final[dict[str, dict[str, Rule]]] = {
+    "dynamodb:GetItem": {"TableName": _TABLE_NAME, "Key": Attributes(required=True), "ConsistentRead": Flag()},
+    "dynamodb:PutItem": {"TableName": _TABLE_NAME, "Item": Attributes(required=True), **_CONDITION},
+    "dynamodb:DeleteItem": {"TableName": _TABLE_NAME, "Key": Attributes(required=True), **_CONDITION},
+    "dynamodb:Query": {
+        "TableName": _TABLE_NAME,
+        "IndexName": Text(3, 255, _matching(r"[a-zA-Z0-9_.\-]+")),
+        "Limit": Whole(1),
+        "ConsistentRead": Flag(),
+        "ScanIndexForward": Flag(),
+        "ExclusiveStartKey": Attributes(),
+        "KeyConditionExpression": Text(),
+        **_EXPRESSION,
+    },
     "iam:CreateAccessKey": {"UserName": _USER_NAME},
     "iam:UpdateAccessKey": {"UserName": _USER_NAME, "AccessKeyId": _KEY_ID, "Status": _STATUS},
     "iam:DeleteAccessKey": {"UserName": _USER_NAME, "AccessKeyId": _KEY_ID},
@@ -84,20 +93,9 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     },
     "secretsmanager:TagResource": {"SecretId": _SECRET_ID, "Tags": Tags(Text(1, 128), Text(0, 256))},
     "secretsmanager:UntagResource": {"SecretId": _SECRET_ID, "TagKeys": Texts(Text(1, 128), required=True)},
-    "scheduler:CreateSchedule": {
-        "Name": _SCHEDULE_NAME,
-        "GroupName": _GROUP_NAME,
-        "Description": Text(0, 512),
-        "ScheduleExpression": Text(1, 256, required=True),
-        "FlexibleTimeWindow": Structure({"Mode": Text(0, None, {"OFF"}.__contains__, required=True)}, required=True),
-        "ActionAfterCompletion": Text(0, None, {"NONE", "DELETE"}.__contains__),
-        "Target": _TARGET,
-    },
-    "scheduler:DeleteSchedule": {"Name": _SCHEDULE_NAME, "GroupName": _GROUP_NAME},
     "events:PutEvents": {
-        "Entries": Structure(
+        "Entries": Structures(
             {"Source": Text(), "DetailType": Text(), "Detail": Text(), "Resources": Texts(Text(0, 2048))},
-            listed=True,
             least=1,
             most=10,
             required=True,

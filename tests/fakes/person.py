@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from fakes import administrator, iam, rotation, secret_tags, secretsmanager
+from fakes import administrator, dynamodb, iam, rotation, secret_tags, secretsmanager
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from fakes.attribute_values import Item
     from fakes.state import State
 
 
@@ -139,6 +143,31 @@ class Person:
         """Make a secret a replica of one in another region; this region makes it a primary one."""
         self._secret(secret_arn).primary_region = region
         self._state.changed()
+
+    def make_table(self, name: str) -> None:
+        """Make a table like the provider's ledger, with its indexes."""
+        self._state.tables[name] = dynamodb.Table()
+        self._state.changed()
+
+    def delete_table(self, name: str | None = None) -> None:
+        """Delete a table; the only one if none is named. So it is with the others."""
+        self._state.table(name).deleted = True
+        self._state.changed()
+
+    def restore_table(self, name: str | None = None, *, to: datetime) -> None:
+        """Put a table back to what it was at a time, also one that was deleted."""
+        dynamodb.restore(self._state, self._state.table(name), to)
+
+    def delete_entry(self, secret_arn: str, table: str | None = None) -> None:
+        """Delete the item of a secret."""
+        dynamodb.write(self._state, self._state.table(table), secret_arn, None)
+
+    def change_entry(self, secret_arn: str, change: Callable[[Item], object], table: str | None = None) -> None:
+        """Change the item of a secret, whatever version it has, as somebody else or the console does."""
+        found = self._state.table(table)
+        item = found.item(secret_arn) or {dynamodb.KEY: {"S": secret_arn}}
+        change(item)
+        dynamodb.write(self._state, found, secret_arn, item)
 
     def _key(self, key_id: str) -> iam.AccessKey:
         _, user = self._state.keys[key_id]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fakes import attribute_values
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -38,7 +40,7 @@ class Whole:
     """An integer."""
 
     least: int
-    most: int
+    most: int | None = None
     required: bool = False
 
     def unsendable(self, name: str, value: object) -> Iterator[str]:
@@ -50,7 +52,7 @@ class Whole:
 
     def invalid(self, name: str, value: Any) -> Iterator[str]:
         """Say what the service finds wrong."""
-        if value > self.most:
+        if self.most is not None and value > self.most:
             yield f"at '{name}' failed to satisfy constraint: Member must have value at most {self.most}"
 
 
@@ -108,32 +110,92 @@ class Tags:
 
 
 @dataclass(frozen=True, slots=True)
-class Structure:
-    """A structure, or a list of such structures."""
+class Structures:
+    """A list of structures."""
 
     members: Mapping[str, Rule]
-    listed: bool = False
     least: int = 0
     most: int | None = None
     required: bool = False
 
     def unsendable(self, name: str, value: Any) -> Iterator[str]:
         """Say what botocore finds wrong."""
-        if self.listed and len(value) < self.least:
+        if len(value) < self.least:
             yield f"Invalid length for parameter {name}, value: {len(value)}, valid min length: {self.least}"
-        for index, one in enumerate(value if self.listed else [value]):
-            yield from members_wrong(f"{name}[{index}]" if self.listed else name, one, self.members)
+        for index, one in enumerate(value):
+            yield from members_wrong(f"{name}[{index}]", one, self.members)
 
     def invalid(self, name: str, value: Any) -> Iterator[str]:
         """Say what the service finds wrong."""
-        if self.listed and self.most is not None and len(value) > self.most:
+        if self.most is not None and len(value) > self.most:
             yield f"at '{name}' failed to satisfy constraint: Member must have length at most {self.most}"
-        for one in value if self.listed else [value]:
+        for one in value:
             for found, given in one.items():
                 yield from self.members[found].invalid(f"{name}.{found}", given)
 
 
-Rule = Text | Whole | Texts | Tags | Structure
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """A boolean."""
+
+    least: ClassVar[int] = 0
+    most: ClassVar[int | None] = None
+    required: bool = False
+
+    def unsendable(self, name: str, value: object) -> Iterator[str]:
+        """Say what botocore finds wrong."""
+        if not isinstance(value, bool):
+            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {bool}"
+
+    def invalid(self, name: str, value: Any) -> Iterator[str]:
+        """Say what the service finds wrong: nothing."""
+        del name, value
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True)
+class TextMap:
+    """A string for each name."""
+
+    least: ClassVar[int] = 0
+    most: ClassVar[int | None] = None
+    required: bool = False
+
+    def unsendable(self, name: str, value: object) -> Iterator[str]:
+        """Say what botocore finds wrong."""
+        if not isinstance(value, dict):
+            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {dict}"
+            return
+        for found, member in value.items():
+            if not isinstance(found, str) or not isinstance(member, str):
+                yield f"Invalid type for parameter {name}.{found}, type: {type(member)}, valid types: {str}"
+
+    def invalid(self, name: str, value: Any) -> Iterator[str]:
+        """Say what the service finds wrong: it says so itself."""
+        del name, value
+        yield from ()
+
+
+@dataclass(frozen=True, slots=True)
+class Attributes:
+    """A value of DynamoDB for each name."""
+
+    least: ClassVar[int] = 0
+    most: ClassVar[int | None] = None
+    required: bool = False
+
+    def unsendable(self, name: str, value: object) -> Iterator[str]:
+        """Say what botocore finds wrong."""
+        if not attribute_values.sendable({"M": value}):
+            yield from attribute_values.unsendable_members(name, value)
+
+    def invalid(self, name: str, value: Any) -> Iterator[str]:
+        """Say what the service finds wrong: it says so when it takes the values."""
+        del name, value
+        yield from ()
+
+
+Rule = Text | Whole | Texts | Tags | Structures | Flag | TextMap | Attributes
 
 
 def members_wrong(name: str, value: object, rules: Mapping[str, Rule]) -> Iterator[str]:

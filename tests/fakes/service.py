@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fakes import administrator, events, iam, scheduler, secret_tags, secretsmanager, sts
+from fakes import administrator, dynamodb, events, iam, secret_tags, secretsmanager, sts
 from fakes.parameters import ACTIONS
 
 if TYPE_CHECKING:
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     Operation = Callable[[State, Mapping[str, Any]], dict[str, Any]]
 
 OPERATIONS: Final[dict[str, Operation]] = {
+    "dynamodb:GetItem": dynamodb.get_item,
+    "dynamodb:PutItem": dynamodb.put_item,
+    "dynamodb:DeleteItem": dynamodb.delete_item,
+    "dynamodb:Query": dynamodb.query,
     "iam:CreateAccessKey": iam.create_access_key,
     "iam:UpdateAccessKey": iam.update_access_key,
     "iam:DeleteAccessKey": iam.delete_access_key,
@@ -29,8 +33,6 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "secretsmanager:UpdateSecretVersionStage": secretsmanager.update_secret_version_stage,
     "secretsmanager:TagResource": secret_tags.tag_resource,
     "secretsmanager:UntagResource": secret_tags.untag_resource,
-    "scheduler:CreateSchedule": scheduler.create_schedule,
-    "scheduler:DeleteSchedule": scheduler.delete_schedule,
     "events:PutEvents": events.put_events,
     "sts:AssumeRole": sts.assume_role,
 }

@@ -11,9 +11,9 @@ from fakes.clock import VirtualClock
 from fakes.lags import Lags
 
 if TYPE_CHECKING:
+    from fakes.dynamodb import Table
     from fakes.iam import AccessKey, User
     from fakes.lags import Seen
-    from fakes.scheduler import OneTimeSchedule
     from fakes.secretsmanager import Secret
     from fakes.sts import Role, Session
 
@@ -29,7 +29,8 @@ class Switches:
 
     Attributes:
         keys_per_user: IAM's quota, which has been seen to overshoot.
-        new_key_rejections: how many calls signed with a new key are rejected before it works.
+        new_key_rejections: how many calls signed with a new key each region's endpoint rejects before it works there.
+        new_key_rejections_in: the same of single regions, where it differs.
         new_key_seconds: how long calls signed with a new key are rejected.
         deleted_key_seconds: how long a deleted key works on.
         last_use_seconds: how late the last use of a key comes to be known.
@@ -43,6 +44,7 @@ class Switches:
 
     keys_per_user: int = 2
     new_key_rejections: int = 0
+    new_key_rejections_in: dict[str, int] = field(default_factory=dict)
     new_key_seconds: float = 0.0
     deleted_key_seconds: float = 0.0
     last_use_seconds: float = 0.0
@@ -105,7 +107,7 @@ class State:
     secrets: dict[str, Secret] = field(default_factory=dict)
     roles: dict[str, Role] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
-    schedules: dict[str, OneTimeSchedule] = field(default_factory=dict)
+    tables: dict[str, Table] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     secret_access_keys: list[str] = field(default_factory=list, repr=False)
     revision: int = 0
@@ -114,6 +116,13 @@ class State:
     def changed(self) -> None:
         """Note that something changed."""
         self.revision += 1
+
+    def table(self, name: str | None = None) -> Table:
+        """Return a table, also a deleted one; the only one if none is named."""
+        if name is None:
+            (table,) = self.tables.values()
+            return table
+        return self.tables[name]
 
     def shown(self, seen: Seen[_Value]) -> _Value:
         """Read what may be seen late; the administrator sees everything at once."""

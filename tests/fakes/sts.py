@@ -11,7 +11,6 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from fakes import scheduler
 from fakes.errors import ServiceError
 
 if TYPE_CHECKING:
@@ -29,17 +28,15 @@ _USER_ACTIONS: Final = frozenset(
 )
 _USER_TAG_ACTIONS: Final = frozenset({"TagUser", "UntagUser"})
 _SECRET_ACTIONS: Final = frozenset({"DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"})
-_SECRET_TAG_ACTIONS: Final = frozenset({"TagResource", "UntagResource"})
 
-# The function itself may describe the secrets that are registered as those of its keys, and nothing else.
-_PROVIDER_TAG: Final = "cdk-iam-access-key:provider"
-PROVIDER_PATH: Final = "/cdk-iam-access-key/shop/"
+_EVENT_SOURCE: Final = "cdk-iam-access-key"
 
 # Each service has its own words for the same.
-_UNKNOWN: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "UnrecognizedClientException")
-_EXPIRED: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "ExpiredTokenException")
-_WRONG_SIGNATURE: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "InvalidSignatureException")
-_DENIED: Final = dict.fromkeys(("events", "scheduler", "secretsmanager"), "AccessDeniedException")
+_JSON: Final = ("dynamodb", "events", "secretsmanager")
+_UNKNOWN: Final = dict.fromkeys(_JSON, "UnrecognizedClientException")
+_EXPIRED: Final = dict.fromkeys(_JSON, "ExpiredTokenException")
+_WRONG_SIGNATURE: Final = dict.fromkeys(_JSON, "InvalidSignatureException")
+_DENIED: Final = dict.fromkeys(_JSON, "AccessDeniedException")
 
 Answer = dict[str, Any]
 
@@ -55,9 +52,6 @@ class Role:
         assume_denials: how often it can't be assumed yet.
         call_denials: how many calls in its sessions are denied, because its policy does not work yet.
         user_tag_keys: which tags of the user it may set, as patterns.
-        secret_tag_keys: which tags of the secret it may set.
-        schedule_names: which schedules it may create and delete, as a pattern; it may pass the schedules' role only.
-        event_source: as whose events it may put some.
     """
 
     arn: str
@@ -66,27 +60,14 @@ class Role:
     assume_denials: int = 0
     call_denials: int = 0
     user_tag_keys: tuple[str, ...] = ("AKIA*", "cdk-iam-access-key:*")
-    secret_tag_keys: tuple[str, ...] = ("cdk-iam-access-key:*",)
-    schedule_names: str = "shop-Key-*"
-    event_source: str = "cdk-iam-access-key"
 
     def allows(self, state: State, service: str, action: str, parameters: Mapping[str, Any]) -> bool:
         """Evaluate the role's policy."""
         if service == "iam":
             return self._allows_user(state, action, parameters)
         if service == "secretsmanager":
-            if self.secret_arn not in {None, parameters.get("SecretId")}:
-                return False
-            keys = [tag.get("Key", "") for tag in parameters.get("Tags", [])] + list(parameters.get("TagKeys", []))
-            return action in _SECRET_ACTIONS or (
-                action in _SECRET_TAG_ACTIONS and _all_like(keys, self.secret_tag_keys)
-            )
-        if service == "scheduler":
-            target = parameters.get("Target", {"RoleArn": scheduler.ROLE_ARN})
-            return target["RoleArn"] == scheduler.ROLE_ARN and fnmatchcase(parameters["Name"], self.schedule_names)
-        if service == "events":
-            return all(entry.get("Source") == self.event_source for entry in parameters["Entries"])
-        return action == "GetCallerIdentity"
+            return action in _SECRET_ACTIONS and self.secret_arn in {None, parameters.get("SecretId")}
+        return False
 
     def _allows_user(self, state: State, action: str, parameters: Mapping[str, Any]) -> bool:
         name = parameters.get("UserName")
@@ -135,15 +116,15 @@ def principal_arn(state: State, credentials: Credentials) -> str:
     return f"arn:aws:iam::{state.account_id}:user{user.path}{user.name}" if user else "nobody"
 
 
-def authenticate(state: State, service: str, credentials: Credentials) -> Session | User | None:
-    """Find who signs; None is the function. Raises ServiceError."""
+def authenticate(state: State, service: str, region: str, credentials: Credentials) -> Session | User | None:
+    """Find who signs what a region's endpoint gets; None is the function. Raises ServiceError."""
     if credentials.access_key_id is None:
         return None
     session = state.sessions.get(credentials.access_key_id)
     if session is not None:
         return _session(state, service, session, credentials)
     key, user = state.keys.get(credentials.access_key_id, (None, None))
-    if key is None or user is None or credentials.session_token is not None or not _works(state, key):
+    if key is None or user is None or credentials.session_token is not None or not _works(state, key, region):
         raise _unknown_token(service)
     if key.secret != credentials.secret_access_key:
         message = "The request signature we calculated does not match the signature you provided."
@@ -163,15 +144,16 @@ def _session(state: State, service: str, session: Session, credentials: Credenti
     return session
 
 
-def _works(state: State, key: AccessKey) -> bool:
-    """Tell whether a key works now; counts the calls that a new key is rejected."""
+def _works(state: State, key: AccessKey, region: str) -> bool:
+    """Tell whether a key works now in a region; counts the calls that a new key is rejected there."""
     now = state.clock.now()
     if key.deleted is not None:
         return now - key.deleted < timedelta(seconds=state.switches.deleted_key_seconds)
     if key.status.value != "Active":
         return False
-    if key.calls_to_reject > 0:
-        key.calls_to_reject -= 1
+    to_reject = key.calls_to_reject_in.get(region, key.calls_to_reject)
+    if to_reject > 0:
+        key.calls_to_reject_in[region] = to_reject - 1
         return False
     return key.works_from is None or now >= key.works_from
 
@@ -185,12 +167,10 @@ def authorize(
     state: State, signer: Session | User | None, service: str, action: str, parameters: Mapping[str, Any]
 ) -> None:
     """Evaluate the policies of who signs. Raises ServiceError."""
-    if service == "sts" and (action == "GetCallerIdentity" or signer is None):
+    if service == "sts" and action == "GetCallerIdentity":
         return
-    if signer is None and service == "secretsmanager" and action == "DescribeSecret":
-        secret = state.secrets.get(parameters["SecretId"])
-        if secret is not None and secret.tags.value.get(_PROVIDER_TAG) == PROVIDER_PATH:
-            return
+    if signer is None and _function_may(service, parameters):
+        return
     allowed = isinstance(signer, Session) and signer.role.allows(state, service, action, parameters)
     if allowed and isinstance(signer, Session) and signer.role.call_denials > 0:
         signer.role.call_denials -= 1
@@ -198,6 +178,13 @@ def authorize(
     if not allowed:
         who = signer.arn(state.account_id) if isinstance(signer, Session) else "the function or a user"
         raise denied(service, f"{who} is not authorized to perform: {service}:{action}")
+
+
+def _function_may(service: str, parameters: Mapping[str, Any]) -> bool:
+    """Tell what the function may do in its own name: assume the keys' roles, keep the ledger, put its own events."""
+    if service == "events":
+        return all(entry.get("Source") == _EVENT_SOURCE for entry in parameters["Entries"])
+    return service in {"dynamodb", "sts"}
 
 
 def denied(service: str, message: str) -> ServiceError:

@@ -5,9 +5,8 @@ from typing import cast
 from aws_cdk import Annotations, Stack
 from constructs import Construct
 
-from cdk_iam_access_key._access_key.identity import Identity
-
-_ID = "cdk-iam-access-key"
+# No stack gets this id by itself: a stack's name has no blanks.
+_ID = "cdk-iam-access-key: declared keys"
 _KEYS_OF_A_USER = 2
 
 
@@ -29,30 +28,30 @@ class DeclaredKeys(Construct):
         declared = root.node.try_find_child(_ID)
         return declared if isinstance(declared, DeclaredKeys) else cls(cast("Construct", root))
 
-    def add(self, key: Construct, user: Identity, secret: Identity) -> None:
-        """Note a key.
+    def add(self, key: Construct, user: str, secret: str) -> None:
+        """Note a key with the identities of its user and its secret.
 
         Raises:
             ValueError: Another key writes the same secret, or the user would have a third key in this stack.
         """
         path = key.node.path
-        writer = self._writers.get(secret.name)
+        writer = self._writers.get(secret)
         if writer is not None:
             raise ValueError(
                 f"a secret must hold the key of one AccessKey, but {writer} and {path} write the same; "
                 "give each its own secret"
             )
-        keys = self._keys.setdefault((Stack.of(key).node.addr, user.name), [])
+        keys = self._keys.setdefault((Stack.of(key).node.addr, user), [])
         if len(keys) == _KEYS_OF_A_USER:
             raise ValueError(
                 f"IAM allows a user {_KEYS_OF_A_USER} access keys, but {', '.join(keys)} and {path} belong to "
                 "the same user; give each key its own user"
             )
-        self._writers[secret.name] = path
+        self._writers[secret] = path
         keys.append(path)
         if len(keys) == _KEYS_OF_A_USER:
             Annotations.of(key).add_warning_v2(
-                "cdk-iam-access-key:no-room-to-rotate",
+                "cdk-iam-access-key:no-slot-to-rotate",
                 f"{keys[0]} and {keys[1]} take both access keys that IAM allows a user, and a rotation needs a "
-                "free one: a change of serial will fail; give each key its own user",
+                "free slot: a change of serial will fail; give each key its own user",
             )

@@ -1,11 +1,9 @@
-"""What the role of one key may do: manage the keys of one user, one secret, and the schedules of this key."""
+"""What the role of one key may do: manage the keys of one user, and write one secret.
 
-from aws_cdk import Stack
-from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
+Policies are plain documents here: a key's role costs one call into the CDK that way.
+"""
 
-from cdk_iam_access_key._shared.permissions import on_events
-from cdk_iam_access_key.access_key_provider import AccessKeyProvider
+from typing import Any
 
 _USER_ACTIONS = [
     "iam:CreateAccessKey",
@@ -16,67 +14,65 @@ _USER_ACTIONS = [
     "iam:UpdateAccessKey",
 ]
 _USER_TAG_ACTIONS = ["iam:TagUser", "iam:UntagUser"]
+# A key's description, which the IAM console shows. Other tags may decide what the user has access to.
+_DESCRIPTIONS = "AKIA*"
 # The value of a secret is never read.
 _SECRET_ACTIONS = [
     "secretsmanager:DescribeSecret",
     "secretsmanager:PutSecretValue",
     "secretsmanager:UpdateSecretVersionStage",
 ]
-_SECRET_TAG_ACTIONS = ["secretsmanager:TagResource", "secretsmanager:UntagResource"]
-# The provider's own records. Other tags may decide what the user or the secret has access to.
-_RECORDS = ["cdk-iam-access-key:*"]
-_USER_RECORDS = ["AKIA*", *_RECORDS]
 # What Secrets Manager asks for to write a value: a data key, and to check it.
-_KEY_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
+_KMS_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
+
+Statement = dict[str, Any]
 
 
-def on_keys(user_arn: str, secret_arn: str) -> list[iam.PolicyStatement]:
+def document(*statements: Statement) -> dict[str, Any]:
+    """Write a policy."""
+    return {"Version": "2012-10-17", "Statement": list(statements)}
+
+
+def on_keys(user_arn: str, secret_arn: str) -> list[Statement]:
     """Allow to manage the keys of a user and the secret that holds them."""
     return [
-        iam.PolicyStatement(actions=_USER_ACTIONS, resources=[user_arn]),
-        _tagging(_USER_TAG_ACTIONS, user_arn, _USER_RECORDS),
-        iam.PolicyStatement(actions=_SECRET_ACTIONS, resources=[secret_arn]),
-        _tagging(_SECRET_TAG_ACTIONS, secret_arn, _RECORDS),
-    ]
-
-
-def on_schedules(stack: Stack, provider: AccessKeyProvider, schedule_name: str) -> list[iam.PolicyStatement]:
-    """Allow to schedule looks at a key, and to tell what they find."""
-    schedules = stack.format_arn(
-        service="scheduler",
-        resource="schedule",
-        resource_name=f"{provider.schedule_group_name}/{schedule_name}-*",
-    )
-    return [
-        iam.PolicyStatement(actions=["scheduler:CreateSchedule", "scheduler:DeleteSchedule"], resources=[schedules]),
-        iam.PolicyStatement(
-            actions=["iam:PassRole"],
-            resources=[provider.scheduler_role.role_arn],
-            conditions={"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
+        _allow(_USER_ACTIONS, user_arn),
+        _allow(
+            _USER_TAG_ACTIONS,
+            user_arn,
+            {"ForAllValues:StringLike": {"aws:TagKeys": _DESCRIPTIONS}, "Null": {"aws:TagKeys": "false"}},
         ),
-        on_events(stack),
+        _allow(_SECRET_ACTIONS, secret_arn),
     ]
 
 
-def on_encryption_key(stack: Stack, key: kms.IKey, secret_arn: str) -> iam.PolicyStatement:
+def on_encryption_key(key_arn: str, secret_arn: str, secrets_manager: str) -> Statement:
     """Allow to use the KMS key of a secret, through Secrets Manager and for that secret only."""
-    return iam.PolicyStatement(
-        # Not `key.grant`: it would add a policy resource, and name this role in the KMS key's policy, on which the
-        # secret depends, on which this role depends.
-        actions=_KEY_ACTIONS,
-        resources=[key.key_arn],
-        conditions={
-            "StringEquals": {
-                "kms:ViaService": f"secretsmanager.{stack.region}.{stack.url_suffix}",
-                "kms:EncryptionContext:SecretARN": secret_arn,
-            }
-        },
+    return _allow(
+        # Not `key.grant`: it would name this role in the KMS key's policy, on which the secret depends, on which this
+        # role depends.
+        _KMS_ACTIONS,
+        key_arn,
+        {"StringEquals": {"kms:ViaService": secrets_manager, "kms:EncryptionContext:SecretARN": secret_arn}},
     )
 
 
-def _tagging(actions: list[str], arn: str, tags: list[str]) -> iam.PolicyStatement:
-    return iam.PolicyStatement(
-        actions=actions,
-        resources=[arn],
-        conditions={"ForAllValues:StringLike": {"aws:TagKeys": tags}, "Null": {"aws:TagKeys": "false"}},
+def trust(account_principal: str, provider_role_arn: str) -> dict[str, Any]:
+    """Let a provider assume a role, also one whose role was created a moment ago or is created anew.
+
+    IAM refuses a principal that it can't find yet, and ties a trust to the very role that it found.
+    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements_principal.html
+    """
+    return document(
+        {
+            "Effect": "Allow",
+            "Principal": {"AWS": account_principal},
+            "Action": "sts:AssumeRole",
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": provider_role_arn}},
+        }
     )
+
+
+def _allow(actions: list[str], resource: str, condition: dict[str, Any] | None = None) -> Statement:
+    statement: Statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
+    return statement if condition is None else {**statement, "Condition": condition}

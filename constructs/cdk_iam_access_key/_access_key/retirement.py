@@ -10,6 +10,7 @@ from cdk_iam_access_key.on_key_limit import OnKeyLimit
 _DEFAULT_RETENTION = 7 * DAY
 _LONGEST_GRACE = 90 * DAY
 _LONGEST_RETENTION = 365 * DAY
+_LONGEST_WAIT = 365 * DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +34,7 @@ class Retirement:
         grace_period: Duration | None,
         retention_period: Duration | None,
         retire_when_unused_for: Duration | None,
-        retire_at_latest: Duration | None,
+        overdue_after: Duration | None,
         on_key_limit: OnKeyLimit,
     ) -> "Retirement":
         """Check the rules.
@@ -49,19 +50,21 @@ class Retirement:
         )
         properties = {"GracePeriod": str(grace), "RetentionPeriod": str(retention)}
         unused: int | None = None
-        _check_gate_can_work(grace, retire_when_unused_for=retire_when_unused_for, retire_at_latest=retire_at_latest)
+        _check_gate_can_work(grace, retire_when_unused_for=retire_when_unused_for, overdue_after=overdue_after)
         if retire_when_unused_for is not None:
             # IAM's record of a key's last use lags behind.
-            unused = checked_seconds("retire_when_unused_for", retire_when_unused_for, minimum=HOUR)
+            unused = checked_seconds(
+                "retire_when_unused_for", retire_when_unused_for, minimum=HOUR, maximum=_LONGEST_WAIT
+            )
             properties["RetireWhenUnusedFor"] = str(unused)
-        if retire_at_latest is not None:
-            latest = checked_seconds("retire_at_latest", retire_at_latest)
-            if latest <= grace:
+        if overdue_after is not None:
+            overdue = checked_seconds("overdue_after", overdue_after, maximum=_LONGEST_WAIT)
+            if overdue <= grace:
                 raise ValueError(
-                    f"retire_at_latest must be longer than grace_period, got {in_words(latest)} and {in_words(grace)}; "
+                    f"overdue_after must be longer than grace_period, got {in_words(overdue)} and {in_words(grace)}; "
                     "nothing can be overdue before the grace period is over"
                 )
-            properties["RetireAtLatest"] = str(latest)
+            properties["OverdueAfter"] = str(overdue)
         return cls(grace, unused, properties | _on_key_limit(on_key_limit))
 
 

@@ -1,53 +1,52 @@
-"""The role of one key."""
+"""The role of one key.
 
-import hashlib
+CloudFormation changes policies before it has the old key deleted, so another user or secret needs another role: the old
+one keeps its rights until the Delete that needs them is over. What tells roles apart are the names of the user and the
+secret in the role's path, because a change of the path replaces the role. They are the names that CloudFormation finds
+when it deploys: whoever gave them, an app, an aspect, an override or a parameter, and whenever.
+https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-iam-role.html
+"""
 
-from aws_cdk import Fn, Stack
+from aws_cdk import Aws, Fn, Stack, Token
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_secretsmanager as secretsmanager
+from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_iam_access_key._access_key import permissions
-from cdk_iam_access_key._access_key.identity import Identity, schedule_name
-from cdk_iam_access_key._access_key.validation import check_encryption_key, checked_secret_arn
+from cdk_iam_access_key._access_key.validation import check_encryption_key
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
+
+_NAME_IN_ARN = 6
+_ACCOUNT = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:root"
 
 
 def define_role(
-    key: Construct,
-    provider: AccessKeyProvider,
-    user: iam.IUser,
-    secret: secretsmanager.ISecret,
-    place: tuple[Identity, Identity],
-) -> iam.Role:
-    """Define the role for the keys of this user in this secret.
-
-    CloudFormation changes policies before it has the old key deleted, so another user or secret needs another role: the
-    old one keeps its rights until the Delete that needs them is over.
-    """
-    of_user, of_secret = place
-    secret_arn = checked_secret_arn(Stack.of(key), secret)
-    digest = hashlib.sha256(f"{of_user.template}\n{of_secret.template}".encode()).hexdigest()[:12]
-    path = provider.role_path
-    # What only the deployment knows can't be in the digest. In the path it does the same, because a change of a role's
-    # path replaces the role.
-    if of_user.deploy_time:
-        path += f"{user.user_name}/"
-    if of_secret.deploy_time:
-        path += f"{Fn.select(6, Fn.split(':', secret_arn))}/"
-    statements = [
-        *permissions.on_keys(user.user_arn, secret_arn),
-        *permissions.on_schedules(Stack.of(key), provider, schedule_name(key)),
-    ]
-    if secret.encryption_key is not None:
-        check_encryption_key(secret.encryption_key)
-        statements.append(permissions.on_encryption_key(Stack.of(key), secret.encryption_key, secret_arn))
-    return iam.Role(
+    key: Construct, provider: AccessKeyProvider, user: iam.IUser, secret_arn: str, encryption_key: kms.IKey | None
+) -> iam.CfnRole:
+    """Define the role for the keys of this user in this secret."""
+    statements = permissions.on_keys(user.user_arn, secret_arn)
+    if encryption_key is not None:
+        check_encryption_key(encryption_key)
+        stack = Stack.of(key)
+        secrets_manager = f"secretsmanager.{stack.region}.{stack.url_suffix}"
+        statements.append(permissions.on_encryption_key(encryption_key.key_arn, secret_arn, secrets_manager))
+    role = iam.CfnRole(
         key,
-        f"Role{digest}",
-        path=path,
-        assumed_by=iam.ArnPrincipal(provider.role.role_arn),
+        "Role",
         description="Manages the access keys of one IAM user and the secret that holds them",
+        assume_role_policy_document=permissions.trust(_ACCOUNT, provider.role.role_arn),
         # Inline, so that a key costs one resource for its permissions and waits for them.
-        inline_policies={"AccessKey": iam.PolicyDocument(statements=statements)},
+        policies=[
+            iam.CfnRole.PolicyProperty(policy_name="AccessKey", policy_document=permissions.document(*statements))
+        ],
     )
+    # An override, which an aspect that gives all roles a path does not take away.
+    role.add_property_override("Path", f"{provider.role_path}{user.user_name}/{_name_in_path(secret_arn)}/")
+    return role
+
+
+def _name_in_path(secret_arn: str) -> str:
+    """Return a secret's name with its suffix, without the slashes of which a path must not have two together."""
+    if not Token.is_unresolved(secret_arn):
+        return secret_arn.split(":")[_NAME_IN_ARN].replace("/", "-")
+    return Fn.join("-", Fn.split("/", Fn.select(_NAME_IN_ARN, Fn.split(":", secret_arn))))

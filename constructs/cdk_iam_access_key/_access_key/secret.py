@@ -1,38 +1,174 @@
-"""The secret that holds a key."""
+"""The secret that holds a key, as its readers see it."""
 
-from typing import cast
+from collections.abc import Sequence
+from typing import Any, NoReturn, cast
 
-from aws_cdk import RemovalPolicy
+import jsii
+from aws_cdk import CfnResource, RemovalPolicy, Resource, SecretValue, Stack, Token, TokenComparison
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
-from constructs import Construct
+from constructs import Construct, Dependable
 
 from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret
 
+_READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
 
-def given_or_defined(
-    scope: Construct,
-    user: iam.IUser,
-    given: secretsmanager.ISecret | None,
-    *,
-    name: str | None,
-    encryption_key: kms.IKey | None,
-    removal_policy: RemovalPolicy | None,
-) -> secretsmanager.ISecret:
-    """Return the secret that is given, which has its own properties, or define an empty one."""
-    if given is not None:
-        check_no_properties_of_secret(secret_name=name, encryption_key=encryption_key, removal_policy=removal_policy)
-        return given
-    secret = secretsmanager.Secret(
-        scope,
-        "Secret",
-        secret_name=name,
-        description=f"Access key of the IAM user {user.user_name}",
-        encryption_key=encryption_key,
-        removal_policy=removal_policy or RemovalPolicy.DESTROY,
-    )
-    resource = cast("secretsmanager.CfnSecret", secret.node.default_child)
-    # Without this it would start with a random password, which a reader could take for a key.
-    resource.generate_secret_string = None
-    return secret
+
+@jsii.implements(secretsmanager.ISecret)
+class KeySecret(Resource):
+    """The secret of an access key: whoever refers to it, or depends on it, waits for the key.
+
+    Before the key is there, the secret is empty. The CDK's `SecretTargetAttachment` makes readers wait in the same way.
+
+    Attributes:
+        written: The secret that is given or defined, which comes before the key.
+    """
+
+    def __init__(
+        self,
+        scope: Construct,
+        user: iam.IUser,
+        given: secretsmanager.ISecret | None,
+        *,
+        name: str | None,
+        encryption_key: kms.IKey | None,
+        removal_policy: RemovalPolicy | None,
+    ) -> None:
+        super().__init__(scope, "Secret")
+        self._arn = ""
+        if given is None:
+            self.written: secretsmanager.ISecret = self._defined(user, name, encryption_key, removal_policy)
+        else:
+            check_no_properties_of_secret(
+                secret_name=name, encryption_key=encryption_key, removal_policy=removal_policy
+            )
+            self.written = given
+
+    def wait_for(self, key: CfnResource) -> None:
+        """Let readers wait for the key: its attribute is the secret's ARN."""
+        self._arn = key.get_att("SecretArn").to_string()
+        Dependable.implement(self, Dependable.of(key))
+
+    @property
+    def secret_arn(self) -> str:
+        """The complete ARN, known once the key is in the secret."""
+        return self._arn
+
+    @property
+    def secret_full_arn(self) -> str:
+        """The same."""
+        return self._arn
+
+    @property
+    def secret_ref(self) -> Any:
+        """What the constructs of single resources refer to."""
+        # Only a CDK that has the module asks for it.
+        from aws_cdk.interfaces.aws_secretsmanager import SecretReference  # noqa: PLC0415
+
+        return SecretReference(secret_id=self._arn)
+
+    @property
+    def secret_name(self) -> str:
+        """The name."""
+        return self.written.secret_name
+
+    @property
+    def secret_value(self) -> SecretValue:
+        """A dynamic reference to all of the value."""
+        return SecretValue.secrets_manager(self._arn)
+
+    @property
+    def encryption_key(self) -> kms.IKey | None:
+        """The KMS key of the secret, if it has one of its own."""
+        return self.written.encryption_key
+
+    def secret_value_from_json(self, key: str) -> SecretValue:
+        """Return a dynamic reference to a field of the value."""
+        return SecretValue.secrets_manager(self._arn, json_field=key)
+
+    def cfn_dynamic_reference_key(
+        self, *, json_field: str | None = None, version_id: str | None = None, version_stage: str | None = None
+    ) -> str:
+        """Return what a dynamic reference to the value says after the service."""
+        return ":".join([self._arn, "SecretString", json_field or "", version_stage or "", version_id or ""])
+
+    def grant_read(self, grantee: iam.IGrantable, version_stages: Sequence[str] | None = None) -> iam.Grant:
+        """Allow to read the secret, and to decrypt it with its KMS key."""
+        grant = iam.Grant.add_to_principal_or_resource(
+            grantee=grantee, actions=_READ, resource_arns=[self._arn], resource=cast("Any", self)
+        )
+        if version_stages is not None:
+            for statement in (grant.principal_statement, grant.resource_statement):
+                if statement is not None:
+                    stages = {"secretsmanager:VersionStage": list(version_stages)}
+                    statement.add_condition("ForAnyValue:StringEquals", stages)
+        if self.encryption_key is not None:
+            self._grant_decrypt(self.encryption_key, grantee)
+        return grant
+
+    def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
+        """Allow to write the secret. Nobody should but the key's own role."""
+        return self.written.grant_write(grantee)
+
+    def add_to_resource_policy(self, statement: iam.PolicyStatement) -> iam.AddToResourcePolicyResult:
+        """Add to the policy of the secret, which is there before the key."""
+        return self.written.add_to_resource_policy(statement)
+
+    def deny_account_root_delete(self) -> None:
+        """Deny to everybody in the account to delete the secret."""
+        self.written.deny_account_root_delete()
+
+    def add_rotation_schedule(self, id: str, **_options: Any) -> NoReturn:  # noqa: A002 - the CDK's word
+        """Refuse another rotation than that of the key."""
+        raise ValueError(
+            f"the secret of {self._key_path} must be rotated as the key is, got a rotation schedule {id}; pass "
+            "rotation_schedule to the AccessKey"
+        )
+
+    def attach(self, target: secretsmanager.ISecretAttachmentTarget) -> NoReturn:
+        """Refuse to let CloudFormation write to the value."""
+        del target
+        raise ValueError(
+            f"the secret of {self._key_path} must hold an access key alone, got a target to attach; attach it to "
+            "another secret"
+        )
+
+    def _defined(
+        self, user: iam.IUser, name: str | None, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy | None
+    ) -> secretsmanager.Secret:
+        secret = secretsmanager.Secret(
+            self,
+            "Resource",
+            secret_name=name,
+            description=f"Access key of the IAM user {user.user_name}",
+            encryption_key=encryption_key,
+            removal_policy=removal_policy or RemovalPolicy.DESTROY,
+        )
+        resource = cast("secretsmanager.CfnSecret", secret.node.default_child)
+        # Without this it would start with a random password, which a reader could take for a key.
+        resource.generate_secret_string = None
+        self.node.default_child = resource
+        return secret
+
+    def _grant_decrypt(self, key: kms.IKey, grantee: iam.IGrantable) -> None:
+        """Allow it in the grantee's policy.
+
+        A KMS key's policy that names a role of another stack makes a circle: that stack reads this one's secret.
+        """
+        stack = Stack.of(self)
+        service = f"secretsmanager.{stack.region}.{stack.url_suffix}"
+        grant = iam.Grant.add_to_principal(
+            grantee=grantee,
+            actions=["kms:Decrypt"],
+            resource_arns=[key.key_arn],
+            conditions={"StringEquals": {"kms:ViaService": service}},
+        )
+        account = grantee.grant_principal.principal_account or ""
+        # Another account needs the consent of the key.
+        if not grant.success or Token.compare_strings(stack.account, account) == TokenComparison.DIFFERENT:
+            key.grant_decrypt(kms.ViaServicePrincipal(service, grantee.grant_principal))
+
+    @property
+    def _key_path(self) -> str:
+        return self.node.path.rpartition("/")[0]

@@ -5,13 +5,12 @@ from collections.abc import Sequence
 from aws_cdk import Fn, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
-from aws_cdk import aws_lambda as lambda_
 from constructs import Construct
 
 from cdk_iam_access_key._access_key.validation import check_alarm_place
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 
-# An alarm that is told later than this is about what was before.
+# An alarm that is reported later than this is about what was before.
 _LONGEST_DELAY = 3600
 _RETRIES = 20
 
@@ -46,9 +45,9 @@ def checked_alarms(
 def define_undo(
     scope: Construct, provider: AccessKeyProvider, secret_arn: str, alarms: Sequence[cloudwatch.IAlarm]
 ) -> None:
-    """Let EventBridge ask the provider to go back when one of the alarms goes off."""
-    provider.accept_undelivered_events()
-    rule = events.CfnRule(
+    """Let EventBridge ask the provider's worker to go back when one of the alarms goes off."""
+    provider.allow_alarm_rules()
+    events.CfnRule(
         scope,
         "UndoRule",
         description="Makes the previous access key current again when an alarm goes off",
@@ -61,25 +60,22 @@ def define_undo(
         targets=[
             events.CfnRule.TargetProperty(
                 id="Undo",
-                arn=provider.function.function_arn,
+                arn=provider.worker.function_arn,
                 input_transformer=events.CfnRule.InputTransformerProperty(
-                    input_paths_map={"alarm": "$.detail.alarmName", "time": "$.time"},
+                    # The whole event: the worker decides by when the alarm's data began.
                     input_template=Fn.join(
-                        "", ['{"Operation":"Undo","SecretId":"', secret_arn, '","Alarm":<alarm>,"Time":<time>}']
+                        "",
+                        [
+                            '{"Operation":"AlarmUndo","SecretId":"',
+                            secret_arn,
+                            '","Event":<aws.events.event.json>}',
+                        ],
                     ),
                 ),
-                dead_letter_config=events.CfnRule.DeadLetterConfigProperty(arn=provider.dead_letter_queue.queue_arn),
+                # Without a dead-letter queue: an event that did not arrive within the hour can do nothing any more.
                 retry_policy=events.CfnRule.RetryPolicyProperty(
                     maximum_event_age_in_seconds=_LONGEST_DELAY, maximum_retry_attempts=_RETRIES
                 ),
             )
         ],
-    )
-    lambda_.CfnPermission(
-        scope,
-        "UndoPermission",
-        action="lambda:InvokeFunction",
-        function_name=provider.function.function_arn,
-        principal="events.amazonaws.com",
-        source_arn=rule.attr_arn,
     )

@@ -9,7 +9,6 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
-from cdk_iam_access_key._access_key.identity import Identity
 from cdk_iam_access_key._shared.validation import shown
 
 _SERIAL_CHARACTERS = 128
@@ -35,11 +34,11 @@ def check_user(stack: Stack, user: iam.IUser) -> None:
         )
 
 
-def check_no_root(user: iam.IUser, identity: Identity) -> None:
+def check_no_root(user: iam.IUser, identity: str) -> None:
     """Refuse the root user, by its name or its ARN."""
-    if identity.name == "root" or user.user_arn.endswith(":root"):
+    if identity == "root" or user.user_arn.endswith(":root"):
         raise ValueError(
-            f"user must not be the root user, got {user.user_arn if identity.name != 'root' else 'root'}; "
+            f"user must not be the root user, got {user.user_arn if identity != 'root' else 'root'}; "
             "AWS advises against access keys of the root user: use an IAM user, or better a role, with only the "
             "permissions it needs. RootAccessKeyGuard tells whether the root user has one"
         )

@@ -7,14 +7,12 @@ _EVENT_SOURCE = "cdk-iam-access-key"
 
 
 def on_events(stack: Stack) -> iam.PolicyStatement:
-    """Allow events of this library on the account's default bus, and no others.
-
-    A call may have several entries, each with a source: every one must be ours, and there must be one.
-    https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
-    """
+    """Allow events of this library on the account's default bus, and no others."""
     return iam.PolicyStatement(
         actions=["events:PutEvents"],
         resources=[stack.format_arn(service="events", resource="event-bus", resource_name="default")],
+        # A request has many entries. `Null` keeps out one that names no source.
+        # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
         conditions={
             "ForAllValues:StringEquals": {"events:source": _EVENT_SOURCE},
             "Null": {"events:source": "false"},

@@ -3,50 +3,54 @@
 from __future__ import annotations
 
 import json
-from functools import cached_property
 from typing import TYPE_CHECKING
 
 import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
-from lambda_shared.aws_calls import CLIENT, EVENT_SOURCE
-from lambda_shared.errors import ProviderError
+from lambda_shared.aws_calls import EVENT_SOURCE, USER_AGENT
 from lambda_shared.log import measure, record
 
 if TYPE_CHECKING:
-    from mypy_boto3_events import EventBridgeClient
+    from collections.abc import Sequence
 
-    from access_key_provider.aws.sts import Credentials
-    from lambda_shared.aws_calls import Caller
+    from mypy_boto3_events.type_defs import PutEventsRequestEntryTypeDef
+
+# Nothing waits for an event.
+_CONFIG = Config(
+    connect_timeout=2,
+    read_timeout=3,
+    retries={"mode": "standard", "total_max_attempts": 2},
+    user_agent_extra=USER_AGENT,
+)
+_ENTRIES_A_CALL = 10
 
 
-class EventBridgeNotices:
+class EventPublisher:
     """Events on the account's default bus, a line in the log, and a metric by CloudWatch's embedded format."""
 
-    def __init__(self, credentials: Credentials, call: Caller) -> None:
-        """Act with the credentials of the key's role."""
-        self._credentials = credentials
-        self._call = call
+    def publish(self, events: Sequence[tuple[str, dict[str, str]]]) -> None:
+        """Report what happened. Never fails: what was done is done, reported or not."""
+        for kind, detail in events:
+            measure(kind.replace(" ", ""), kind, **detail)
+        for first in range(0, len(events), _ENTRIES_A_CALL):
+            self._put(events[first : first + _ENTRIES_A_CALL])
 
-    @cached_property
-    def _client(self) -> EventBridgeClient:
-        return boto3.client("events", **self._credentials, config=CLIENT)
-
-    def tell(self, what: str, about: dict[str, str]) -> None:
-        """Say what happened, and to which key. Never fails: what was done is done, told or not."""
-        measure(what.replace(" ", ""), what, **about)
+    def _put(self, events: Sequence[tuple[str, dict[str, str]]]) -> None:
+        entries: list[PutEventsRequestEntryTypeDef] = [
+            {
+                "Source": EVENT_SOURCE,
+                "DetailType": kind,
+                "Detail": json.dumps(detail),
+                "Resources": [detail["secretArn"]],
+            }
+            for kind, detail in events
+        ]
         try:
-            answer = self._call(
-                self._client.put_events,
-                Entries=[
-                    {
-                        "Source": EVENT_SOURCE,
-                        "DetailType": what,
-                        "Detail": json.dumps(about),
-                        "Resources": [about["secretArn"]],
-                    }
-                ],
-            )
-            if answer.get("FailedEntryCount"):
-                record("the event could not be sent", event=what, error=str(answer["Entries"][0].get("ErrorCode")))
-        except ProviderError as error:
-            record("the event could not be sent", event=what, error=str(error))
+            answer = boto3.client("events", config=_CONFIG).put_events(Entries=entries)
+        except (ClientError, BotoCoreError) as error:
+            record("events could not be sent", error=type(error).__name__)
+            return
+        if answer.get("FailedEntryCount"):
+            record("events could not be sent", failed=answer["FailedEntryCount"])

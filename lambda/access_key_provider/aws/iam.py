@@ -13,8 +13,8 @@ from access_key_provider.model.state import (
     LastUse,
     NewAccessKey,
 )
-from lambda_shared.aws_calls import CLIENT, SENT_ONCE
-from lambda_shared.errors import CallError
+from lambda_shared.aws_calls import SENT_ONCE
+from lambda_shared.errors import CallError, ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -35,8 +35,7 @@ class IamUserKeys:
 
     def __init__(self, credentials: Credentials, user_name: str, call: Caller) -> None:
         """Act with the credentials of the key's role."""
-        self._iam: IAMClient = boto3.client("iam", **credentials, config=CLIENT)
-        self._iam_sent_once: IAMClient = boto3.client("iam", **credentials, config=SENT_ONCE)
+        self._iam: IAMClient = boto3.client("iam", **credentials, config=SENT_ONCE)
         self._user_name = user_name
         self._call = call
 
@@ -68,7 +67,10 @@ class IamUserKeys:
 
     def create(self) -> NewAccessKey:
         """Create a key, sending the request once. Raises OutcomeUnknownError if its answer is lost."""
-        created = self._conflicting(lambda: self._iam_sent_once.create_access_key(UserName=self._user_name))
+        try:
+            created = self._call.once(self._iam.create_access_key, UserName=self._user_name)
+        except CallError as error:
+            raise _conflict(error) from error
         return NewAccessKey(created["AccessKey"]["AccessKeyId"], created["AccessKey"]["SecretAccessKey"])
 
     def set_status(self, key_id: str, status: str) -> None:
@@ -94,13 +96,11 @@ class IamUserKeys:
         self._conflicting(lambda: self._iam.untag_user(UserName=self._user_name, TagKeys=[key]))
 
     def _conflicting(self, method: Callable[[], _Result]) -> _Result:
-        """Take what can only be so because something changed since the look for a reason to look again."""
+        """Take what can only be so because something has changed since for a reason to observe again."""
         try:
             return self._call(method)
         except CallError as error:
-            if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED}:
-                raise ConflictError(str(error)) from error
-            raise
+            raise _conflict(error) from error
 
     def _of_user(self, method: Callable[[], _Result]) -> _Result:
         try:
@@ -109,3 +109,7 @@ class IamUserKeys:
             if error.code == _NO_SUCH_ENTITY:
                 raise UserNotFoundError(f"user {self._user_name} does not exist") from error
             raise
+
+
+def _conflict(error: CallError) -> ProviderError:
+    return ConflictError(str(error)) if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED} else error

@@ -13,14 +13,13 @@ from access_key_provider.model.state import (
     SecretState,
     SecretVersion,
 )
-from lambda_shared.aws_calls import CLIENT
+from lambda_shared.aws_calls import SENT_ONCE
 from lambda_shared.errors import CallError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from mypy_boto3_secretsmanager import SecretsManagerClient
-    from mypy_boto3_secretsmanager.type_defs import TagTypeDef
 
     from access_key_provider.aws.sts import Credentials
     from lambda_shared.aws_calls import Caller
@@ -37,7 +36,7 @@ class SecretsManagerVersions:
 
     def __init__(self, credentials: Credentials, secret_arn: str, call: Caller, rotation_token: str = "") -> None:
         """Act with the credentials of the key's role; Secrets Manager's token says that it is for its rotation."""
-        self._client: SecretsManagerClient = boto3.client("secretsmanager", **credentials, config=CLIENT)
+        self._client: SecretsManagerClient = boto3.client("secretsmanager", **credentials, config=SENT_ONCE)
         self._arn = secret_arn
         self._call = call
         self._rotation_token = rotation_token
@@ -61,7 +60,7 @@ class SecretsManagerVersions:
                 SecretVersion(version, frozenset(labels))
                 for version, labels in secret.get("VersionIdsToStages", {}).items()
             ),
-            tags={tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])},
+            rotation_enabled=bool(secret.get("RotationEnabled")),
         )
 
     def put(self, version_id: str, value: str, labels: tuple[str, ...]) -> frozenset[str]:
@@ -76,14 +75,6 @@ class SecretsManagerVersions:
             )
         )
         return frozenset(stored["VersionStages"])
-
-    def add_label(self, version_id: str, label: str) -> None:
-        """Put a label on a version."""
-        self._writing(
-            lambda: self._client.update_secret_version_stage(
-                SecretId=self._arn, VersionStage=label, MoveToVersionId=version_id
-            )
-        )
 
     def remove_label(self, version_id: str, label: str) -> None:
         """Take a label off a version. Raises ConflictError if it is not there."""
@@ -101,15 +92,6 @@ class SecretsManagerVersions:
                 SecretId=self._arn, VersionStage=CURRENT, MoveToVersionId=to_version, **moved_from
             )
         )
-
-    def tag(self, tags: dict[str, str]) -> None:
-        """Set tags of the secret. Raises SecretUnavailableError."""
-        listed: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in tags.items()]
-        self._writing(lambda: self._client.tag_resource(SecretId=self._arn, Tags=listed))
-
-    def untag(self, keys: tuple[str, ...]) -> None:
-        """Remove tags of the secret; those that are gone are fine."""
-        self._writing(lambda: self._client.untag_resource(SecretId=self._arn, TagKeys=list(keys)))
 
     def _moving(self, method: Callable[[], _Result]) -> _Result:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import timedelta
 from typing import TYPE_CHECKING, TypedDict
 
@@ -9,7 +10,7 @@ import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
 from access_key_provider.model.errors import UnprovenKeyError
-from lambda_shared.aws_calls import CLIENT, SENT_ONCE
+from lambda_shared.aws_calls import SENT_ONCE
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -21,7 +22,8 @@ if TYPE_CHECKING:
 _SESSION = timedelta(minutes=15)
 
 # A new key is refused for some seconds, by each endpoint on its own and at times once more after a first success.
-_SUCCESSES = 3
+_SUCCESSES = 2
+_TRIES_TO_REACH = 3
 _SECONDS_TO_PROVE = 120.0
 _LONGEST_PAUSE = 5.0
 _RESERVE = 60.0
@@ -48,7 +50,7 @@ class Sessions:
         if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
             return known
         assumed = call(
-            boto3.client("sts", config=CLIENT).assume_role,
+            boto3.client("sts", config=SENT_ONCE).assume_role,
             RoleArn=role_arn,
             RoleSessionName=name,
             DurationSeconds=int(_SESSION.total_seconds()),
@@ -65,15 +67,34 @@ class Sessions:
 class StsProver:
     """Proof by `sts:GetCallerIdentity`, which needs no permission and says whose key it is."""
 
-    def __init__(self, clock: Clock) -> None:
-        """Wait with the invocation's clock."""
+    def __init__(self, clock: Clock, settling_time: float) -> None:
+        """Wait with the invocation's clock; for `settling_time` seconds once the key works."""
         self._clock = clock
+        self._settling_time = settling_time
 
     def prove(self, key: NewAccessKey, user_name: str) -> None:
-        """Wait until several calls in a row, signed with the key, succeed. Raises UnprovenKeyError."""
-        client = boto3.client("sts", aws_access_key_id=key.id, aws_secret_access_key=key.secret, config=SENT_ONCE)
-        successes, answer, pause = 0, "", 1.0
+        """Wait until calls signed with the key succeed in this region and in IAM's home region, and a little longer.
+
+        A key that works at one endpoint may be refused by others for some seconds more. No call that can be denied
+        tells more: a denied call rings alarms.
+
+        Raises:
+            UnprovenKeyError: it did not work in time.
+        """
         give_up = self._clock.now() + timedelta(seconds=_SECONDS_TO_PROVE)
+        for region in _regions():
+            self._prove_in(region, key, user_name, give_up)
+        self._clock.sleep(self._settling_time)
+
+    def _prove_in(self, region: str | None, key: NewAccessKey, user_name: str, give_up: datetime) -> None:
+        client = boto3.client(
+            "sts",
+            region_name=region,
+            aws_access_key_id=key.id,
+            aws_secret_access_key=key.secret,
+            config=SENT_ONCE,
+        )
+        successes, answer, pause, unreachable = 0, "", 1.0, 0
         while successes < _SUCCESSES:
             if successes or answer:
                 if self._clock.now() >= give_up or self._clock.remaining() < _RESERVE:
@@ -84,13 +105,36 @@ class StsProver:
                 self._clock.sleep(pause)
             try:
                 identity = client.get_caller_identity()
-            except (ClientError, BotoCoreError) as error:
+            except BotoCoreError as error:
+                successes, answer, unreachable = 0, _code(error), unreachable + 1
+                # A function in a VPC may reach its own region only, where its users' keys are proven already.
+                if region != os.environ.get("AWS_REGION") and unreachable == _TRIES_TO_REACH:
+                    return
+            except ClientError as error:
                 successes, pause = 0, min(pause * 1.5, _LONGEST_PAUSE)
                 answer = _code(error)
             else:
                 successes, pause, answer = successes + 1, 1.0, "success"
                 if identity["Arn"].rsplit("/", 1)[-1] != user_name:
                     raise UnprovenKeyError(f"the new access key {key.id} belongs to {identity['Arn']}")
+
+
+def _regions() -> tuple[str | None, ...]:
+    """Name the function's region, and the one where IAM of its partition has its home, from where keys spread."""
+    own = os.environ.get("AWS_REGION")
+    home = next((home for prefix, home in _HOMES if (own or "").startswith(prefix)), None)
+    return (own, home) if home and home != own else (own,)
+
+
+# https://docs.aws.amazon.com/general/latest/gr/iam-service.html
+_HOMES = (
+    ("cn-", "cn-north-1"),
+    ("us-gov-", "us-gov-west-1"),
+    ("us-iso-", "us-iso-east-1"),
+    ("us-isob-", "us-isob-east-1"),
+    ("eusc-", "eusc-de-east-1"),
+    ("", "us-east-1"),
+)
 
 
 def _code(error: ClientError | BotoCoreError) -> str:

@@ -1,28 +1,43 @@
-"""Requests of CloudFormation for a `Custom::IAMAccessKey`."""
+"""Requests of CloudFormation for a `Custom::IAMAccessKey`, and for the cut-over of its consumers."""
 
 from __future__ import annotations
 
 import os
+from contextlib import suppress
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from access_key_provider.entrypoints.custom_resource_request import CUT_OVER_TYPE, Properties, Request, parse_cut_over
-from access_key_provider.entrypoints.operations import cut_over
-from access_key_provider.entrypoints.session import ports_of
-from access_key_provider.model.errors import InvalidRequestError
-from access_key_provider.planning.drift import told
-from access_key_provider.reconcile.reconciler import make_absent, make_present
-from lambda_shared.custom_resource import CustomResource, Result, quieten_loggers
+from access_key_provider.entrypoints.session import Work
+from access_key_provider.model.errors import (
+    BusyError,
+    InvalidRequestError,
+    LeaseLostError,
+    LedgerError,
+    SupersededError,
+)
+from access_key_provider.planning.announcement import announce
+from access_key_provider.planning.deletion import plan_deletion
+from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
+from access_key_provider.planning.drift import findings, shown
+from access_key_provider.planning.maintenance import plan_cut_over
+from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
+from lambda_shared.custom_resource import CustomResource, Result
 from lambda_shared.errors import ProviderError
 from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
+    from datetime import datetime
 
-    from access_key_provider.model.state import Place
-    from access_key_provider.reconcile.ports import Ports
+    from access_key_provider.model.entry import Entry
+    from access_key_provider.planning.draft import Draft
+    from access_key_provider.reconcile.lease import Change
 
 
 _TRIES_TO_CLEAN = 2
+# The id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then.
+_NOTHING_WAS_MADE = "nothing-was-made"
 
 
 class AccessKeyResource(CustomResource):
@@ -34,7 +49,10 @@ class AccessKeyResource(CustomResource):
 
     def generate_physical_id(self, event: Mapping[str, Any]) -> str:
         """Give a failed Create the id that its Delete will come back with."""
-        return Request.parse(event).answer_id()
+        try:
+            return Request.parse(event).answer_id()
+        except InvalidRequestError:
+            return super().generate_physical_id(event)
 
 
 def _parsing(handle: Callable[[Request, Any], Result]) -> Callable[[Mapping[str, Any], Any], Result]:
@@ -43,106 +61,222 @@ def _parsing(handle: Callable[[Request, Any], Result]) -> Callable[[Mapping[str,
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
     """Carry out a request and answer it."""
-    quieten_loggers()
     handlers = _CUT_OVER if event.get("ResourceType") == CUT_OVER_TYPE else _ACCESS_KEY
     AccessKeyResource(event, handlers)(event, context)
 
 
-def put(request: Request, context: Any) -> Result:
-    """Create, update or replace: make the key of the properties current, whatever was there before."""
+def on_create_or_update(request: Request, context: Any) -> Result:
+    """Make the key of the properties current, whatever was there before."""
     properties = Properties.parse(request.properties, os.environ.get("AWS_REGION"))
-    ports = _ports(request, properties, context)
-    desired = request.desired(properties, ports.clock.now(), context.function_name)
-    outcome = make_present(ports, desired, new_place=request.physical_id != desired.place.physical_id)
+    resource = request.resource(properties)
+    owner = resource.owner_id
+    work = Work(properties.secret_arn, request.kind, context)
+
+    def announced(entry: Entry, now: datetime) -> Entry:
+        return announce(entry, owner, request.claim(properties, now, present=True))
+
+    try:
+        with work:
+            found: tuple[str, ...] = ()
+            if _take(work, owner, announced):
+                found = _ensure_present(work, request, owner, is_new=request.physical_id != resource.physical_id)
+            key = work.lease.entry.current
+    except ProviderError as error:
+        if request.kind == "Create" and _left_nothing(work, owner, error):
+            error.physical_id = f"{_NOTHING_WAS_MADE}/{request.logical_id}"
+        raise
+    assert key is not None  # noqa: S101 - `plan_deployment` ends with a current key
     record(
-        "created" if outcome.created else "in place",
+        "created" if key.id in work.reconciler.made else "in place",
         **_about(request),
         user=properties.user_name,
-        access_key_id=outcome.access_key_id,
-        status=outcome.status,
-        **({"found": "; ".join(outcome.found)} if outcome.found else {}),
+        access_key_id=key.id,
+        status=properties.status,
+        **({"found": "; ".join(found)} if found else {}),
+        **({"left": "; ".join(work.reconciler.left)} if work.reconciler.left else {}),
     )
-    _clean_failed_replacement(request, desired.place, context)
+    _clean_failed_replacement(request, owner, resource.physical_id, context)
     data = {
-        "AccessKeyId": outcome.access_key_id,
+        "AccessKeyId": key.id,
         "SecretArn": properties.secret_arn,
-        "SecretVersionId": outcome.version_id,
-        "Status": outcome.status,
+        "SecretVersionId": key.version_id,
+        "Status": properties.status,
     }
-    return Result(desired.place.physical_id, data, told(outcome.found))
+    return Result(resource.physical_id, data, shown(found))
 
 
-def delete(request: Request, context: Any) -> Result:
+def on_delete(request: Request, context: Any) -> Result:
     """Delete every key of the resource. The id does not matter: CloudFormation invents one for a cancelled Create."""
     physical_id = request.answer_id()
     try:
         properties = Properties.parse(request.properties)
     except InvalidRequestError as error:
-        record(
-            "nothing to delete: no key was ever made from these properties",
-            **_about(request),
-            reason=str(error),
-        )
+        record("nothing to delete: no key was ever made from these properties", **_about(request), reason=str(error))
         return Result(physical_id)
-    _remove(request, properties, context)
+    try:
+        _ensure_absent(request, properties, context)
+    except LedgerError:
+        # The ledger could not be reached then either.
+        if not physical_id.startswith(_NOTHING_WAS_MADE):
+            raise
     return Result(physical_id)
 
 
-def finish(request: Request, context: Any) -> Result:
-    """Create or update the cut-over of a key: every consumer that it waits for uses the new key by now."""
+def on_cut_over(request: Request, context: Any) -> Result:
+    """Deactivate the previous key: every consumer that the cut-over waits for uses the new key by now."""
     secret_arn, version_id = parse_cut_over(request.properties)
-    cut_over(secret_arn, version_id, context)
+    with Work(secret_arn, "CutOver", context) as work:
+        work.lease.take()
+        for owner in tuple(work.lease.entry.claims):
+            work.reconciler.run(owner, lambda draft, of: plan_cut_over(draft, of, version_id))
     return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
 
 
-def leave(request: Request, context: Any) -> Result:
+def on_cut_over_deleted(request: Request, context: Any) -> Result:
     """Delete the cut-over of a key: there is nothing to take back."""
     del context
     return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
 
 
-def _clean_failed_replacement(request: Request, place: Place, context: Any) -> None:
+def _take(work: Work, owner: str, announced: Change) -> bool:
+    """Take the lease, unless the ledger can't be written and what it shows is what is asked for."""
+    try:
+        work.lease.take(announced, own=owner)
+    except LedgerError:
+        with suppress(LedgerError):
+            work.lease.look()
+            if is_applied(announced(work.lease.entry, work.lease.now()), owner):
+                return False
+        raise
+    return True
+
+
+def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -> tuple[str, ...]:
+    """Make the declared key current, and return what was found otherwise than it had been left.
+
+    When that fails, nothing that this request made is left.
+    """
+    entry = work.lease.entry
+    if is_applied(entry, owner):
+        return ()
+    is_new = is_new and not entry.keys_of(owner)
+    found: list[str] = []
+
+    def plan(draft: Draft, of: str) -> None:
+        if not found:
+            found.extend(findings(entry, draft.observed, of))
+        plan_deployment(draft, of)
+
+    try:
+        deployed = request.deployed
+        work.reconciler.run(
+            owner,
+            plan,
+            reserve=RESERVE_TO_UNDO,
+            deploys=True,
+            deployed_serial=deployed.serial if deployed else "",
+        )
+    except LeaseLostError:
+        # Whoever has taken over goes on from what is recorded.
+        raise
+    except ProviderError as error:
+        raise _cleaned_up(work, owner, error, is_new=is_new) from error
+    return tuple(found)
+
+
+def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -> ProviderError:
+    """Take back what was made, and return the error, which says so if that fails too."""
+    made, superseded = tuple(work.reconciler.made), isinstance(error, SupersededError)
+
+    def plan(draft: Draft, of: str) -> None:
+        plan_failed_cleanup(draft, of, made, new_resource=is_new, go_back=not superseded)
+
+    try:
+        if work.lease.entry.claims[owner].touched:
+            work.reconciler.run(owner, plan, check=False, deploys=True)
+            if not superseded:
+                work.lease.change(lambda entry, _: _untouched(entry, owner))
+    except ProviderError as failure:
+        left = ", ".join(key.id for key in work.lease.entry.keys_of(owner) if key.id in made)
+        return ProviderError(f"{error}; cleaning up failed as well: {failure}; left: {left or 'no new key'}")
+    if is_new and not superseded and not work.lease.entry.made_for(owner):
+        work.finally_change(lambda entry, _: _withdrawn(entry, owner))
+    return error
+
+
+def _untouched(entry: Entry, owner: str) -> Entry:
+    """Record that a resource has what it had: its rollback has nothing to do."""
+    return entry.with_claim(owner, replace(entry.claims[owner], touched=False))
+
+
+def _withdrawn(entry: Entry, owner: str) -> Entry:
+    """Record that a resource is not there: CloudFormation sends no Delete for a replacement that failed."""
+    return entry.with_claim(owner, replace(entry.claims[owner], present=False))
+
+
+def _left_nothing(work: Work, owner: str, error: ProviderError) -> bool:
+    """Tell whether it is known that no key was made for a resource."""
+    if isinstance(error, (BusyError, LeaseLostError, SupersededError)):
+        # Another delivery of the request may be making one.
+        return False
+    return not work.lease.taken or not work.lease.entry.made_for(owner)
+
+
+def _clean_failed_replacement(request: Request, owner: str, physical_id: str, context: Any) -> None:
     """Clean the new place of a replacement that failed without an answer, when it is rolled back.
 
     CloudFormation never learned the new id, so this Update back to the old place is the last request to name the new
-    one. It must succeed in any case, or the stack is stuck; so what fails is tried twice, and told.
+    one. It must succeed in any case, or the stack is stuck; so what fails is tried twice, and the sweep comes back.
     """
-    if request.kind != "Update" or request.physical_id != place.physical_id:
+    other = request.deployed
+    if request.kind != "Update" or request.physical_id != physical_id or other is None:
+        return
+    if request.resource(other).owner_id == owner:
         return
     for _ in range(_TRIES_TO_CLEAN):
         try:
-            old = Properties.parse(request.old_properties)
-            if request.place(old) != place:
-                _remove(request, old, context)
+            _ensure_absent(request, other, context)
         except ProviderError as error:
             record("could not clean the place of a failed replacement", **_about(request), reason=str(error))
         else:
             return
 
 
-def _remove(request: Request, properties: Properties, context: Any) -> None:
-    ports = _ports(request, properties, context)
-    removed = make_absent(
-        ports,
-        request.place(properties),
-        request.mark(ports.clock.now()),
-        dated=request.requested_at is not None,
-    )
-    record(
-        "deleted" if removed is not None else "not deleted: the resource was created again since",
-        **_about(request),
-        user=properties.user_name,
-        access_key_ids=" ".join(removed or ()),
-    )
+def _ensure_absent(request: Request, properties: Properties, context: Any) -> None:
+    resource = request.resource(properties)
+    owner = resource.owner_id
+    was_known = False
+
+    def announced(entry: Entry, now: datetime) -> Entry:
+        nonlocal was_known
+        was_known = was_known or owner in entry.claims
+        return announce(entry, owner, request.claim(properties, now, present=False))
+
+    with Work(properties.secret_arn, "Delete", context) as work:
+        try:
+            work.lease.take(announced, own=owner)
+        except SupersededError:
+            record("not deleted: the resource was created again since", **_about(request))
+            return
+        keys = [key.id for key in work.lease.entry.keys_of(owner)]
+        if work.lease.entry.made_for(owner) or not (was_known or request.physical_id != resource.physical_id):
+            _delete_keys(work, owner)
+    record("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
 
 
-def _ports(request: Request, properties: Properties, context: Any) -> Ports:
-    return ports_of(request.place(properties), properties.role_arn, request.session_name, context)
+def _delete_keys(work: Work, owner: str) -> None:
+    try:
+        work.reconciler.run(owner, plan_deletion)
+    except ProviderError as error:
+        left = ", ".join(key.id for key in work.lease.entry.keys_of(owner))
+        role = work.lease.entry.claims[owner].role_arn
+        left = left or "perhaps one whose creation was interrupted"
+        raise ProviderError(f"{error}; asked with the role {role}; keys that are left: {left}") from error
 
 
 def _about(request: Request) -> dict[str, str]:
     return {"request_type": request.kind, "stack": request.stack_name, "logical_id": request.logical_id}
 
 
-_ACCESS_KEY = {"create": put, "update": put, "delete": delete}
-_CUT_OVER = {"create": finish, "update": finish, "delete": leave}
+_ACCESS_KEY = {"create": on_create_or_update, "update": on_create_or_update, "delete": on_delete}
+_CUT_OVER = {"create": on_cut_over, "update": on_cut_over, "delete": on_cut_over_deleted}

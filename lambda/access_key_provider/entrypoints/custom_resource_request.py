@@ -8,35 +8,39 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from access_key_provider.model import entry
+from access_key_provider.model.entry import Claim
 from access_key_provider.model.errors import InvalidRequestError
-from access_key_provider.model.records import Mark, parse_time
-from access_key_provider.model.retirement_rules import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, Policy
-from access_key_provider.model.state import ACTIVE, INACTIVE, Desired, Place
-
-if TYPE_CHECKING:
-    from datetime import datetime
+from access_key_provider.model.retirement_rules import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, RetirementRules
+from access_key_provider.model.state import ACTIVE, INACTIVE, KeyResource
 
 _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 SECRET_ARN = re.compile(
     r"arn:[a-z-]{1,20}:secretsmanager:(?P<region>[a-z0-9-]{1,30}):[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
 )
-# It becomes the value of a tag, which has 256 characters at most.
-_ROLE_ARN = re.compile(r"(?=.{1,256}\Z)arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\x21-\x7e]+")
+_ROLE_ARN = re.compile(r"(?=.{1,700}\Z)arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\x21-\x7e]+")
 _SERIAL = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
-# What IAM allows in a tag's value, less what `Place.key_tag_value` adds.
+# What IAM allows in a tag's value, less what `key_tag` adds.
 _DESCRIPTION = re.compile(r"[\w .:/=+\-@]{1,233}")
 _STATUS = re.compile(f"{ACTIVE}|{INACTIVE}")
 _SECONDS = re.compile(r"[0-9]{1,9}")
 _KEY_LIMITS = (FAIL, RETIRE_PREVIOUS, REMOVE_UNUSED)
 _ON_KEY_LIMIT = re.compile("|".join(_KEY_LIMITS))
 _DEFERRED = re.compile("Deferred")
-_SCHEDULE_NAME = re.compile(r"[A-Za-z0-9-]{1,20}")
+_SCHEDULE = re.compile(r"[\x20-\x7e]{1,256}")
+_REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,128}")
+_STACK_ID = re.compile(
+    r"arn:[a-z-]{1,20}:cloudformation:[a-z0-9-]{1,30}:[0-9]{12}:stack/[A-Za-z0-9-]{1,128}/[A-Za-z0-9-]{1,64}"
+)
+_LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}")
+_PHYSICAL_ID_LENGTH = 1024
 _VERSION_ID = re.compile(r"[A-Za-z0-9-]{32,64}")
 _SHOWN = 60
+_DAY = 86_400
 
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
 
@@ -51,7 +55,7 @@ class Properties:
     serial: str
     status: str
     description: str | None
-    policy: Policy = field(default_factory=Policy)
+    rules: RetirementRules = field(default_factory=RetirementRules)
 
     @classmethod
     def parse(cls, properties: object, region: str | None = None) -> Properties:
@@ -74,18 +78,13 @@ class Properties:
         return cls(
             user_name=user_name,
             secret_arn=secret_arn,
-            role_arn=_text(
-                properties,
-                "RoleArn",
-                _ROLE_ARN,
-                "the ARN of a role, at most 256 characters: shorten the name of the stack, the user or the secret",
-            ),
+            role_arn=_text(properties, "RoleArn", _ROLE_ARN, "the ARN of a role"),
             serial=_text(properties, "Serial", _SERIAL, "1 to 128 characters, not only blanks"),
             status=_text(properties, "Status", _STATUS, "Active or Inactive"),
             description=_text(properties, "Description", _DESCRIPTION, "1 to 233 characters that tags allow")
             if "Description" in properties
             else None,
-            policy=_policy(properties),
+            rules=_rules(properties),
         )
 
 
@@ -104,8 +103,16 @@ class Request:
 
     @classmethod
     def parse(cls, event: Mapping[str, Any]) -> Request:
-        """Take an event apart; `main` has seen to it that these members are texts."""
+        """Take an event apart; `main` has seen to it that these members are texts.
+
+        Raises:
+            InvalidRequestError: a member is none that CloudFormation sends.
+        """
         physical_id = event.get("PhysicalResourceId")
+        for name, allowed in (("StackId", _STACK_ID), ("RequestId", _REQUEST_ID), ("LogicalResourceId", _LOGICAL_ID)):
+            _text(event, name, allowed, "as CloudFormation sends it")
+        if isinstance(physical_id, str) and len(physical_id) > _PHYSICAL_ID_LENGTH:
+            raise InvalidRequestError(f"PhysicalResourceId must have at most {_PHYSICAL_ID_LENGTH} characters")
         return cls(
             kind=event["RequestType"],
             stack_id=event["StackId"],
@@ -123,38 +130,30 @@ class Request:
         parts = self.stack_id.split("/")
         return parts[1] if len(parts) > 1 else self.stack_id
 
-    @property
-    def session_name(self) -> str:
-        """Say in CloudTrail what is being done and for which resource."""
-        return session_name(self.kind, self.logical_id)
+    def resource(self, properties: Properties) -> KeyResource:
+        """Name the resource, with the user and the secret that properties name."""
+        return KeyResource(self.stack_id, self.logical_id, properties.user_name, properties.secret_arn)
 
-    def place(self, properties: Properties) -> Place:
-        """Name the place that properties of this resource speak of."""
-        return Place(self.stack_id, self.logical_id, properties.user_name, properties.secret_arn)
-
-    def mark(self, received_at: datetime) -> Mark:
-        """Name the request, for the mark that it leaves. A date of the future is none of CloudFormation's."""
-        return Mark(min(self.requested_at or received_at, received_at), self.request_id)
-
-    def desired(self, properties: Properties, received_at: datetime, function_name: str = "") -> Desired:
-        """Say what properties of this resource ask for."""
-        deployed = self._deployed
-        return Desired(
-            place=self.place(properties),
+    def claim(self, properties: Properties, received_at: datetime, *, present: bool) -> Claim:
+        """Say what properties of this resource declare. A date of the future is none of CloudFormation's."""
+        return Claim(
+            stack_id=self.stack_id,
+            logical_id=self.logical_id,
+            user_name=properties.user_name,
+            role_arn=properties.role_arn,
             serial=properties.serial,
             status=properties.status,
             description=properties.description or self._default_description,
-            deployed_serial=deployed.serial if deployed else properties.serial,
-            deployed_status=deployed.status if deployed else None,
-            request=self.mark(received_at),
-            dated=self.requested_at is not None,
-            policy=properties.policy,
-            role_arn=properties.role_arn,
-            function_name=function_name,
+            rules=properties.rules,
+            request=entry.Request(
+                min(self.requested_at or received_at, received_at), self.request_id, self.requested_at is not None
+            ),
+            present=present,
         )
 
     @property
-    def _deployed(self) -> Properties | None:
+    def deployed(self) -> Properties | None:
+        """What CloudFormation takes for deployed."""
         try:
             return Properties.parse(self.old_properties)
         except InvalidRequestError:
@@ -169,7 +168,7 @@ class Request:
         if self.physical_id:
             return self.physical_id
         try:
-            return self.place(Properties.parse(self.properties)).physical_id
+            return self.resource(Properties.parse(self.properties)).physical_id
         except InvalidRequestError:
             return f"{self.stack_name}/{self.logical_id}"[:512]
 
@@ -205,24 +204,28 @@ def parse_cut_over(properties: object) -> tuple[str, str]:
     )
 
 
-def _policy(properties: Mapping[str, Any]) -> Policy:
-    """Read the rules of retirement; a template of an earlier release has none."""
-    return Policy(
-        grace=_duration(properties, "GracePeriod") or timedelta(),
-        retention=_duration(properties, "RetentionPeriod"),
-        unused_for=_duration(properties, "RetireWhenUnusedFor"),
-        retire_at_latest=_duration(properties, "RetireAtLatest"),
-        maximum_age=_duration(properties, "MaximumAge"),
+def _rules(properties: Mapping[str, Any]) -> RetirementRules:
+    """Read the rules of retirement, each within bounds: whoever may call the function chooses them."""
+    return RetirementRules(
+        grace=_duration(properties, "GracePeriod", most=90 * _DAY) or timedelta(),
+        retention=_duration(properties, "RetentionPeriod", most=365 * _DAY),
+        unused_for=_duration(properties, "RetireWhenUnusedFor", most=365 * _DAY),
+        overdue_after=_duration(properties, "OverdueAfter", most=365 * _DAY),
+        max_active_age=_duration(properties, "MaxActiveAge", least=_DAY, most=3650 * _DAY),
         on_key_limit=_optional(properties, "OnKeyLimit", _ON_KEY_LIMIT, " or ".join(_KEY_LIMITS)) or FAIL,
-        unused_since=_duration(properties, "RemoveUnusedAfter"),
+        unused_since=_duration(properties, "RemoveUnusedAfter", least=_DAY, most=3650 * _DAY),
         deferred=_optional(properties, "CutOver", _DEFERRED, "Deferred") is not None,
-        schedule=_optional(properties, "ScheduleName", _SCHEDULE_NAME, "1 to 20 letters, digits and hyphens") or "",
+        rotation=_optional(properties, "RotationSchedule", _SCHEDULE, "the expression of a schedule") or "",
     )
 
 
-def _duration(properties: Mapping[str, Any], name: str) -> timedelta | None:
+def _duration(properties: Mapping[str, Any], name: str, *, most: int, least: int = 0) -> timedelta | None:
     seconds = _optional(properties, name, _SECONDS, "a number of seconds, at most 9 digits")
-    return None if seconds is None else timedelta(seconds=int(seconds))
+    if seconds is None:
+        return None
+    if not least <= int(seconds) <= most:
+        raise InvalidRequestError(f"{name} is {seconds}: must be {least} to {most} seconds")
+    return timedelta(seconds=int(seconds))
 
 
 def _optional(properties: Mapping[str, Any], name: str, allowed: re.Pattern[str], meaning: str) -> str | None:
@@ -248,4 +251,12 @@ def _signed_at(response_url: str) -> datetime | None:
         dates = parse_qs(urlsplit(response_url).query).get("X-Amz-Date", [])
     except ValueError:
         return None
-    return parse_time(dates[0]) if dates else None
+    return parse_signature_time(dates[0]) if dates else None
+
+
+def parse_signature_time(text: str) -> datetime | None:
+    """Read a time as signatures have it, `20260102T030405Z`; None if it is no such time."""
+    try:
+        return datetime.strptime(text, "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
+    except ValueError:
+        return None

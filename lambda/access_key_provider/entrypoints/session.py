@@ -1,49 +1,104 @@
-"""What one invocation of the function works with: AWS in a session of a key's role."""
+"""What one invocation works with: a secret's lease, and AWS in sessions of the keys' roles."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
 
-import boto3
-
-from access_key_provider.aws.eventbridge import EventBridgeNotices
+from access_key_provider.aws.dynamodb import Ledger
+from access_key_provider.aws.eventbridge import EventPublisher
 from access_key_provider.aws.iam import IamUserKeys
-from access_key_provider.aws.scheduling import EventBridgeSchedules, ScheduleSettings
 from access_key_provider.aws.secrets_manager import SecretsManagerVersions
 from access_key_provider.aws.sts import Sessions, StsProver
-from access_key_provider.model.registration import Registration, registration
-from access_key_provider.reconcile.ports import Ports
-from lambda_shared.aws_calls import CLIENT, Caller
+from access_key_provider.entrypoints.custom_resource_request import session_name
+from access_key_provider.reconcile.lease import HeldLease, LeasedClock
+from access_key_provider.reconcile.reconciler import Reconciler
+from lambda_shared.aws_calls import Caller
 from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
-    from access_key_provider.model.state import Place
+    from types import TracebackType
+
+    from access_key_provider.aws.sts import Credentials
+    from access_key_provider.model.entry import Claim
+    from access_key_provider.reconcile.lease import Change
+    from lambda_shared.clock import Clock
 
 _SESSIONS = Sessions()
+_DEFAULT_SETTLING_SECONDS = "10"
+
+# How long a role may be refused that a deployment has just made, and one that has long been there.
+NEW_ROLE = 100.0
+KNOWN_ROLE = 10.0
 
 
-def ports_of(place: Place, role_arn: str, session_name: str, context: Any, *, rotation_token: str = "") -> Ports:
-    """Assume a key's role and return AWS as it sees it."""
-    clock = InvocationClock(context)
-    call = Caller(clock)
-    credentials = _SESSIONS.assume(role_arn, session_name, call, clock)
-    return Ports(
-        keys=IamUserKeys(credentials, place.user_name, call),
-        secret=SecretsManagerVersions(credentials, place.secret_arn, call, rotation_token),
-        prover=StsProver(clock),
-        clock=clock,
-        schedules=EventBridgeSchedules(credentials, call, ScheduleSettings.of_function(context.invoked_function_arn)),
-        notices=EventBridgeNotices(credentials, call),
-    )
+class RoleSession:
+    """AWS as the role of one key sees it; the role is assumed at the first call."""
+
+    def __init__(self, claim: Claim, secret_arn: str, clock: Clock, *, what: str, token: str, patience: float) -> None:
+        """Take the role from the claim; `token` is Secrets Manager's, if it rotates."""
+        self._claim = claim
+        self._secret_arn = secret_arn
+        self._clock = clock
+        self._name = session_name(what, claim.logical_id)
+        self._token = token
+        self._patience = patience
+
+    @cached_property
+    def keys(self) -> IamUserKeys:
+        """The user."""
+        return IamUserKeys(self._credentials, self._claim.user_name, Caller(self._clock, self._patience))
+
+    @cached_property
+    def secret(self) -> SecretsManagerVersions:
+        """The secret."""
+        call = Caller(self._clock, self._patience)
+        return SecretsManagerVersions(self._credentials, self._secret_arn, call, self._token)
+
+    @cached_property
+    def prover(self) -> StsProver:
+        """The proof."""
+        return StsProver(self._clock, float(os.environ.get("SETTLING_SECONDS", _DEFAULT_SETTLING_SECONDS)))
+
+    @cached_property
+    def _credentials(self) -> Credentials:
+        call = Caller(self._clock, self._patience)
+        return _SESSIONS.assume(self._claim.role_arn, self._name, call, self._clock)
 
 
-def registered(secret_id: str, context: Any) -> Registration:
-    """Tell whose key a secret holds, by its tags: the one thing that the function may read with its own role.
+class Work:
+    """What one caller does for one secret: a context that lets go of the lease and reports at its end."""
 
-    Raises:
-        NotManagedError: the tags don't say.
-        ProviderError: the secret can't be described.
-    """
-    client = boto3.client("secretsmanager", config=CLIENT)
-    secret = Caller(InvocationClock(context))(client.describe_secret, SecretId=secret_id)
-    return registration(secret["ARN"], {tag["Key"]: tag["Value"] for tag in secret.get("Tags", [])})
+    def __init__(
+        self, secret_arn: str, what: str, context: Any, *, token: str = "", patience: float = NEW_ROLE
+    ) -> None:
+        """Prepare to work; `lease.take` begins it."""
+        self._what = what
+        self._token = token
+        self._patience = patience
+        self.secret_arn = secret_arn
+        self.clock = InvocationClock(context)
+        self.ledger = Ledger()
+        self.lease = HeldLease(self.ledger, self.clock, secret_arn, what)
+        self.reconciler = Reconciler(self.lease, self.ledger, LeasedClock(self.clock, self.lease), self._open)
+        self._last: Change | None = None
+
+    def finally_change(self, change: Change) -> None:
+        """Change the entry when the lease is let go."""
+        self._last = change
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go, and report. A process that is being killed does nothing more."""
+        if error is None or isinstance(error, Exception):
+            self.reconciler.let_go(self._last)
+            EventPublisher().publish(self.reconciler.events)
+
+    def _open(self, claim: Claim, clock: Clock) -> RoleSession:
+        return RoleSession(claim, self.secret_arn, clock, what=self._what, token=self._token, patience=self._patience)

@@ -1,167 +1,441 @@
-"""What the rules can ask for: one call to AWS each, carried out in order by `executor`."""
+"""What the rules can ask for. One action is one call to AWS, or a change of the ledger alone.
+
+Each action says what the ledger records before the call (`begin`) and after it (`end`). A holder that dies between the
+two leaves the record of `begin`, from which the next holder goes on.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
+
+from access_key_provider.model.entry import (
+    LEASE_LENGTH,
+    Creating,
+    KeyRecord,
+    KeyState,
+    Rotation,
+    Switching,
+)
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from access_key_provider.model.entry import Entry
+
 NEW: Final = "(new)"
-"""Stands for the key that `CreateKey` makes, and for its version, whose ids nobody knows before."""
+"""Stands for the key that `CreateKey` makes, whose id nobody knows before."""
+
+BY_DEPLOYMENT = "deployment"
+BY_ROTATION = "rotation"
+BY_OPERATOR = "operator"
+BY_ALARM = "alarm"
+BY_SWEEP = "sweep"
+BY_ROLLBACK = "failed request"
 
 
 @dataclass(frozen=True, slots=True)
-class TagUser:
-    """Set a tag of the user; a `key` of NEW is the new key's id."""
+class Action:
+    """Something to do.
 
-    key: str
-    value: str
+    Attributes:
+        writes: whether it changes IAM or Secrets Manager, so that the lease is renewed right before it.
+        bookkeeping: whether nothing depends on it: what fails is reported and tried again by the sweep.
+    """
+
+    @property
+    def writes(self) -> bool:
+        """Most do."""
+        return True
+
+    @property
+    def bookkeeping(self) -> bool:
+        """Most are not."""
+        return False
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record what is about to be done."""
+        del now
+        return entry
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record what was done."""
+        del now
+        return entry
 
 
 @dataclass(frozen=True, slots=True)
-class UntagUser:
-    """Remove a tag of the user."""
-
-    key: str
-
-
-@dataclass(frozen=True, slots=True)
-class CreateKey:
+class CreateKey(Action):
     """Create an access key; its secret stays in memory until `StoreSecret`."""
 
+    owner: str
+    user_name: str
+    baseline: tuple[str, ...]
+    serial: str
+    token: str = ""
+    key_id: str = NEW
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record the attempt, so that a key whose answer is lost is found."""
+        # An attempt of a holder that died stays covered: what came to be since then may be its key.
+        earlier = entry.creating.get(self.owner, Creating(self.user_name, now, now, self.baseline))
+        begun = replace(entry, creating={**entry.creating, self.owner: replace(earlier, until=now)})
+        return replace(begun, rotation=Rotation(self.token, now)) if self.token else begun
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record the key, which ends the attempt if it was the only one."""
+        key = KeyRecord(self.key_id, self.owner, self.user_name, KeyState.CREATED, now, (self.serial,))
+        ended = entry.with_key(key)
+        attempt = entry.creating.get(self.owner)
+        if attempt is None or attempt.since == attempt.until:
+            ended = EndAttempt(self.owner).end(ended, now)
+        if self.token and entry.rotation:
+            ended = replace(ended, rotation=replace(entry.rotation, key_id=self.key_id))
+        return ended.noted(now, f"created {self.key_id}")
+
 
 @dataclass(frozen=True, slots=True)
-class StoreSecret:
+class StoreSecret(Action):
     """Write the new key as a version of the secret, labelled with its id and not yet current.
 
-    For a rotation of Secrets Manager, the version is the one that `token` names, and `label` is put on it as well: the
-    key is proven by then.
+    Secrets Manager's rotation has chosen the version already: `version_id` is its token.
     """
 
-    token: str | None = None
-    label: str | None = None
+    version_id: str = ""
+    key_id: str = NEW
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record the version, so that its label can be taken off if the answer is lost."""
+        del now
+        key = entry.keys[self.key_id]
+        version = self.version_id or entry.key_version(key)
+        return entry.with_key(replace(key, version_id=version, labelled=True))
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record that it is stored."""
+        key = entry.keys[self.key_id]
+        state = KeyState.PROVEN if key.proven else KeyState.STORED
+        return entry.with_key(replace(key, state=state, stored=now))
 
 
 @dataclass(frozen=True, slots=True)
-class ProveKey:
-    """Wait until calls signed with the new key succeed."""
+class ProveKey(Action):
+    """Wait until calls signed with the new key succeed, and a settling time longer."""
+
+    key_id: str = NEW
+
+    @property
+    def writes(self) -> bool:
+        """Nothing is changed by it."""
+        return False
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record that it works."""
+        return entry.with_key(replace(entry.keys[self.key_id], state=KeyState.PROVEN, proven=now))
 
 
 @dataclass(frozen=True, slots=True)
-class AddLabel:
-    """Put a label on a version; NEW is the new key's."""
+class Promote(Action):
+    """Make a key current, if `from_version` still is (empty: no version was)."""
 
-    version_id: str
-    label: str
+    key_id: str
+    from_version: str
+    by: str
+    adds_serial: str = ""
 
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that AWSCURRENT is about to move; the switch itself is recorded only when it has happened."""
+        return replace(entry, switching=Switching(self.key_id, now, self.by, self.from_version, self.adds_serial))
 
-@dataclass(frozen=True, slots=True)
-class RemoveLabel:
-    """Take a label of ours off a version."""
-
-    version_id: str
-    label: str
-
-
-@dataclass(frozen=True, slots=True)
-class TagSecret:
-    """Set tags of the secret: keys and values."""
-
-    tags: tuple[tuple[str, str], ...]
-
-
-@dataclass(frozen=True, slots=True)
-class UntagSecret:
-    """Remove tags of the secret."""
-
-    keys: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckStillWanted:
-    """Stop if another request has come since we looked: our mark is gone, or there are others than those we saw.
-
-    The mark of an earlier request does not count, if the time of ours is known: that one finds ours, and stops.
-
-    Who is not a request of CloudFormation leaves no mark.
-    """
-
-    mark: str | None
-    seen: frozenset[tuple[str, str]]
-    since: datetime | None = None
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record the switch: the grace period of the key that was current begins now."""
+        ended = replace(entry, switching=None)
+        before = entry.current
+        if before and before.id != self.key_id:
+            state = KeyState.INACTIVE if before.deactivated else KeyState.REPLACED
+            ended = ended.with_key(replace(before, state=state, replaced=now, by=self.by, postponed=0))
+        key = ended.keys[self.key_id]
+        added = (self.adds_serial,) if self.adds_serial and self.adds_serial not in key.serials else ()
+        current = replace(
+            key,
+            state=KeyState.CURRENT,
+            published=now,
+            replaced=None,
+            by="",
+            serials=(*key.serials, *added),
+            postponed=0,
+            next_check=None,
+        )
+        if ended.rotation and ended.rotation.key_id == self.key_id:
+            ended = replace(ended, rotation=None)
+        return ended.with_key(current).noted(now, f"published {self.key_id} by {self.by}")
 
 
 @dataclass(frozen=True, slots=True)
-class LookAgain:
-    """Observe and plan once more, after a wait in seconds: what was done may have brought something to light."""
-
-    wait: float = 0.0
-
-
-@dataclass(frozen=True, slots=True)
-class MoveCurrent:
-    """Make a version current, if `from_version` still is (None: no version was)."""
+class GiveBack(Action):
+    """Make a version current that holds no key of the ledger: the value that was there before."""
 
     to_version: str
-    from_version: str | None
+    from_version: str
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record that no key of ours is current."""
+        before = entry.current
+        ended = entry.with_key(replace(before, state=KeyState.REPLACED, replaced=now)) if before else entry
+        return ended.noted(now, f"made version {self.to_version} current again, which is not ours")
 
 
 @dataclass(frozen=True, slots=True)
-class SetStatus:
-    """Make a key Active or Inactive."""
-
-    key_id: str
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class DeleteKey:
-    """Delete a key, which is Inactive by now."""
+class Activate(Action):
+    """Make a key Active."""
 
     key_id: str
 
-
-@dataclass(frozen=True, slots=True)
-class ScheduleLook:
-    """See to it that the function looks at the key at a time, by a schedule that is gone after it ran."""
-
-    name: str
-    at: datetime
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it."""
+        key = entry.keys[self.key_id]
+        state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
+        return entry.with_key(replace(key, state=state, deactivated=None)).noted(now, f"activated {self.key_id}")
 
 
 @dataclass(frozen=True, slots=True)
-class CancelSchedule:
-    """Delete a schedule that is not needed any more; one that ran is gone already."""
+class Deactivate(Action):
+    """Make a key Inactive; `note` says why it must not become current again."""
 
-    name: str
+    key_id: str
+    by: str
+    note: str = ""
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record it with the act: its retention period begins whatever comes after."""
+        key = entry.keys[self.key_id]
+        # Of a key that is Inactive already, the retention period has begun.
+        since = key.deactivated or now
+        state = key.state
+        if state in {KeyState.REPLACED, KeyState.PROVEN, KeyState.CREATED, KeyState.STORED}:
+            state = KeyState.INACTIVE
+        return entry.with_key(replace(key, state=state, deactivated=since, note=self.note or key.note))
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Note it, unless it was Inactive already."""
+        since = entry.keys[self.key_id].deactivated
+        repeated = since is not None and now - since > LEASE_LENGTH
+        return entry if repeated else entry.noted(now, f"deactivated {self.key_id} by {self.by}")
 
 
 @dataclass(frozen=True, slots=True)
-class Tell:
-    """Send an event to those who watch over keys: what happened, and the names and values that say to which."""
+class DeleteKey(Action):
+    """Delete a key, which is Inactive by now. It can't be restored from here on, whatever becomes of the call."""
 
-    what: str
-    about: tuple[tuple[str, str], ...]
+    key_id: str
+    by: str
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that nobody may count on the key any more."""
+        del now
+        key = entry.keys[self.key_id]
+        return entry.with_key(replace(key, note=key.note or "it is being deleted"))
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it; the record stays as long as its label or its tag does."""
+        return RecordGone(self.key_id, f"deleted {self.key_id} by {self.by}").end(entry, now)
 
 
-Action = (
-    TagUser
-    | UntagUser
-    | CreateKey
-    | StoreSecret
-    | ProveKey
-    | AddLabel
-    | RemoveLabel
-    | TagSecret
-    | UntagSecret
-    | CheckStillWanted
-    | LookAgain
-    | MoveCurrent
-    | SetStatus
-    | DeleteKey
-    | ScheduleLook
-    | CancelSchedule
-    | Tell
-)
+@dataclass(frozen=True, slots=True)
+class RemoveLabel(Action):
+    """Take a label off a version: the key's own, or AWSPENDING of a rotation that has ended."""
+
+    version_id: str
+    label: str
+
+    @property
+    def bookkeeping(self) -> bool:
+        """A label that is left keeps a version alive and does no harm."""
+        return True
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it, and forget a deleted key of which nothing else is left."""
+        del now
+        key = entry.keys.get(self.label)
+        return _forgotten_if_bare(entry, replace(key, labelled=False)) if key else entry
+
+
+@dataclass(frozen=True, slots=True)
+class TagUser(Action):
+    """Set the user's tag that the IAM console shows beside the key."""
+
+    key_id: str
+    value: str
+
+    @property
+    def bookkeeping(self) -> bool:
+        """Nothing reads it but people."""
+        return True
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that there may be a tag."""
+        del now
+        return entry.with_key(replace(entry.keys[self.key_id], tag=self.value))
+
+
+@dataclass(frozen=True, slots=True)
+class UntagUser(Action):
+    """Remove the user's tag of a key."""
+
+    key_id: str
+
+    @property
+    def bookkeeping(self) -> bool:
+        """A tag of a key that is gone does no harm."""
+        return True
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it, and forget a deleted key of which nothing else is left."""
+        del now
+        key = entry.keys.get(self.key_id)
+        return _forgotten_if_bare(entry, replace(key, tag="")) if key else entry
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerAction(Action):
+    """A change of the ledger alone."""
+
+    @property
+    def writes(self) -> bool:
+        """Nothing in AWS is changed by it."""
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class RecordGone(LedgerAction):
+    """A key is in IAM no more."""
+
+    key_id: str
+    why: str = ""
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it; the record stays as long as its label or its tag does."""
+        key = entry.keys[self.key_id]
+        ended = entry.noted(now, self.why or f"{self.key_id} is gone: somebody else deleted it")
+        if ended.rotation and ended.rotation.key_id == self.key_id:
+            ended = replace(ended, rotation=None)
+        return _forgotten_if_bare(ended, replace(key, state=KeyState.DELETED))
+
+
+@dataclass(frozen=True, slots=True)
+class RecordKey(LedgerAction):
+    """A key is found that the ledger does not know: an orphan, or a key whose entry was lost."""
+
+    key: KeyRecord
+    why: str
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it."""
+        return entry.with_key(self.key).noted(now, f"{self.why}: {self.key.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class EndAttempt(LedgerAction):
+    """Nothing is left to find of an attempt to create a key."""
+
+    owner: str
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Forget it."""
+        del now
+        left = {owner: attempt for owner, attempt in entry.creating.items() if owner != self.owner}
+        return replace(entry, creating=left)
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetTraces(LedgerAction):
+    """The user or the secret that bore a deleted key's tag and label is gone."""
+
+    key_id: str
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Forget the key."""
+        del now
+        return entry.without_key(self.key_id)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordSwitch(LedgerAction):
+    """A switch that was begun has happened, or has not."""
+
+    happened: bool
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it."""
+        switching = entry.switching
+        if switching is None:
+            return entry
+        if not self.happened or switching.key_id not in entry.keys:
+            return replace(entry, switching=None)
+        promote = Promote(switching.key_id, switching.from_version, switching.by, switching.adds_serial)
+        return promote.end(entry, now)
+
+
+@dataclass(frozen=True, slots=True)
+class EndRotation(LedgerAction):
+    """A rotation of Secrets Manager has ended, or was given up."""
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Forget it."""
+        if entry.rotation is None:
+            return entry
+        return replace(entry, rotation=None).noted(now, f"ended the rotation {entry.rotation.token}")
+
+
+@dataclass(frozen=True, slots=True)
+class Postpone(LedgerAction):
+    """A replaced key is not deactivated yet, because it is in use."""
+
+    key_id: str
+    until: datetime
+    last_use: str
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record when to check again."""
+        del now
+        key = entry.keys[self.key_id]
+        return entry.with_key(replace(key, postponed=key.postponed + 1, next_check=self.until, last_use=self.last_use))
+
+
+@dataclass(frozen=True, slots=True)
+class PublishEvent(LedgerAction):
+    """Report something, by an event, a metric and the log; `once_a_day` names what is not repeated within a day."""
+
+    kind: str
+    detail: tuple[tuple[str, str], ...]
+    once_a_day: str = ""
+
+    @property
+    def bookkeeping(self) -> bool:
+        """What was done is done, reported or not."""
+        return True
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record when it was reported."""
+        return replace(entry, reported={**entry.reported, self.once_a_day: now}) if self.once_a_day else entry
+
+
+@dataclass(frozen=True, slots=True)
+class Settle(LedgerAction):
+    """All that a claim declares is done: AWS and the ledger agree."""
+
+    owner: str
+    applied: str
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it."""
+        claim = entry.claims[self.owner]
+        settled = replace(entry, settled=now, failing=None)
+        return settled.with_claim(self.owner, replace(claim, applied=self.applied, touched=False))
+
+
+def _forgotten_if_bare(entry: Entry, key: KeyRecord) -> Entry:
+    """Forget a deleted key that has left neither a label nor a tag."""
+    if not key.exists and not key.labelled and not key.tag:
+        return entry.without_key(key.id)
+    return entry.with_key(key)

@@ -1,4 +1,8 @@
-"""What can go wrong with a key; how messages are written is told in `lambda_shared.errors`."""
+"""What can go wrong, in words that a person who deploys a stack can act on.
+
+Every message ends up in the events of the stack, so it names the value, what is allowed and what to change, and
+never holds a secret access key, a request id or a response URL.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +38,7 @@ class KeyLimitReachedError(ProviderError):
 
 
 class NotManagedError(ProviderError):
-    """The secret holds no key that this function manages."""
+    """The ledger has no entry for the secret."""
 
 
 class NothingToUndoError(ProviderError):
@@ -43,10 +47,6 @@ class NothingToUndoError(ProviderError):
 
 class RotationError(ProviderError):
     """A rotation of Secrets Manager can't go on, or should not have begun."""
-
-
-class NoRoomError(ProviderError):
-    """The user or the secret has no room left for the tags or labels that are needed."""
 
 
 class SupersededError(ProviderError):
@@ -62,4 +62,16 @@ class OutOfTimeError(ProviderError):
 
 
 class ConflictError(ProviderError):
-    """Something changed between looking and acting: look again."""
+    """Something changed between observing and acting: observe again."""
+
+
+class BusyError(ProviderError):
+    """Another caller acts on the secret, for longer than this invocation can wait."""
+
+
+class LeaseLostError(ProviderError):
+    """The lease ended while a call was being made, and another caller has taken it."""
+
+
+class LedgerError(ProviderError):
+    """The ledger can't be read or written, or holds what this release does not understand."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import timedelta
 
 FAIL = "Fail"
@@ -19,31 +19,31 @@ LONGEST_DEPLOYMENT = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
-class Policy:
-    """The rules of retirement. Those of a template that has none are: deactivate at once, delete to make room.
+class RetirementRules:
+    """The rules of retirement and rotation that a template declares.
 
     Attributes:
         grace: how long the previous key stays Active after another became current; 0 deactivates it at once.
-        retention: how long it then stays Inactive before it is deleted; None keeps it until its place is needed.
+        retention: how long it then stays Inactive before it is deleted; None keeps it until its key slot is needed.
         unused_for: it is not deactivated while it was used within this time; None stands for the time that it stays
             Active anyway.
-        retire_at_latest: how long after the switch a key still in use is reported as overdue.
-        maximum_age: how old the current key may become before every look reports it.
-        on_key_limit: what may be removed if the user has no room for another key.
-        unused_since: for REMOVE_UNUSED, how old a foreign key must be that was never used and is Inactive.
+        overdue_after: how long after the switch a key still in use is reported as overdue.
+        max_active_age: how old the current key may become before it is reported daily.
+        on_key_limit: what may be removed if the user has no key slot for another key.
+        unused_since: for REMOVE_UNUSED, how old an unmanaged key must be that was never used and is Inactive.
         deferred: the consumers of the app decide when the previous key is deactivated, not the grace period.
-        schedule: what the names of the schedules of this key begin with; empty if the template allows none.
+        rotation: the schedule by which Secrets Manager is to rotate the key; empty if it is not to.
     """
 
     grace: timedelta = timedelta()
     retention: timedelta | None = None
     unused_for: timedelta | None = None
-    retire_at_latest: timedelta | None = None
-    maximum_age: timedelta | None = None
+    overdue_after: timedelta | None = None
+    max_active_age: timedelta | None = None
     on_key_limit: str = FAIL
     unused_since: timedelta | None = None
     deferred: bool = False
-    schedule: str = ""
+    rotation: str = ""
 
     @property
     def time_active(self) -> timedelta:
@@ -55,38 +55,6 @@ class Policy:
         """Within which time a use holds the retirement back."""
         return self.unused_for or max(self.time_active, LAST_USE_LAG)
 
-    def pause(self, looks: int) -> timedelta:
-        """How long to wait after a look at a key that is still in use: each time twice as long, a day at most."""
-        return min(self.window * (1 << min(looks, 10)), _LONGEST_PAUSE)
-
-    def __str__(self) -> str:
-        """Write the policy as the value of a tag, without what is left at its default."""
-        words = []
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if value != item.default:
-                words.append(f"{item.name}={_written(value)}")
-        return " ".join(words) or "none"
-
-    @classmethod
-    def parse(cls, text: str) -> Policy:
-        """Read what `__str__` wrote; what was edited by hand and can't be read falls back to its default."""
-        words = dict(word.split("=", 1) for word in text.split() if "=" in word)
-        durations = ("grace", "retention", "unused_for", "retire_at_latest", "maximum_age", "unused_since")
-        known: dict[str, object] = {name: _seconds(words[name]) for name in durations if name in words}
-        return cls(
-            **{name: value for name, value in known.items() if value is not None},  # type: ignore[arg-type] # all durations
-            on_key_limit=words.get("on_key_limit", FAIL),
-            deferred=words.get("deferred") == "yes",
-            schedule=words.get("schedule", ""),
-        )
-
-
-def _written(value: object) -> str:
-    if isinstance(value, timedelta):
-        return str(int(value.total_seconds()))
-    return "yes" if value is True else str(value)
-
-
-def _seconds(text: str) -> timedelta | None:
-    return timedelta(seconds=int(text)) if text.isascii() and text.isdigit() and len(text) < 10 else None  # noqa: PLR2004
+    def pause(self, postponed: int) -> timedelta:
+        """How long to wait after a key was found in use: each time twice as long, a day at most."""
+        return min(self.window * (1 << min(postponed, 10)), _LONGEST_PAUSE)

@@ -1,37 +1,118 @@
-"""The events that tell what became of a key that was replaced."""
+"""What is reported of keys: the kinds of events, and what each tells. The schema is in the construct package."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import Tell
+from access_key_provider.model.actions import (
+    CreateKey,
+    Deactivate,
+    DeleteKey,
+    Promote,
+    RecordSwitch,
+)
+from access_key_provider.model.codec import written
 
 if TYPE_CHECKING:
-    from access_key_provider.model.ownership import OwnedKey
-    from access_key_provider.model.retirement_record import Retirement
-    from access_key_provider.model.state import LastUse, Observed, Place
+    from access_key_provider.model.actions import Action
+    from access_key_provider.model.entry import Entry, KeyRecord
+    from access_key_provider.model.state import LastUse, Observed
 
-STILL_IN_USE = "Access Key Still In Use"
+SCHEMA_VERSION = "1"
+
+CREATED = "Access Key Created"
+PUBLISHED = "Access Key Published"
+REPLACED = "Access Key Replaced"
+POSTPONED = "Access Key Retirement Postponed"
 OVERDUE = "Access Key Retirement Overdue"
-HELD_BACK = "Access Key Retirement Held Back"
 DEACTIVATED = "Access Key Deactivated"
 DELETED = "Access Key Deleted"
+RESTORED = "Access Key Restored"
+FAILED = "Access Key Upkeep Failed"
+RECOVERED = "Access Key Upkeep Recovered"
 TOO_OLD = "Access Key Too Old"
+DRIFT = "Access Key Drift"
+ROTATION_OFF = "Access Key Rotation Off"
+LEFT_BEHIND = "Access Key Left Behind"
+
+KINDS = (
+    CREATED,
+    PUBLISHED,
+    REPLACED,
+    POSTPONED,
+    OVERDUE,
+    DEACTIVATED,
+    DELETED,
+    RESTORED,
+    FAILED,
+    RECOVERED,
+    TOO_OLD,
+    DRIFT,
+    ROTATION_OFF,
+    LEFT_BEHIND,
+)
 
 
-def tell_of(
-    kind: str, observed: Observed, place: Place, key: OwnedKey, record: Retirement | None, *, why: str = ""
-) -> Tell:
-    """Tell of a replaced key, by an event that has all a person needs to find who uses it."""
-    use: LastUse | None = observed.last_uses.get(key.id)
-    return Tell(
-        kind,
-        (
-            ("accessKeyId", key.id),
-            ("userName", place.user_name),
-            ("secretArn", place.secret_arn),
-            ("replaced", record.replaced.isoformat() if record else "unknown"),
-            ("lastUse", str(use) if use else "unknown"),
-            *([("why", why)] if why else []),
-        ),
-    )
+def about_key(entry: Entry, key: KeyRecord, use: LastUse | None = None, **more: str) -> dict[str, str]:
+    """Tell of a key all that a person needs to find who uses it; what is not known is left out."""
+    times = {
+        "created": key.created,
+        "published": key.published,
+        "replaced": key.replaced,
+        "deactivated": key.deactivated,
+    }
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "accessKeyId": key.id,
+        "userName": key.user_name,
+        "secretArn": entry.secret_arn,
+        **{name: written(time) for name, time in times.items() if time},
+        **({"lastUse": str(use)} if use else {}),
+        **{name: value for name, value in more.items() if value},
+    }
+
+
+def about_secret(entry: Entry, **more: str) -> dict[str, str]:
+    """Tell of the secret where no key is meant."""
+    return {
+        "schemaVersion": SCHEMA_VERSION,
+        "secretArn": entry.secret_arn,
+        **{name: value for name, value in more.items() if value},
+    }
+
+
+def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -> list[tuple[str, dict[str, str]]]:
+    """List what is to be reported of an action that was carried out."""
+    match action:
+        case CreateKey(key_id=key_id):
+            return [(CREATED, about_key(after, after.keys[key_id]))]
+        case Promote(key_id, _, by):
+            return _switched(before, after, key_id, by)
+        case RecordSwitch(happened=True) if before.switching and before.switching.key_id in after.keys:
+            return _switched(before, after, before.switching.key_id, before.switching.by)
+        case Deactivate(key_id, by):
+            if observed_active(observed, key_id):
+                return [(DEACTIVATED, _about(before, after, key_id, observed, by))]
+        case DeleteKey(key_id, by):
+            return [(DELETED, _about(before, after, key_id, observed, by))]
+    return []
+
+
+def observed_active(observed: Observed, key_id: str) -> bool:
+    """Tell whether a key was seen to work; one that was made since was."""
+    return next((key.status == "Active" for key in observed.keys if key.id == key_id), True)
+
+
+def _about(before: Entry, after: Entry, key_id: str, observed: Observed, by: str) -> dict[str, str]:
+    key = after.keys.get(key_id) or before.keys[key_id]
+    return about_key(before, key, observed.last_uses.get(key_id), by=by)
+
+
+def _switched(before: Entry, after: Entry, key_id: str, by: str) -> list[tuple[str, dict[str, str]]]:
+    replaced = before.current if before.current and before.current.id != key_id else None
+    key = after.keys[key_id]
+    kind = RESTORED if before.keys[key_id].published and replaced else PUBLISHED
+    told = [(kind, about_key(after, key, by=by, replacedAccessKeyId=replaced.id if replaced else ""))]
+    if replaced:
+        told.append((REPLACED, about_key(after, after.keys[replaced.id], by=by, newAccessKeyId=key_id)))
+    return told

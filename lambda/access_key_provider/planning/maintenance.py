@@ -1,112 +1,182 @@
-"""What a look at a key leads to, whoever asks for it and whenever it comes. Pure functions, as in `deployment`."""
+"""What a sweep does for a key, and when it comes back. Pure rules on a draft."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import LookAgain, SetStatus, Tell
-from access_key_provider.model.ownership import current_key, owned_keys
-from access_key_provider.model.retirement_record import retirement_of
-from access_key_provider.model.retirement_rules import LONGEST_DEPLOYMENT
-from access_key_provider.model.state import ACTIVE, INACTIVE, SETTLING_TIME
-from access_key_provider.planning.cleanup import remove
-from access_key_provider.planning.key_events import HELD_BACK, TOO_OLD, tell_of
-from access_key_provider.planning.precedence import check_no_request
-from access_key_provider.planning.retirement import given_up, plan_retirement, replaced_keys
+from access_key_provider.model.actions import BY_SWEEP, EndRotation
+from access_key_provider.model.codec import written
+from access_key_provider.model.entry import KeyState
+from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
+from access_key_provider.planning.deletion import draft_deletion
+from access_key_provider.planning.key_events import (
+    DRIFT,
+    ROTATION_OFF,
+    TOO_OLD,
+    about_key,
+    about_secret,
+)
+from access_key_provider.planning.recovery import ORPHAN_WAIT, recover, retire_orphans, unknown_labels
+from access_key_provider.planning.removal import end_rotation, remove
+from access_key_provider.planning.retirement import due_of, retire
 
 if TYPE_CHECKING:
-    from collections.abc import Set as AbstractSet
+    from collections.abc import Iterator
+    from datetime import datetime
 
-    from access_key_provider.model.actions import Action
-    from access_key_provider.model.ownership import OwnedKey
-    from access_key_provider.model.registration import Registration
-    from access_key_provider.model.retirement_record import Retirement
-    from access_key_provider.model.state import Observed
+    from access_key_provider.model.entry import Claim, Entry, KeyRecord
+    from access_key_provider.planning.draft import Draft
+
+DAILY = timedelta(days=1)
+_FIRST_RETRY = timedelta(minutes=5)
+_AFTER_A_DEATH = timedelta(minutes=2)
+_STUCK = timedelta(days=1)
 
 
-def plan_look(
-    observed: Observed,
-    managed: Registration,
-    *,
-    cut_over: bool = False,
-    deactivated: AbstractSet[str] = frozenset(),
-    restored: str = "",
-) -> list[Action]:
-    """Retire what is due, and tell if the current key is too old.
+def plan_maintenance(draft: Draft, owner: str) -> None:
+    """Do what is due for the keys of a resource, and report what is not as the ledger has it.
 
-    Nothing is retired while the current key does not work or is not ours: the previous one may be needed then. That
-    is told, at each look, until somebody has put it right.
-
-    Args:
-        observed: what is seen.
-        managed: the key.
-        cut_over: all consumers use the current key by now.
-        deactivated: the keys that this look has deactivated. If one of them is current, a request restored it at the
-            same moment.
-        restored: the key that an undo has made Active and current a moment ago.
+    Nothing is retired while the current key is missing, Inactive or not current: the previous one may be needed then.
     """
-    current = current_key(observed, managed.place)
+    claim = draft.claim(owner)
+    if not claim.present:
+        draft_deletion(draft, owner, BY_SWEEP)
+        return
+    if not draft.observed.user_exists:
+        _report_drift(draft, "user-missing", about_secret(draft.entry, userName=claim.user_name))
+        return
+    recover(draft, owner)
+    _remove_abandoned(draft, owner)
+    _report_unknown(draft)
+    if not draft.observed.secret.writable:
+        state = draft.observed.secret.state.value
+        _report_drift(draft, "secret-unavailable", about_secret(draft.entry, state=state))
+        return
+    if _current_is_as_recorded(draft, owner, claim):
+        retire(draft, owner, BY_SWEEP)
+    retire_orphans(draft, owner)
+    _report_age(draft, claim)
+    if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
+        draft.report(ROTATION_OFF, about_secret(draft.entry, userName=claim.user_name), once_a_day="rotation-off")
+
+
+def plan_cut_over(draft: Draft, owner: str, version_id: str) -> None:
+    """Deactivate the previous key now: all consumers use the given version, if it still is the current one."""
+    recover(draft, owner)
+    current = draft.entry.current
+    if current and current.owner == owner and current.version_id == version_id == draft.current:
+        retire(draft, owner, "cut-over", at_once=True)
+
+
+def plan_retire_now(draft: Draft, owner: str) -> None:
+    """Deactivate the previous key now: an operator says that nobody needs it."""
+    recover(draft, owner)
+    retire(draft, owner, "operator", at_once=True)
+
+
+def next_due(entry: Entry, now: datetime) -> datetime | None:
+    """Tell when the sweep is to come back to a secret; None if nothing is left of it."""
+    if entry.failing:
+        return now + retry_after(entry.failing.times)
+    times = list(_due_times(entry))
+    if not times:
+        return None
+    # What is due and was not done now waits for something else: it is not asked again at once.
+    return max(min(times), now + _FIRST_RETRY)
+
+
+def retry_after(times: int) -> timedelta:
+    """Wait longer after each failure, a day at most."""
+    return min(_FIRST_RETRY * (1 << min(times - 1, 12)), DAILY)
+
+
+def _due_times(entry: Entry) -> Iterator[datetime]:
+    for owner, claim in entry.claims.items():
+        keys = entry.keys_of(owner)
+        if claim.present or any(key.owner == owner for key in entry.keys.values()) or owner in entry.creating:
+            yield (entry.checked or claim.request.time) + DAILY
+        if not claim.present and entry.made_for(owner):
+            yield claim.request.time + _AFTER_A_DEATH
+        yield from (due for key in keys if (due := due_of(claim, key)))
+        for key in keys:
+            if key.state is KeyState.ORPHAN:
+                yield (
+                    (key.deactivated + (claim.rules.retention or ORPHAN_WAIT))
+                    if key.deactivated
+                    else (key.created + ORPHAN_WAIT)
+                )
+        yield from (attempt.until + _AFTER_A_DEATH for of, attempt in entry.creating.items() if of == owner)
+    yield from (key.created + _AFTER_A_DEATH for key in entry.keys.values() if _is_unfinished(entry, key))
+    if entry.undo_asked:
+        yield entry.undo_asked
+    if entry.switching:
+        yield entry.switching.since + _AFTER_A_DEATH
+    if entry.rotation:
+        yield entry.rotation.since + _STUCK
+    if entry.lease:
+        yield entry.lease.until
+
+
+def _is_unfinished(entry: Entry, key: KeyRecord) -> bool:
+    """Tell whether a key waits for a holder that may have died."""
+    pending = entry.rotation is not None and entry.rotation.key_id == key.id
+    return key.state in {KeyState.CREATED, KeyState.STORED, KeyState.PROVEN} and not pending
+
+
+def _remove_abandoned(draft: Draft, owner: str) -> None:
+    """Remove the proven keys of requests that died before the switch, and those of rotations that are stuck."""
+    rotation = draft.entry.rotation
+    if rotation and draft.now >= rotation.since + _STUCK:
+        end_rotation(draft, BY_SWEEP)
+    elif rotation and not any(version.id == rotation.token for version in draft.observed.secret.versions):
+        draft.add(EndRotation())
+    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    for key in draft.entry.keys_of(owner):
+        if key.usable and key.published is None and key.id != pending:
+            remove(draft, key, BY_SWEEP)
+
+
+def _current_is_as_recorded(draft: Draft, owner: str, claim: Claim) -> bool:
+    """Tell whether the current key is as the ledger has it, and report if not."""
+    current = draft.entry.current
     if current is None:
-        return _hold_back(observed, managed, "the value that is current is not of this key, or its key is gone")
-    if not current.active and current.id in {restored, *deactivated}:
-        return [LookAgain(SETTLING_TIME)] if current.id == restored else [SetStatus(current.id, ACTIVE)]
-    if not current.active and not managed.inactive:
-        return _hold_back(observed, managed, f"the current key {current.id} is Inactive, which the template is not")
-    if any(_unseen_switch(observed, managed, key, current) for key in replaced_keys(observed, managed.place)):
-        return _hold_back(observed, managed, f"a key that came after the current key {current.id} is there")
-    retired = [
-        *_finish_deletions(observed, managed),
-        *plan_retirement(observed, managed.place, managed.policy, cut_over=cut_over),
-    ]
-    if not retired:
-        return _remind(observed, managed, current)
-    stops = any(isinstance(action, SetStatus) and action.status == INACTIVE for action in retired)
-    return [check_no_request(observed, managed.place), *retired, *([LookAgain()] if stops else [])]
+        lost = draft.entry.keys_of(owner) or claim.applied
+        if lost:
+            _report_drift(draft, "current-key-gone", about_secret(draft.entry, userName=claim.user_name))
+        return False
+    if current.owner != owner:
+        return True
+    if draft.current != current.version_id:
+        version = draft.observed.secret.version_with(CURRENT)
+        where = version.id if version else "no version"
+        _report_drift(draft, "current-version-moved", about_key(draft.entry, current, currentVersion=where))
+        return False
+    status = draft.statuses[current.id]
+    if status != claim.status and claim.status in {ACTIVE, INACTIVE}:
+        _report_drift(draft, "current-key-status", about_key(draft.entry, current, status=status))
+        return False
+    return True
 
 
-def _hold_back(observed: Observed, managed: Registration, why: str) -> list[Action]:
-    """Leave the keys that are not current as they are, and tell of those that should not be there any more."""
-    place = managed.place
-    records = [(key, retirement_of(observed, place, key.id)) for key in replaced_keys(observed, place)]
-    return [
-        tell_of(HELD_BACK, observed, place, key, record, why=why)
-        for key, record in records
-        if _is_overdue(observed, key, record)
-    ]
+def _report_unknown(draft: Draft) -> None:
+    """Report keys that only one witness says to be ours; one alone never lets a key be touched."""
+    for key in unknown_labels(draft.entry, draft.observed):
+        detail = about_secret(draft.entry, accessKeyId=key.id)
+        _report_drift(draft, "unknown-key", detail, key.id)
 
 
-def _is_overdue(observed: Observed, key: OwnedKey, record: Retirement | None) -> bool:
-    """Tell whether something is due for a key; without a record it may be a switch that is seen late, for a day."""
-    if record:
-        return record.due is None or observed.time >= record.due
-    return key.key is not None and observed.time >= key.key.created + LONGEST_DEPLOYMENT
+def _report_drift(draft: Draft, what: str, detail: dict[str, str], key_id: str = "") -> None:
+    draft.report(DRIFT, {**detail, "drift": what}, once_a_day=f"{what}{key_id}")
 
 
-def _unseen_switch(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:
-    """Tell whether a key may be the current one already: it came later, and nothing says that it was replaced."""
-    unexplained = retirement_of(observed, managed.place, key.id) is None
-    return key.generation > current.generation and unexplained and not given_up(observed, managed.place, key)
-
-
-def _finish_deletions(observed: Observed, managed: Registration) -> list[Action]:
-    """Remove what a look that died has left of the keys that it deleted."""
-    return [
-        action
-        for key in owned_keys(observed, managed.place)
-        if key.key is None and not key.current and retirement_of(observed, managed.place, key.id)
-        for action in remove(observed, key)
-    ]
-
-
-def _remind(observed: Observed, managed: Registration, current: OwnedKey) -> list[Action]:
-    bound = managed.policy.maximum_age
-    if bound is None or current.key is None or observed.time < current.key.created + bound:
-        return []
-    about = (
-        ("accessKeyId", current.id),
-        ("userName", managed.place.user_name),
-        ("secretArn", managed.place.secret_arn),
-        ("created", current.key.created.isoformat()),
-        ("ageInDays", str((observed.time - current.key.created).days)),
+def _report_age(draft: Draft, claim: Claim) -> None:
+    bound, current = claim.rules.max_active_age, draft.entry.current
+    if bound is None or current is None or draft.now < current.created + bound or claim.status == INACTIVE:
+        return
+    age = (draft.now - current.created).days
+    draft.report(
+        TOO_OLD,
+        about_key(draft.entry, current, ageInDays=str(age), limit=written(current.created + bound)),
+        once_a_day="too-old",
     )
-    return [Tell(TOO_OLD, about)]

@@ -1,48 +1,64 @@
-"""The state of a key in words and times, for operators: no value of a secret is in it or could be."""
+"""The state of a secret's keys in words and times, for operators: no value of a secret is in it or could be."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from access_key_provider.model.codec import written
 from access_key_provider.model.errors import NothingToUndoError
-from access_key_provider.model.ownership import owned_keys
-from access_key_provider.model.retirement_record import retirement_of
+from access_key_provider.planning.maintenance import next_due
+from access_key_provider.planning.retirement import due_of
 from access_key_provider.planning.undo import previous_key
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from access_key_provider.model.ownership import OwnedKey
-    from access_key_provider.model.registration import Registration
-    from access_key_provider.model.state import Observed
+    from access_key_provider.model.entry import Entry, KeyRecord
+    from access_key_provider.planning.draft import Draft
 
 
-def statement(observed: Observed, managed: Registration) -> dict[str, Any]:
-    """Describe the keys of a place, the current one last, and what an undo would restore or why it can't."""
-    answer: dict[str, Any] = {
-        "secretArn": managed.place.secret_arn,
-        "userName": managed.place.user_name,
-        "keys": [_described(observed, managed, key) for key in owned_keys(observed, managed.place) if key.key],
+def status_report(draft: Draft, owner: str) -> dict[str, Any]:
+    """Describe the keys of a resource, the current one last, and what an undo would restore or why it can't."""
+    entry = draft.entry
+    report: dict[str, Any] = {
+        "secretArn": entry.secret_arn,
+        "userName": draft.claim(owner).user_name,
+        "keys": [_described(draft, owner, key) for key in entry.keys_of(owner)],
+        "nextSweep": _time(next_due(entry, draft.now)),
+        "history": list(entry.history[-10:]),
     }
+    if entry.failing:
+        report["failing"] = {"since": written(entry.failing.since), "reason": entry.failing.reason}
     try:
-        return answer | {"undoRestores": previous_key(observed, managed).id}
+        return report | {"undoRestores": previous_key(draft, owner).id}
     except NothingToUndoError as error:
-        return answer | {"undoRefused": str(error)}
+        return report | {"undoRefused": str(error)}
 
 
-def _described(observed: Observed, managed: Registration, key: OwnedKey) -> dict[str, Any]:
-    record = retirement_of(observed, managed.place, key.id)
+def owner_of(entry: Entry) -> str | None:
+    """Choose the resource that an operator means: that of the current key, or the one that claims the secret."""
+    current = entry.current
+    if current and current.owner in entry.claims:
+        return current.owner
+    present = [owner for owner, claim in entry.claims.items() if claim.present]
+    return present[0] if present else next(iter(entry.claims), None)
+
+
+def _described(draft: Draft, owner: str, key: KeyRecord) -> dict[str, Any]:
     described = {
         "accessKeyId": key.id,
-        "status": key.key.status if key.key else None,
-        "role": "current" if key.current else "pending" if key.pending else "previous",
-        "created": _written(key.key.created if key.key else None),
-        "replaced": _written(record.replaced if record and not key.current else None),
-        "deactivated": _written(record.inactive if record and not key.current else None),
-        "nextLook": _written(record.due if record and not key.current else None),
+        "status": draft.statuses.get(key.id, "missing"),
+        "state": str(key.state),
+        "created": _time(key.created),
+        "published": _time(key.published),
+        "replaced": _time(key.replaced),
+        "deactivated": _time(key.deactivated),
+        "nextStep": _time(due_of(draft.claim(owner), key)),
+        "lastUse": key.last_use or None,
+        "note": key.note or None,
     }
     return {name: value for name, value in described.items() if value is not None}
 
 
-def _written(time: datetime | None) -> str | None:
-    return time.isoformat(timespec="seconds") if time else None
+def _time(time: datetime | None) -> str | None:
+    return written(time) if time else None

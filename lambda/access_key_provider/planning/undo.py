@@ -1,121 +1,111 @@
-"""Going back to the previous key. Pure functions, as in `deployment`."""
+"""Going back to the previous key, for an operator or an alarm. Pure rules on a draft."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import AddLabel, LookAgain, SetStatus, Tell
+from access_key_provider.model.actions import BY_ALARM, BY_OPERATOR, Activate, Deactivate
+from access_key_provider.model.codec import written
+from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.errors import NothingToUndoError
-from access_key_provider.model.ownership import current_key
-from access_key_provider.model.records import format_time
-from access_key_provider.model.retirement_record import BY_UNDO, retirement_of
-from access_key_provider.model.state import ACTIVE
-from access_key_provider.planning.deployment import make_current, next_label, put_aside
-from access_key_provider.planning.precedence import check_no_request
-from access_key_provider.planning.retirement import replaced_keys, supersede
+from access_key_provider.model.state import INACTIVE
+from access_key_provider.planning.deployment import make_active, promote, require_user_and_secret
+from access_key_provider.planning.recovery import recover
 
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from access_key_provider.model.actions import Action
-    from access_key_provider.model.ownership import OwnedKey
-    from access_key_provider.model.registration import Registration
-    from access_key_provider.model.state import Observed
+    from access_key_provider.model.entry import KeyRecord
+    from access_key_provider.planning.draft import Draft
 
-RESTORED = "Access Key Restored"
+_TAKEN_BACK = "an undo has taken it back"
 
 
-def plan_undo(observed: Observed, managed: Registration, *, alarm: datetime | None = None) -> list[Action]:
-    """Make the previous key Active and current again; the look after it deactivates the key that was current.
+def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> None:
+    """Make the previous key Active and current again, and deactivate the key that was current.
 
-    The restored key becomes the key of the serial that is deployed, so that the next deployment does not bring the bad
+    The restored key becomes the key of the serial that is declared, so that the next deployment does not bring the bad
     one back.
 
     Args:
-        observed: what is seen.
-        managed: the key.
-        alarm: when the alarm went off that asks, None if a person does: for an alarm, only a switch is undone that came
-            before it, and only within the grace period.
+        draft: the plan.
+        owner: whose key.
+        alarm: since when the data goes that the alarm is about; None if a person asks. An alarm undoes a switch only
+            if its data began after it, only within the grace period, and only to a key that is still Active.
 
     Raises:
         NothingToUndoError: there is no key to go back to; the message says why.
     """
-    place = managed.place
-    bad, good = _current(observed, managed), previous_key(observed, managed, alarm=alarm)
-    assert good.version is not None  # noqa: S101 - a proven key has a version
-    label = next_label(observed, place, managed.serial_digest)
-    labelled = good.generation_of(managed.serial_digest) == label.generation - 1
-    return [
-        *([] if good.active else [SetStatus(good.id, ACTIVE)]),
-        *supersede(observed, place, managed.policy, BY_UNDO),
-        *([] if labelled else [AddLabel(good.version.id, str(label))]),
-        check_no_request(observed, place),
-        *make_current(observed, good.version.id),
-        Tell(
-            RESTORED,
-            (
-                ("accessKeyId", good.id),
-                ("replacedAccessKeyId", bad.id),
-                ("userName", place.user_name),
-                ("secretArn", place.secret_arn),
-                ("by", "alarm" if alarm else "operator"),
-            ),
-        ),
-        LookAgain(),
-    ]
+    recover(draft, owner)
+    claim = draft.claim(owner)
+    require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
+    by = BY_ALARM if alarm else BY_OPERATOR
+    current = _current(draft, owner)
+    if not alarm and _is_half_undone(draft, current):
+        draft.add(Activate(current.id))
+        return
+    previous = previous_key(draft, owner, alarm=alarm)
+    if not alarm:
+        make_active(draft, previous)
+    promote(draft, draft.entry.keys[previous.id], by, adds_serial=claim.serial)
+    draft.add(Deactivate(current.id, by, _TAKEN_BACK))
 
 
-def previous_key(observed: Observed, managed: Registration, *, alarm: datetime | None = None) -> OwnedKey:
+def previous_key(draft: Draft, owner: str, *, alarm: datetime | None = None) -> KeyRecord:
     """Find the key that was current before the current one.
 
     Raises:
         NothingToUndoError: there is none, or not any more.
     """
-    place = managed.place
-    current = _current(observed, managed)
-    if managed.inactive:
+    current = _current(draft, owner)
+    if draft.claim(owner).status == INACTIVE:
         raise NothingToUndoError("the template declares the key Inactive: nobody uses it, deploy it Active first")
-    replaced = replaced_keys(observed, place)
-    earlier = [key for key in replaced if _came_before(observed, managed, key, current)]
-    if not earlier:
-        records = ((key.id, retirement_of(observed, place, key.id)) for key in replaced)
-        for key_id, taken_back in records:
-            if taken_back and taken_back.by == BY_UNDO:
-                raise NothingToUndoError(
-                    f"{key_id} was taken back by an undo at {format_time(taken_back.replaced)}, and {current.id} is "
-                    "current again: to get another key, deploy a new serial"
-                )
-        raise NothingToUndoError(f"{current.id} is the only key: none was replaced, or it is deleted already")
-    found = earlier[-1]
+    earlier = [
+        key
+        for key in draft.entry.keys_of(owner)
+        # A key that was created later was replaced by a rollback, not by a key that may be bad.
+        if key.published and key.replaced and key.created < current.created and draft.exists(key)
+    ]
+    restorable = [key for key in earlier if key.restorable]
+    if not restorable:
+        taken_back = next((key for key in draft.entry.keys_of(owner) if key.note == _TAKEN_BACK), None)
+        if taken_back:
+            raise NothingToUndoError(
+                f"{taken_back.id} was taken back by an undo, and {current.id} is current again: to get another key, "
+                "deploy a new serial"
+            )
+        raise NothingToUndoError(f"{current.id} has no previous key: none was replaced, or it is deleted already")
+    found = max(restorable, key=promotion_order)
     if alarm:
-        _require_cause(observed, managed, found, alarm)
+        _require_cause(draft, owner, current, found, alarm)
     return found
 
 
-def _require_cause(observed: Observed, managed: Registration, found: OwnedKey, alarm: datetime) -> None:
-    """Refuse an alarm that is not about the current key, or comes when the previous one may be forgotten."""
-    record = retirement_of(observed, managed.place, found.id)
-    if record is None or observed.time >= record.replaced + managed.policy.time_active:
+def _require_cause(draft: Draft, owner: str, current: KeyRecord, found: KeyRecord, alarm: datetime) -> None:
+    """Refuse an alarm that is not about the current key, or that comes when the previous one may be forgotten."""
+    switch = current.published
+    grace = draft.claim(owner).rules.time_active
+    if switch is None or found.state is not KeyState.REPLACED or draft.now >= switch + grace:
         raise NothingToUndoError(f"the grace period of {found.id} is over: an alarm no longer goes back to it")
-    if alarm < record.replaced:
+    if alarm < switch:
         raise NothingToUndoError(
-            f"the alarm went off at {format_time(alarm)}, before {found.id} was replaced at "
-            f"{format_time(record.replaced)}: it is not about the key that is current now"
+            f"the alarm's data began at {written(alarm)}, before {current.id} became current at {written(switch)}: "
+            "it is not about that key"
         )
+    if not draft.is_active(found.id):
+        raise NothingToUndoError(f"somebody has deactivated {found.id}: an alarm does not activate it again")
 
 
-def _came_before(observed: Observed, managed: Registration, key: OwnedKey, current: OwnedKey) -> bool:
-    """Leave out keys that a rollback or an undo has replaced. A crash may have given a key its new label already."""
-    if put_aside(observed, managed.place, key):
-        return False
-    taking_back = retirement_of(observed, managed.place, current.id)
-    return key.generation < current.generation or (taking_back is not None and taking_back.by == BY_UNDO)
-
-
-def _current(observed: Observed, managed: Registration) -> OwnedKey:
-    current = current_key(observed, managed.place)
-    if current is None:
+def _current(draft: Draft, owner: str) -> KeyRecord:
+    current = draft.entry.current
+    if current is None or current.owner != owner or not draft.exists(current) or draft.current != current.version_id:
         raise NothingToUndoError(
             "the value that is current was not written by this key, or its key is gone: deploy a new serial instead"
         )
     return current
+
+
+def _is_half_undone(draft: Draft, current: KeyRecord) -> bool:
+    """Tell whether an undo has made the key current, and it does not work: a second undo activates it."""
+    taken_back = any(key.note == _TAKEN_BACK for key in draft.entry.keys_of(current.owner))
+    return taken_back and not draft.is_active(current.id) and draft.claim(current.owner).status != INACTIVE

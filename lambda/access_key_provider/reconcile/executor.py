@@ -1,184 +1,237 @@
-"""Carries out what the rules ask for, one action after the other, and stops at the first that fails."""
+"""Carries out what the rules ask for: renew the lease, act, record. It stops at the first action that fails."""
 
 from __future__ import annotations
 
 import json
-from contextlib import suppress
+from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import (
     NEW,
-    Action,
-    AddLabel,
-    CancelSchedule,
-    CheckStillWanted,
+    Activate,
     CreateKey,
+    Deactivate,
     DeleteKey,
-    LookAgain,
-    MoveCurrent,
+    EndAttempt,
+    GiveBack,
+    Promote,
     ProveKey,
+    PublishEvent,
     RemoveLabel,
-    ScheduleLook,
-    SetStatus,
     StoreSecret,
-    TagSecret,
     TagUser,
-    Tell,
-    UntagSecret,
     UntagUser,
 )
-from access_key_provider.model.errors import OutOfTimeError, SupersededError
-from access_key_provider.model.records import Intent
-from access_key_provider.model.state import CURRENT, PENDING
-from access_key_provider.planning.precedence import is_still_wanted
+from access_key_provider.model.errors import ConflictError, LeaseLostError, LedgerError, OutOfTimeError, SupersededError
+from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE, PENDING
+from access_key_provider.planning.key_events import events_of
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
+from lambda_shared.log import record
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable
+    from datetime import datetime
 
-    from access_key_provider.model.state import NewAccessKey, Place
-    from access_key_provider.reconcile.ports import Ports
+    from access_key_provider.model.actions import Action
+    from access_key_provider.model.entry import Entry
+    from access_key_provider.model.state import NewAccessKey
+    from access_key_provider.planning.draft import Draft
+    from access_key_provider.reconcile.lease import HeldLease
+    from access_key_provider.reconcile.ports import Session
+    from lambda_shared.clock import Clock
+
+Event = tuple[str, dict[str, str]]
 
 
 class Executor:
-    """Runs actions for one place. The new key's secret lives here, between CreateKey and the end of the run."""
+    """Runs one draft for one resource. The new key's secret lives here, between CreateKey and the end of the run.
 
-    def __init__(self, ports: Ports, place: Place, *, reserve: float) -> None:
-        """Stop beginning actions when less than `reserve` seconds are left."""
-        self._ports = ports
-        self._place = place
+    Attributes:
+        made: the keys that it has created.
+        late: the last call whose outcome is not in the ledger yet.
+        left: why optional actions failed.
+        events: what is to be reported.
+    """
+
+    def __init__(
+        self, session: Session, lease: HeldLease, clock: Clock, owner: str, *, reserve: float, deploys: bool
+    ) -> None:
+        """Stop beginning actions when less than `reserve` seconds are left; mark the claim if a deployment acts."""
+        self._session = session
+        self._lease = lease
+        self._clock = clock
+        self._owner = owner
         self._reserve = reserve
+        self._deploys = deploys
         self._new: NewAccessKey | None = None
-        self.look_again_in: float | None = None
-        self.done: list[Action] = []
         self._new_labels: frozenset[str] = frozenset()
+        self.made: list[str] = []
+        self.late: Action | None = None
+        self.left: list[str] = []
+        self.events: list[Event] = []
+        self._given_up: set[str] = set()
 
-    @property
-    def new_key_id(self) -> str | None:
-        """The id of the key created in this run, if one was."""
-        return self._new.id if self._new else None
+    def run(self, draft: Draft, *, check: bool = True) -> None:
+        """Carry out the actions of a draft in order.
 
-    def run(self, actions: Iterable[Action]) -> None:
-        """Carry out the actions in order.
+        Args:
+            draft: the plan.
+            check: whether a later request stops it. Who takes back what it made goes on.
 
         Raises:
             OutOfTimeError: the deadline is near; what is done so far is consistent.
+            LeaseLostError: another caller has taken over; `late` may not be recorded.
             ProviderError: an action failed.
         """
-        for action in actions:
-            if self._ports.clock.remaining() < self._reserve:
-                raise OutOfTimeError(
-                    f"the function ran out of time before {type(action).__name__}: deploy again to go on from there"
-                )
-            self._perform(action)
-            self.done.append(action)
+        for index, planned in enumerate(draft.actions):
+            action = self._named(planned)
+            is_required = index not in draft.optional and not action.bookkeeping
+            if action.writes and self._clock.remaining() < self._reserve:
+                self._out_of_time(action, is_required=is_required)
+            elif is_required:
+                self._perform(action, draft, check=check)
+            elif getattr(action, "key_id", "") not in self._given_up:
+                self._try(action, draft, check=check)
 
-    def _perform(self, action: Action) -> None:
+    def _out_of_time(self, action: Action, *, is_required: bool) -> None:
+        """Stop, or leave the action to the sweep. Raises OutOfTimeError."""
+        name = type(action).__name__
+        if is_required:
+            raise OutOfTimeError(f"the function ran out of time before {name}: deploy again to go on from there")
+        self._leave(action, f"the function ran out of time before {name}")
+
+    def _leave(self, action: Action, reason: str) -> None:
+        """Leave an action to the sweep, with all that follows for the same key unless it is bookkeeping."""
+        self.left.append(reason)
+        record("left to the sweep", action=type(action).__name__, reason=reason)
+        if not action.bookkeeping:
+            self._given_up.add(getattr(action, "key_id", ""))
+
+    def _try(self, action: Action, draft: Draft, *, check: bool) -> None:
+        """Perform what may fail."""
+        try:
+            self._perform(action, draft, check=check)
+        except (LeaseLostError, SupersededError, LedgerError, OutOfTimeError):
+            raise
+        except ProviderError as error:
+            self._leave(action, str(error))
+
+    def _perform(self, action: Action, draft: Draft, *, check: bool) -> None:
+        unchanged = self._lease.entry
+        if action.writes:
+            self._lease.renew(_described(action), self._begun(action), check=check)
+            self.late = action
+        try:
+            done = self._call(action, draft)
+        except ProviderError as error:
+            if error.changed_nothing:
+                self.late = None
+                self._lease.change(lambda entry, _: _put_back(entry, unchanged))
+            raise
+        if action.writes:
+            self.late = done
+        before = self._lease.entry
+        self._lease.change(done.end)
+        self.events += events_of(done, before, self._lease.entry, draft.observed)
+
+    def _begun(self, action: Action) -> Callable[[Entry, datetime], Entry]:
+        """Record what is about to be done, and that a deployment changes what the resource had."""
+
+        def change(entry: Entry, now: datetime) -> Entry:
+            begun = action.begin(entry, now)
+            claim = begun.claims.get(self._owner) if self._deploys else None
+            return begun.with_claim(self._owner, replace(claim, touched=True)) if claim else begun
+
+        return change
+
+    def _call(self, action: Action, draft: Draft) -> Action:  # noqa: C901 - one line an action
+        """Make the call of an action, and return the action with the new key's id in place of the stand-in."""
+        keys, secret = self._session.keys, self._session.secret
         match action:
             case CreateKey():
-                self._create()
+                return self._create(action)
+            case StoreSecret(version_id):
+                self._store(version_id)
             case ProveKey():
-                self._ports.prover.prove(self._new_key, self._place.user_name)
-            case LookAgain(wait):
-                self.look_again_in = wait
-            case TagUser() | UntagUser() | SetStatus() | DeleteKey():
-                self._perform_on_user(action)
-            case ScheduleLook() | CancelSchedule() | Tell():
-                self._perform_for_later(action)
-            case _:
-                self._perform_on_secret(action)
-
-    def _perform_for_later(self, action: ScheduleLook | CancelSchedule | Tell) -> None:
-        match action:
-            case ScheduleLook(name, at):
-                self._ports.schedules.create(name, at, {"Operation": "Look", "SecretId": self._place.secret_arn})
-            case CancelSchedule(name):
-                # A look too many does no harm.
-                with suppress(ProviderError):
-                    self._ports.schedules.delete(name)
-            case Tell(what, about):
-                self._ports.notices.tell(what, dict(about))
-
-    def _perform_on_user(self, action: TagUser | UntagUser | SetStatus | DeleteKey) -> None:
-        keys = self._ports.keys
-        match action:
-            case TagUser(key, value):
-                keys.tag(self._key_id(key), value)
-            case UntagUser(key):
-                keys.untag(key)
-            case SetStatus(key_id, status):
-                keys.set_status(self._key_id(key_id), status)
+                self._session.prover.prove(self._new_key, self._lease.entry.keys[self._new_key.id].user_name)
+            case Promote(key_id, from_version):
+                self._move_current(self._lease.entry.keys[key_id].version_id, from_version, new=key_id in self.made)
+            case GiveBack(to_version, from_version):
+                secret.move_current(to_version, from_version)
+            case Activate(key_id):
+                keys.set_status(key_id, ACTIVE)
+            case Deactivate(key_id):
+                keys.set_status(key_id, INACTIVE)
             case DeleteKey(key_id):
                 keys.delete(key_id)
-
-    def _perform_on_secret(
-        self,
-        action: StoreSecret | AddLabel | RemoveLabel | MoveCurrent | TagSecret | UntagSecret | CheckStillWanted,
-    ) -> None:
-        secret = self._ports.secret
-        match action:
-            case StoreSecret(token, label):
-                self._store(token, label)
-            case AddLabel(version_id, label):
-                secret.add_label(self._version_id(version_id), label)
             case RemoveLabel(version_id, label):
-                secret.remove_label(version_id, label)
-            case MoveCurrent(to_version, from_version):
-                self._move_current(to_version, from_version)
-            case TagSecret(tags):
-                secret.tag(dict(tags))
-            case UntagSecret(keys):
-                # Marks that are left over do no harm.
-                with suppress(ProviderError):
-                    secret.untag(keys)
-            case CheckStillWanted():
-                self._check_still_wanted(action)
+                self._remove_label(version_id, label, draft)
+            case TagUser(key_id, value):
+                keys.tag(key_id, value)
+            case UntagUser(key_id):
+                keys.untag(key_id)
+            case PublishEvent(kind, detail):
+                self.events.append((kind, dict(detail)))
+        return action
+
+    def _create(self, action: CreateKey) -> CreateKey:
+        try:
+            self._new = self._session.keys.create()
+        except OutcomeUnknownError:
+            raise
+        except ProviderError:
+            # Nothing was made, so a key that comes to light now is somebody else's, unless an earlier attempt is open.
+            attempt = self._lease.entry.creating.get(action.owner)
+            if attempt and attempt.since == attempt.until:
+                self._lease.change(EndAttempt(action.owner).end)
+            raise
+        self.made.append(self._new.id)
+        return replace(action, key_id=self._new.id)
+
+    def _named(self, action: Action) -> Action:
+        """Put the new key's id where the plan has a stand-in. `CreateKey` has none before it is carried out."""
+        if self._new is None or isinstance(action, CreateKey):
+            return action
+        named = {field.name: self._new.id for field in fields(action) if getattr(action, field.name) == NEW}
+        return replace(action, **named) if named else action
 
     @property
     def _new_key(self) -> NewAccessKey:
         assert self._new is not None, "a plan uses a new key before it creates one"  # noqa: S101
         return self._new
 
-    def _key_id(self, key_id: str) -> str:
-        return self._new_key.id if key_id == NEW else key_id
+    def _store(self, token: str) -> None:
+        """Write the secret. A version that Secrets Manager has chosen keeps AWSPENDING."""
+        key = self._new_key
+        labels = (PENDING, key.id) if token else (key.id,)
+        version_id = self._lease.entry.keys[key.id].version_id
+        self._new_labels = self._session.secret.put(version_id, secret_document(key), labels)
 
-    def _create(self) -> None:
+    def _remove_label(self, version_id: str, label: str, draft: Draft) -> None:
         try:
-            self._new = self._ports.keys.create()
-        except OutcomeUnknownError:
-            raise
-        except ProviderError:
-            # Nothing was made, so a key that comes to light now is somebody else's: an intent would claim it.
-            # But that of an earlier attempt may come to light as well, if there was one.
-            if not self._extends_announcement:
-                self._ports.keys.untag(self._place.intent_tag)
-            raise
+            self._session.secret.remove_label(version_id, label)
+        except ConflictError:
+            version = draft.observed.secret.version_with(label)
+            # One that was not seen on this version is off it already; else the sweep looks again.
+            if version and version.id == version_id:
+                raise
 
-    @property
-    def _extends_announcement(self) -> bool:
-        tags = [action for action in self.done if isinstance(action, TagUser) and action.key == self._place.intent_tag]
-        announced = Intent.parse(tags[-1].key, tags[-1].value) if tags else None
-        return announced is not None and announced.since < announced.until
-
-    def _version_id(self, version_id: str) -> str:
-        return self._place.version_id(self._new_key.id) if version_id == NEW else version_id
-
-    def _store(self, token: str | None, label: str | None) -> None:
-        key, version_id = self._new_key, self._place.version_id(self._new_key.id)
-        # The id of a version that Secrets Manager chose says nothing, so ours becomes a label of it.
-        labels = (key.id,) if token is None else (PENDING, key.id, version_id, *([label] if label else []))
-        self._new_labels = self._ports.secret.put(token or version_id, secret_document(key), labels)
-
-    def _move_current(self, to_version: str, from_version: str | None) -> None:
+    def _move_current(self, to_version: str, from_version: str, *, new: bool) -> None:
         # Secrets Manager makes the first version of a secret current by itself, and refuses to do it twice.
-        if to_version != NEW or CURRENT not in self._new_labels:
-            self._ports.secret.move_current(self._version_id(to_version), from_version)
-
-    def _check_still_wanted(self, check: CheckStillWanted) -> None:
-        if not is_still_wanted(self._ports.secret.describe().tags, self._place, check):
-            raise SupersededError("CloudFormation made another request while this one was carried out: it is undone")
+        if not (new and CURRENT in self._new_labels):
+            self._session.secret.move_current(to_version, from_version or None)
 
 
 def secret_document(key: NewAccessKey) -> str:
-    """Write the JSON object `{"accessKeyId": …, "secretAccessKey": …}`."""
+    """Write what readers of the secret get: `{"accessKeyId": …, "secretAccessKey": …}`."""
     return json.dumps({"accessKeyId": key.id, "secretAccessKey": key.secret})
+
+
+def _put_back(entry: Entry, before: Entry) -> Entry:
+    """Take back what was recorded before a call that has changed nothing. Only the lease's holder records these."""
+    return replace(entry, keys=before.keys, creating=before.creating, switching=before.switching)
+
+
+def _described(action: Action) -> str:
+    key_id = getattr(action, "key_id", "")
+    return f"{type(action).__name__} {key_id}".strip()

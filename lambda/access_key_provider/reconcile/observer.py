@@ -1,96 +1,104 @@
-"""Takes the look at AWS that the rules decide on."""
+"""Observes AWS: what the rules decide on."""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
-from access_key_provider.model.errors import UserNotFoundError
-from access_key_provider.model.ownership import orphan_candidates, owned_keys
-from access_key_provider.model.retirement_rules import Policy
-from access_key_provider.model.state import SETTLING_TIME, Observed, SecretDescription, SecretState
-from access_key_provider.planning.key_limit import foreign_keys_in_question
-from access_key_provider.planning.retirement import keys_in_question
+from access_key_provider.model.errors import LedgerError, UserNotFoundError
+from access_key_provider.model.state import CONSISTENCY_WAIT, Observed, SecretState
+from access_key_provider.planning.key_slots import unmanaged_in_question
+from access_key_provider.planning.recovery import orphan_candidates, unknown_labels
+from access_key_provider.planning.retirement import in_question
 from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from access_key_provider.aws.dynamodb import Ledger
+    from access_key_provider.model.entry import Entry
+    from access_key_provider.model.state import LastUse
+    from access_key_provider.reconcile.lease import HeldLease
+    from access_key_provider.reconcile.ports import Session
 
-    from access_key_provider.model.state import LastUse, Place
-    from access_key_provider.reconcile.ports import Ports
-
-_LOOKS = 3
-_Seen = TypeVar("_Seen")
+_TRIES = 2
 
 
-def observe(ports: Ports, place: Place, policy: Policy | None = None) -> Observed:
-    """Look at the user's keys and tags and at the secret; at a key's last use only where a decision needs it.
+def observe(session: Session, lease: HeldLease, ledger: Ledger, owner: str) -> Observed:
+    """Observe the user's keys and the secret; last uses, tags and other entries only where a decision needs them.
 
-    The policy says which keys are in question because they were replaced; without one none is.
-
-    A user, a secret or a key on record that is not found is taken for deleted only if it is not found some seconds
-    later either.
+    What IAM lists late is no news: a user, a secret or a recorded key counts as gone only if it is missing again after
+    a pause.
     """
-    observed = _look_until(ports, lambda: _look(ports, place), lambda seen: _shows_everything(seen, place))
-    used = frozenset(key.id for key in orphan_candidates(observed, place) if ports.keys.last_use(key.id).time)
-    return replace(observed, used=used, last_uses=_last_uses(ports, observed, place, policy or Policy()))
-
-
-def look_at_secret(ports: Ports) -> SecretDescription:
-    """Look at the secret alone; it too is taken for deleted only if it is not found some seconds later either."""
-    return _look_until(ports, ports.secret.describe, lambda secret: secret.state is not SecretState.MISSING)
-
-
-def _look_until(ports: Ports, look: Callable[[], _Seen], shows_everything: Callable[[_Seen], bool]) -> _Seen:
-    """Look until everything is there, a few times at most, and return the last look."""
-    seen = look()
-    for _ in range(_LOOKS - 1):
-        if shows_everything(seen):
+    observed = _observe_once(session, lease)
+    for _ in range(_TRIES):
+        if _is_complete(observed, lease.entry, owner):
             break
-        ports.clock.sleep(SETTLING_TIME)
-        seen = look()
-    return seen
+        lease.pause(CONSISTENCY_WAIT)
+        observed = _observe_once(session, lease)
+    return _with_details(observed, session, lease.entry, ledger, owner)
 
 
-def _last_uses(ports: Ports, observed: Observed, place: Place, policy: Policy) -> dict[str, LastUse]:
-    """Read the last use of the keys in question. One that can't be read is left out, never taken for "unused"."""
-    uses = {}
-    for key_id in keys_in_question(observed, place, policy) | foreign_keys_in_question(observed, place, policy):
-        with suppress(ProviderError):
-            uses[key_id] = ports.keys.last_use(key_id)
-    return uses
+def _observe_once(session: Session, lease: HeldLease) -> Observed:
+    try:
+        keys, exists = session.keys.list(), True
+    except UserNotFoundError:
+        keys, exists = (), False
+    return Observed(lease.now(), exists, keys, session.secret.describe())
 
 
-def _shows_everything(observed: Observed, place: Place) -> bool:
+def _is_complete(observed: Observed, entry: Entry, owner: str) -> bool:
+    listed = {key.id for key in observed.keys}
     return (
         observed.user_exists
         and observed.secret.state is not SecretState.MISSING
-        and all(key.key for key in owned_keys(observed, place))
+        and all(key.id in listed for key in entry.keys_of(owner))
     )
 
 
-def _look(ports: Ports, place: Place) -> Observed:
-    """Look at the user, then at the secret: who sees a later request's key sees the mark that it left before.
+def _with_details(observed: Observed, session: Session, entry: Entry, ledger: Ledger, owner: str) -> Observed:
+    orphans = orphan_candidates(entry, observed.keys, owner)
+    unmanaged = unmanaged_in_question(entry, owner, observed)
+    listed = {key.id for key in observed.keys}
+    asked = [
+        key_id
+        for key_id in dict.fromkeys(
+            (*(key.id for key in orphans), *unmanaged, *in_question(entry, owner, observed.time))
+        )
+        if key_id in listed
+    ]
+    detailed = replace(observed, last_uses=_last_uses(session, asked))
+    if orphans or unknown_labels(entry, observed) or any(key_id in entry.keys for key_id in _orphaned(entry)):
+        with suppress(ProviderError):
+            detailed = replace(detailed, user_tags=session.keys.tags())
+    if orphans or unmanaged:
+        detailed = _with_other_entries(detailed, entry, ledger, owner)
+    return detailed
 
-    If the secret knows of a key that was not there a moment ago, the user is looked at again: it may be that new.
+
+def _orphaned(entry: Entry) -> list[str]:
+    return [key.id for key in entry.keys.values() if key.state == "orphan"]
+
+
+def _last_uses(session: Session, key_ids: list[str]) -> dict[str, LastUse]:
+    """Read last uses. One that can't be read is left out, never taken for "unused"."""
+    uses = {}
+    for key_id in key_ids:
+        with suppress(ProviderError):
+            uses[key_id] = session.keys.last_use(key_id)
+    return uses
+
+
+def _with_other_entries(observed: Observed, entry: Entry, ledger: Ledger, owner: str) -> Observed:
+    """Read which keys other entries of the same user record, and whether one is creating a key at this moment.
+
+    The keys were listed before: a key of another entry was recorded since, or its creation is not finished yet. If the
+    entries can't be read, they may record any key.
     """
-    user = _look_at_user(ports)
-    observed = replace(user, secret=ports.secret.describe())
-    if _shows_everything(observed, place):
-        return observed
-    return replace(_look_at_user(ports), secret=observed.secret)
-
-
-def _look_at_user(ports: Ports) -> Observed:
+    user_name = entry.claims[owner].user_name
     try:
-        keys, tags, user_exists = ports.keys.list(), ports.keys.tags(), True
-    except UserNotFoundError:
-        keys, tags, user_exists = (), {}, False
-    return Observed(
-        time=ports.clock.now(),
-        user_exists=user_exists,
-        keys=keys,
-        user_tags=tags,
-        secret=SecretDescription(SecretState.MISSING),
-    )
+        others = [ledger.read(arn) for arn in ledger.of_user(user_name) if arn != entry.secret_arn]
+    except LedgerError:
+        return replace(observed, creating_elsewhere=True)
+    recorded = frozenset(key_id for other in others for key_id in other.keys)
+    creating = any(attempt.user_name == user_name for other in others for attempt in other.creating.values())
+    return replace(observed, recorded_elsewhere=recorded, creating_elsewhere=creating)

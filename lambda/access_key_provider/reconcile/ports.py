@@ -1,16 +1,11 @@
-"""The narrow views of AWS that operations need. `aws` implements them, tests have doubles."""
+"""The narrow views of AWS that reconciling needs. `aws` implements them; each may raise any `ProviderError`."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
     from access_key_provider.model.state import AccessKey, LastUse, NewAccessKey, SecretDescription
-    from lambda_shared.clock import Clock
 
 
 class UserKeys(Protocol):
@@ -45,12 +40,12 @@ class UserKeys(Protocol):
         ...
 
     def untag(self, key: str) -> None:
-        """Remove a tag of the user; one that is gone is fine. Raises ConflictError if the user is gone."""
+        """Remove a tag of the user; one that is gone is fine."""
         ...
 
 
 class SecretVersions(Protocol):
-    """The versions, labels and tags of one secret. There is no way to read a value."""
+    """The versions and labels of one secret. There is no way to read a value."""
 
     def describe(self) -> SecretDescription:
         """Describe the secret; a missing one is a description too."""
@@ -60,44 +55,12 @@ class SecretVersions(Protocol):
         """Write a version with labels, and return those it has then."""
         ...
 
-    def add_label(self, version_id: str, label: str) -> None:
-        """Put a label on a version."""
-        ...
-
     def remove_label(self, version_id: str, label: str) -> None:
         """Take a label off a version. Raises ConflictError if it is not there."""
         ...
 
     def move_current(self, to_version: str, from_version: str | None) -> None:
         """Move AWSCURRENT if it still is where it was. Raises ConflictError if not."""
-        ...
-
-    def tag(self, tags: dict[str, str]) -> None:
-        """Set tags of the secret."""
-        ...
-
-    def untag(self, keys: tuple[str, ...]) -> None:
-        """Remove tags of the secret; those that are gone are fine."""
-        ...
-
-
-class Schedules(Protocol):
-    """Operations to come."""
-
-    def create(self, name: str, at: datetime, event: Mapping[str, str]) -> None:
-        """Let the function be called with an event at a time; a schedule of that name that exists already is fine."""
-        ...
-
-    def delete(self, name: str) -> None:
-        """Cancel one; one that is gone is fine."""
-        ...
-
-
-class Notices(Protocol):
-    """Events for those who watch over keys."""
-
-    def tell(self, what: str, about: dict[str, str]) -> None:
-        """Say what happened, and to which key. Never fails: what was done is done, told or not."""
         ...
 
 
@@ -109,13 +72,20 @@ class Prover(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class Ports:
-    """All of them, for one place."""
+class Session(Protocol):
+    """AWS as the role of one key sees it. The role is assumed at the first call."""
 
-    keys: UserKeys
-    secret: SecretVersions
-    prover: Prover
-    clock: Clock
-    schedules: Schedules
-    notices: Notices
+    @property
+    def keys(self) -> UserKeys:
+        """The user."""
+        ...
+
+    @property
+    def secret(self) -> SecretVersions:
+        """The secret."""
+        ...
+
+    @property
+    def prover(self) -> Prover:
+        """The proof."""
+        ...

@@ -1,0 +1,284 @@
+"""One secret's entry in the ledger: who claims the secret, which keys were made for it, what is being done.
+
+All values are frozen. No secret access key is in an entry. `docs/ledger.md` shows entries as the console does.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from access_key_provider.model.retirement_rules import RetirementRules
+from access_key_provider.model.state import KeyResource, version_id
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+LEASE_LENGTH = timedelta(seconds=60)
+"""Longer than one call with its retries (45 s), so that a holder that is alive keeps its lease during a call."""
+
+HISTORY_LENGTH = 50
+# No request is delivered later: Lambda keeps an event for six hours at most.
+TOMBSTONE_KEPT = timedelta(days=1)
+
+
+class KeyState(StrEnum):
+    """How far a key has come."""
+
+    CREATED = "created"
+    STORED = "stored"
+    PROVEN = "proven"
+    CURRENT = "current"
+    REPLACED = "replaced"
+    INACTIVE = "inactive"
+    ORPHAN = "orphan"
+    DELETED = "deleted"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """A request of CloudFormation: when it was signed, and its id. An undated one is taken as it comes."""
+
+    time: datetime
+    id: str
+    dated: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What one resource of one stack declares for this secret.
+
+    Attributes:
+        stack_id, logical_id, user_name: the resource's.
+        role_arn: the role that may act on the user and the secret.
+        serial: which key is declared.
+        status: `Active` or `Inactive`.
+        description: for the user's tag.
+        rules: of retirement and rotation.
+        request: the latest request.
+        present: False once a Delete has come.
+        applied: what AWS is known to follow: a digest of these properties; empty before the first success.
+        touched: whether a deployment has begun to change it since.
+    """
+
+    stack_id: str
+    logical_id: str
+    user_name: str
+    role_arn: str
+    serial: str
+    status: str
+    description: str
+    request: Request
+    rules: RetirementRules = field(default_factory=RetirementRules)
+    present: bool = True
+    applied: str = ""
+    touched: bool = False
+
+    def resource(self, secret_arn: str) -> KeyResource:
+        """Name the resource."""
+        return KeyResource(self.stack_id, self.logical_id, self.user_name, secret_arn)
+
+
+@dataclass(frozen=True, slots=True)
+class KeyRecord:
+    """What is known of one access key.
+
+    Attributes:
+        owner: the resource that made it.
+        user_name: the user it belongs to.
+        state: how far it has come.
+        serials: for which serials it is the key; an undo adds the one that is declared then.
+        version_id: the version of the secret that holds it; empty before it is stored.
+        created, stored, proven, published, replaced, deactivated: when; `published` is when AWSCURRENT moved to it.
+        by: what replaced or stopped it.
+        last_use: what IAM told last, in words.
+        note: why it must not be restored; empty if it may be.
+        postponed: how often its deactivation was put off because it is in use.
+        next_check: when it is observed again because it is in use.
+        tag: what the user's tag says of it; empty if there is none as far as we know.
+        labelled: whether the version bears the key's label.
+    """
+
+    id: str
+    owner: str
+    user_name: str
+    state: KeyState
+    created: datetime
+    serials: tuple[str, ...] = ()
+    version_id: str = ""
+    stored: datetime | None = None
+    proven: datetime | None = None
+    published: datetime | None = None
+    replaced: datetime | None = None
+    deactivated: datetime | None = None
+    by: str = ""
+    last_use: str = ""
+    note: str = ""
+    postponed: int = 0
+    next_check: datetime | None = None
+    tag: str = ""
+    labelled: bool = False
+
+    @property
+    def exists(self) -> bool:
+        """Whether it is in IAM as far as the ledger knows."""
+        return self.state is not KeyState.DELETED
+
+    @property
+    def usable(self) -> bool:
+        """Whether it was proven and its secret is stored, so that it can be the current key."""
+        return self.proven is not None and self.stored is not None and self.exists
+
+    @property
+    def restorable(self) -> bool:
+        """Whether it may become current again."""
+        return self.usable and not self.note
+
+
+@dataclass(frozen=True, slots=True)
+class Creating:
+    """Written before CreateAccessKey: when the first and the last attempt began, and which keys the user had."""
+
+    user_name: str
+    since: datetime
+    until: datetime
+    baseline: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Switching:
+    """Written before AWSCURRENT moves: to which key, from which version, and who asked."""
+
+    key_id: str
+    since: datetime
+    by: str
+    from_version: str = ""
+    adds_serial: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Rotation:
+    """A rotation of Secrets Manager that has begun: its token, since when, and the key it made."""
+
+    token: str
+    since: datetime
+    key_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """Who acts on the secret, until when, and what it is doing."""
+
+    holder: str
+    until: datetime
+    doing: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """That upkeep of this entry fails: since when, how often, and why the last time."""
+
+    since: datetime
+    times: int
+    reason: str
+    reported: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """All that is known of one secret.
+
+    Attributes:
+        secret_arn: the secret.
+        version: counts the writes; 0 before the first.
+        nonce: of the last write; tells a writer whose answer was lost that the write is its own.
+        settled: when the entry and AWS were last known to agree.
+        checked: when the keys were last observed to look for drift.
+        creating: the attempts to create a key that have not ended, by resource.
+        reported: when each drift was reported last.
+        undo_asked: since when the data goes of an alarm that asks for an undo which was not carried out yet.
+    """
+
+    secret_arn: str
+    version: int = 0
+    nonce: str = ""
+    claims: dict[str, Claim] = field(default_factory=dict)
+    keys: dict[str, KeyRecord] = field(default_factory=dict)
+    creating: dict[str, Creating] = field(default_factory=dict)
+    switching: Switching | None = None
+    rotation: Rotation | None = None
+    lease: Lease | None = None
+    failing: Failing | None = None
+    undo_asked: datetime | None = None
+    settled: datetime | None = None
+    checked: datetime | None = None
+    reported: dict[str, datetime] = field(default_factory=dict)
+    history: tuple[str, ...] = ()
+
+    def keys_of(self, owner: str) -> tuple[KeyRecord, ...]:
+        """List the keys of a resource that exist, the one published last comes last."""
+        return tuple(
+            sorted((key for key in self.keys.values() if key.owner == owner and key.exists), key=promotion_order)
+        )
+
+    @property
+    def current(self) -> KeyRecord | None:
+        """Find the key that AWSCURRENT names as far as the ledger knows."""
+        return next((key for key in self.keys.values() if key.state is KeyState.CURRENT), None)
+
+    def key_of_version(self, version: str) -> KeyRecord | None:
+        """Find the key that a version holds."""
+        return next((key for key in self.keys.values() if key.version_id == version), None)
+
+    def with_key(self, key: KeyRecord) -> Entry:
+        """Record a key."""
+        return replace(self, keys={**self.keys, key.id: key})
+
+    def without_key(self, key_id: str) -> Entry:
+        """Forget a key."""
+        return replace(self, keys={known: key for known, key in self.keys.items() if known != key_id})
+
+    def with_claim(self, owner: str, claim: Claim) -> Entry:
+        """Record a claim."""
+        return replace(self, claims={**self.claims, owner: claim})
+
+    def noted(self, time: datetime, what: str) -> Entry:
+        """Add a line to the history."""
+        return replace(self, history=(*self.history, f"{time:%Y-%m-%dT%H:%M:%SZ} {what}")[-HISTORY_LENGTH:])
+
+    def made_for(self, owner: str) -> bool:
+        """Tell whether a key of the resource exists or may exist."""
+        return bool(self.keys_of(owner)) or owner in self.creating
+
+    def pruned(self, now: datetime) -> Entry:
+        """Forget the resources that were deleted long ago, and reports of drift that is over."""
+        kept = {
+            owner: claim
+            for owner, claim in self.claims.items()
+            if claim.present
+            or claim.request.time > now - TOMBSTONE_KEPT
+            or self.made_for(owner)
+            or any(key.owner == owner for key in self.keys.values())
+        }
+        recent = {what: time for what, time in self.reported.items() if time > now - 2 * TOMBSTONE_KEPT}
+        return replace(self, claims=kept, reported=recent)
+
+    @property
+    def is_over(self) -> bool:
+        """Whether nothing is left to keep or to do."""
+        return not any(claim.present for claim in self.claims.values()) and not self.keys and not self.creating
+
+    def key_version(self, key: KeyRecord) -> str:
+        """Name the version of a key before it is stored."""
+        return key.version_id or version_id(key.owner, key.id)
+
+    def users(self) -> Iterator[str]:
+        """List the users of the keys and claims."""
+        yield from {claim.user_name for claim in self.claims.values()} | {key.user_name for key in self.keys.values()}
+
+
+def promotion_order(key: KeyRecord) -> tuple[datetime, datetime, str]:
+    """Sort keys by when they were published, then by when they were created."""
+    return (key.published or key.created, key.created, key.id)

@@ -1,0 +1,187 @@
+"""What a holder that died, or somebody's hands, have left: put in order before anything else. Pure rules on a draft."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+from access_key_provider.model.actions import (
+    BY_SWEEP,
+    Deactivate,
+    EndAttempt,
+    RecordGone,
+    RecordKey,
+    RecordSwitch,
+)
+from access_key_provider.model.entry import KeyRecord, KeyState
+from access_key_provider.model.state import CURRENT, owner_in_tag
+from access_key_provider.planning.removal import clear_traces, remove
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from access_key_provider.model.entry import Creating, Entry
+    from access_key_provider.model.state import AccessKey, Observed, SecretVersion
+    from access_key_provider.planning.draft import Draft
+
+# IAM's clock and the function's may differ a little.
+_CLOCK_SKEW = timedelta(minutes=1)
+# As long as a call to create a key may take.
+_ATTEMPT = timedelta(minutes=1)
+# A key that was made is listed by then.
+_LISTED_AFTER = timedelta(seconds=30)
+ORPHAN_WAIT = timedelta(hours=1)
+
+
+def recover(draft: Draft, owner: str, by: str = BY_SWEEP) -> None:
+    """End what was begun for a resource and not finished, and record what was lost."""
+    _end_switch(draft)
+    _rebuild(draft, owner)
+    with draft.left_to_the_sweep():
+        if draft.observed.user_exists:
+            _record_missing(draft, owner)
+            _find_orphans(draft, owner, by)
+        for key in draft.entry.keys_of(owner):
+            if not key.usable and key.state is not KeyState.ORPHAN:
+                remove(draft, key, by)
+        for key in tuple(draft.entry.keys.values()):
+            if key.owner == owner and key.state is KeyState.DELETED:
+                clear_traces(draft, key.id)
+
+
+def orphan_candidates(entry: Entry, keys: tuple[AccessKey, ...], owner: str) -> tuple[AccessKey, ...]:
+    """List the keys that an interrupted attempt to create one may have left."""
+    attempt = entry.creating.get(owner)
+    if attempt is None:
+        return ()
+    return tuple(key for key in keys if key.id not in entry.keys and _may_have_created(attempt, key))
+
+
+def unknown_labels(entry: Entry, observed: Observed) -> tuple[AccessKey, ...]:
+    """List the user's keys that label a version and that the entry does not know, where it may have lost them.
+
+    A key that is older than what the entry and AWS last agreed on was never in it: somebody has put the label there.
+    """
+    labels = {label for version in observed.secret.versions for label in version.labels}
+    return tuple(
+        key
+        for key in observed.keys
+        if key.id in labels
+        and key.id not in entry.keys
+        and (entry.settled is None or key.created > entry.settled - _CLOCK_SKEW)
+    )
+
+
+def _end_switch(draft: Draft) -> None:
+    switching = draft.entry.switching
+    if switching:
+        key = draft.entry.keys.get(switching.key_id)
+        draft.add(RecordSwitch(happened=key is not None and bool(key.version_id) and draft.current == key.version_id))
+
+
+def _record_missing(draft: Draft, owner: str) -> None:
+    """Record keys as gone that IAM does not list; it was asked twice, with a pause between."""
+    for key in draft.entry.keys_of(owner):
+        if not draft.exists(key):
+            draft.add(RecordGone(key.id))
+
+
+def _find_orphans(draft: Draft, owner: str, by: str) -> None:
+    """Remove the keys whose secret was lost with the call that made them.
+
+    Nobody has had the secret of such a key, so one that was used, or that bears a tag, is somebody else's. While
+    another entry is creating a key for the same user, the key may be its own: there the sweep decides an hour later.
+    """
+    attempt = draft.entry.creating.get(owner)
+    if attempt is None:
+        return
+    for key in tuple(_orphans(draft, owner)):
+        record = KeyRecord(key.id, owner, attempt.user_name, KeyState.ORPHAN, key.created)
+        draft.add(RecordKey(record, "found a key whose secret was lost"))
+        if not draft.observed.creating_elsewhere:
+            remove(draft, record, by)
+    if draft.now > attempt.until + _LISTED_AFTER:
+        draft.add(EndAttempt(owner))
+
+
+def _orphans(draft: Draft, owner: str) -> Iterator[AccessKey]:
+    observed = draft.observed
+    for key in orphan_candidates(draft.entry, observed.keys, owner):
+        use = observed.last_uses.get(key.id)
+        unused = use is not None and use.time is None
+        untagged = observed.user_tags is not None and key.id not in observed.user_tags
+        elsewhere = observed.recorded_elsewhere or frozenset()
+        if unused and untagged and key.id not in elsewhere:
+            yield key
+
+
+def _may_have_created(attempt: Creating, key: AccessKey) -> bool:
+    return (
+        key.id not in attempt.baseline
+        and attempt.since - _CLOCK_SKEW <= key.created <= attempt.until + _ATTEMPT + _CLOCK_SKEW
+    )
+
+
+def retire_orphans(draft: Draft, owner: str) -> None:
+    """Deactivate the orphans of an hour ago, if nobody has used or tagged them since; delete them later."""
+    retention = draft.claim(owner).rules.retention or ORPHAN_WAIT
+    for key in draft.entry.keys_of(owner):
+        if key.state is not KeyState.ORPHAN or draft.now < key.created + ORPHAN_WAIT:
+            continue
+        use = draft.observed.last_uses.get(key.id)
+        tags = draft.observed.user_tags
+        if use is None or use.time is not None or tags is None or key.id in tags:
+            continue
+        if key.deactivated is None:
+            draft.add(Deactivate(key.id, BY_SWEEP, "its secret was lost"))
+        elif draft.now >= key.deactivated + retention:
+            remove(draft, key, BY_SWEEP)
+
+
+def _rebuild(draft: Draft, owner: str) -> None:
+    """Record keys again whose entry was lost: a version's label and a tag of the user must both say whose they are.
+
+    Where AWSCURRENT is tells which of them is current, also if the entry, put back to an earlier time, has another one.
+    """
+    tags = draft.observed.user_tags or {}
+    for key in unknown_labels(draft.entry, draft.observed):
+        if owner_in_tag(tags.get(key.id, "")) == owner:
+            version = draft.observed.secret.version_with(key.id)
+            assert version is not None  # noqa: S101 - `unknown_labels` has found it
+            _record_again(draft, owner, key, version, tags[key.id])
+    current = draft.entry.current
+    if current and current.owner == owner and not current.serials and draft.deployed_serial:
+        known = replace(current, serials=(draft.deployed_serial,))
+        draft.add(RecordKey(known, "recorded as the key that is deployed"))
+
+
+def _record_again(draft: Draft, owner: str, key: AccessKey, version: SecretVersion, tag: str) -> None:
+    before, current = draft.entry.current, CURRENT in version.labels
+    if before and current:
+        draft.add(RecordKey(_replaced(draft, before), "found another key current"))
+    record = KeyRecord(
+        id=key.id,
+        owner=owner,
+        user_name=draft.claim(owner).user_name,
+        state=KeyState.CURRENT,
+        created=key.created,
+        version_id=version.id,
+        stored=key.created,
+        proven=key.created,
+        published=draft.now if current else key.created,
+        tag=tag,
+        labelled=True,
+    )
+    draft.add(RecordKey(record if current else _replaced(draft, record), "recorded again, from its label and its tag"))
+
+
+def _replaced(draft: Draft, key: KeyRecord) -> KeyRecord:
+    """Take a key for replaced now: rather a grace or retention period too long than one too short."""
+    is_active = draft.is_active(key.id)
+    return replace(
+        key,
+        state=KeyState.REPLACED if is_active else KeyState.INACTIVE,
+        replaced=draft.now,
+        deactivated=None if is_active else draft.now,
+    )

@@ -1,0 +1,18 @@
+"""CloudFormation: the dialogue with custom resources, and the rules of stacks."""
+
+from local_cloud.patches.cloudformation import (
+    creations,
+    custom_resource_answers,
+    deletions,
+    exports,
+    failed_creates,
+)
+
+
+def apply() -> None:
+    """Apply every patch of this service."""
+    custom_resource_answers.apply()
+    creations.apply()
+    deletions.apply()
+    failed_creates.apply()
+    exports.apply()
