@@ -45,9 +45,7 @@ class Steps:
     finish: lambda_.IFunction
 
 
-def define_workflow(
-    scope: Construct, steps: Steps, bucket: s3.IBucket, max_concurrency: int
-) -> sfn.StateMachine:
+def define_workflow(scope: Construct, steps: Steps, bucket: s3.IBucket, max_concurrency: int) -> sfn.StateMachine:
     """Define the state machine.
 
     Args:
