@@ -162,7 +162,13 @@ def test_a_run_is_bounded_patient_and_stopped_by_no_account(stack: Stack) -> Non
     # Nothing that could come up after an account was looked at begins the map again.
     assert [one["ErrorEquals"] for one in each["Retry"]] == [["States.Permissions", "States.ItemReaderFailed"]]
     for name in ("Audit", "Delete"):
-        (retry,) = states[name]["Retry"]
+        new_role, retry = states[name]["Retry"]
+        assert new_role == {
+            "ErrorEquals": ["RoleMayBeNewError"],
+            "IntervalSeconds": 10,
+            "MaxAttempts": 10,
+            "BackoffRate": 1,
+        }
         assert (retry["JitterStrategy"], retry["MaxAttempts"]) == ("FULL", 8)
         assert "TryAgainError" in retry["ErrorEquals"]
         recorded = "RecordFailure" if name == "Audit" else "RecordFailedDeletion"

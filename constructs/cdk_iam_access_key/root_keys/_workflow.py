@@ -31,6 +31,10 @@ _PASSING = [
     "Sandbox.Timedout",
     "States.Timeout",
 ]
+# A role and its policy work some seconds after CloudFormation says they exist; Terraform waits two minutes.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+_NEW_ROLE = ["RoleMayBeNewError"]
+_SECONDS_BETWEEN_ATTEMPTS, _ATTEMPTS_OF_A_NEW_ROLE = 10, 10
 # What fails the map of accounts before it has begun, while a new policy of the machine's role does not work yet.
 _NOT_BEGUN = ["States.Permissions", "States.ItemReaderFailed"]
 
@@ -192,6 +196,12 @@ def _step(
         payload_response_only=True,
         retry_on_service_exceptions=False,
         result_path=result_path,
+    )
+    step.add_retry(
+        errors=_NEW_ROLE,
+        interval=Duration.seconds(_SECONDS_BETWEEN_ATTEMPTS),
+        max_attempts=_ATTEMPTS_OF_A_NEW_ROLE,
+        backoff_rate=1,
     )
     step.add_retry(
         errors=_PASSING,

@@ -31,8 +31,7 @@ from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
 _AUDIT_TASK = "IAMAuditRootUserCredentials"
 _DELETE_TASK = "IAMDeleteRootUserCredentials"
 _CONCURRENCY = 1000
-# A new role is waited for up to 100 seconds at each service.
-_ONE_ACCOUNT = Duration.minutes(5)
+_ONE_ACCOUNT = Duration.minutes(2)
 _ALL_ACCOUNTS = Duration.minutes(15)
 _PREFLIGHT = Duration.minutes(5)
 _SERVICE_TIMEOUT = Duration.seconds(330)
