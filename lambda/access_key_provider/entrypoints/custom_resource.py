@@ -267,9 +267,8 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
         if work.lease.entry.made_for(owner) or not (was_known or request.physical_id != resource.physical_id):
             _delete_keys(work, owner)
     record("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
-    return shown(
-        f"{detail['accessKeyId']}: {detail['why']}" for kind, detail in work.reconciler.events if kind == LEFT_BEHIND
-    )
+    lost = (detail for kind, detail in work.reconciler.events if kind == LEFT_BEHIND)
+    return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
 
 
 def _delete_keys(work: Work, owner: str) -> None:

@@ -158,6 +158,7 @@ class Switching:
     by: str
     from_version: str = ""
     adds_serial: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

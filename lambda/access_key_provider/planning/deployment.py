@@ -160,10 +160,10 @@ def make_active(draft: Draft, key: KeyRecord) -> None:
         draft.add(Activate(key.id))
 
 
-def promote(draft: Draft, key: KeyRecord, by: str, *, adds_serial: str = "") -> None:
-    """Move AWSCURRENT to a key's version."""
+def promote(draft: Draft, key: KeyRecord, by: str, *, adds_serial: str = "", note: str = "") -> None:
+    """Move AWSCURRENT to a key's version; a note keeps the key that was current from becoming it again."""
     end_finished_rotation(draft, key.version_id)
-    draft.add(Promote(key.id, draft.current, by, adds_serial))
+    draft.add(Promote(key.id, draft.current, by, adds_serial, note))
 
 
 def tag_current(draft: Draft, owner: str) -> None:
