@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from access_key_provider.model.entry import Claim, Entry, KeyRecord
+    from access_key_provider.model.entry import Claim, Entry, Failing, KeyRecord
     from access_key_provider.planning.draft import Draft
 
 DAILY = timedelta(days=1)
@@ -77,18 +77,21 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
 
 def next_due(entry: Entry, now: datetime) -> datetime | None:
     """Tell when the sweep is to come back to a secret; None if nothing is left of it."""
-    if entry.failing:
-        return now + retry_after(entry.failing.times)
     times = list(_due_times(entry))
-    if not times:
-        return None
-    # What is due and was not done now waits for something else: it is not asked again at once.
-    return max(min(times), now + _FIRST_RETRY)
+    ahead = [time for time in times if time > now]
+    if entry.failing:
+        ahead.append(_next_try(entry.failing, now))
+    elif len(ahead) < len(times):
+        # What is due and was not done waits for something else: it is asked for less and less often.
+        ahead.append(now + min(max(now - min(times), _FIRST_RETRY), DAILY))
+    return min(ahead, default=None)
 
 
-def retry_after(times: int) -> timedelta:
-    """Wait longer after each failure, a day at most."""
-    return min(_FIRST_RETRY * (1 << min(times - 1, 12)), DAILY)
+def _next_try(failing: Failing, now: datetime) -> datetime:
+    """Wait longer after each failure, but not past the time when it is to be reported again."""
+    pause = min(_FIRST_RETRY * (1 << min(failing.times - 1, 12)), DAILY)
+    report = failing.reported + DAILY if failing.reported else now
+    return min(now + pause, max(report, now + _FIRST_RETRY))
 
 
 def _due_times(entry: Entry) -> Iterator[datetime]:
