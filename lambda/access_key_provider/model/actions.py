@@ -200,17 +200,21 @@ class Activate(Action):
 
 @dataclass(frozen=True, slots=True)
 class Deactivate(Action):
-    """Make a key Inactive; `note` says why it must not become current again."""
+    """Make a key Inactive; `note` says why it must not become current again.
+
+    `anew` begins the retention period again: the key has worked since it was deactivated.
+    """
 
     key_id: str
     by: str
     note: str = ""
+    anew: bool = False
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record it with the act: its retention period begins whatever comes after."""
         key = entry.keys[self.key_id]
         # Of a key that is Inactive already, the retention period has begun.
-        since = key.deactivated or now
+        since = now if self.anew else key.deactivated or now
         state = key.state
         if state in {KeyState.REPLACED, KeyState.PROVEN, KeyState.CREATED, KeyState.STORED}:
             state = KeyState.INACTIVE

@@ -10,6 +10,7 @@ from access_key_provider.model.actions import (
     DeleteKey,
     Promote,
     RecordSwitch,
+    Settle,
 )
 from access_key_provider.model.codec import written
 
@@ -93,6 +94,8 @@ def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -
         case Deactivate(key_id, by):
             if observed_active(observed, key_id):
                 return [(DEACTIVATED, _about(before, after, key_id, observed, by))]
+        case Settle() if before.failing:
+            return [(RECOVERED, about_secret(after, why=before.failing.reason))]
         case DeleteKey(key_id, by):
             return [(DELETED, _about(before, after, key_id, observed, by))]
     return []

@@ -46,6 +46,7 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
     if not draft.observed.user_exists:
         _report_drift(draft, "user-missing", about_secret(draft.entry, userName=claim.user_name))
         return
+    _report_gone(draft, owner)
     recover(draft, owner)
     _remove_abandoned(draft, owner)
     _report_unknown(draft)
@@ -59,6 +60,15 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
     _report_age(draft, claim)
     if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
         draft.report(ROTATION_OFF, about_secret(draft.entry, userName=claim.user_name), once_a_day="rotation-off")
+
+
+def owner_to_cut_over(entry: Entry, version_id: str) -> str:
+    """Name the resource whose previous key nobody needs once all consumers use a version; empty if there is none."""
+    current = entry.current
+    if current is None or current.version_id != version_id:
+        return ""
+    replaced = any(key.state is KeyState.REPLACED for key in entry.keys_of(current.owner))
+    return current.owner if replaced else ""
 
 
 def plan_cut_over(draft: Draft, owner: str, version_id: str) -> None:
@@ -160,6 +170,13 @@ def _current_is_as_recorded(draft: Draft, owner: str, claim: Claim) -> bool:
         _report_drift(draft, "current-key-status", about_key(draft.entry, current, status=status))
         return False
     return True
+
+
+def _report_gone(draft: Draft, owner: str) -> None:
+    """Report the keys that somebody else has deleted, before it is recorded; the current one is reported daily."""
+    for key in draft.entry.keys_of(owner):
+        if key.published and key.state is not KeyState.CURRENT and not key.note and not draft.exists(key):
+            _report_drift(draft, "previous-key-gone", about_key(draft.entry, key), key.id)
 
 
 def _report_unknown(draft: Draft) -> None:

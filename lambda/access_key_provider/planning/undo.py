@@ -38,6 +38,9 @@ def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> Non
     """
     recover(draft, owner)
     claim = draft.claim(owner)
+    if alarm:
+        # First of all, so that an alarm that comes to nothing is not asked about again.
+        previous_key(draft, owner, alarm=alarm)
     require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
     by = BY_ALARM if alarm else BY_OPERATOR
     current = _current(draft, owner)
