@@ -116,7 +116,7 @@ def test_a_deletion_is_reported_although_nothing_is_left_of_the_key() -> None:
 
 @pytest.mark.parametrize("asked", [True, False])
 def test_a_last_use_is_told_only_where_iam_was_asked(asked: bool) -> None:  # noqa: FBT001
-    """ "Unknown" would be taken for an error."""
+    """The word "unknown" would be taken for an error."""
     situation = rotated_once("Active")
     if asked:
         situation.used(A, NEVER)
