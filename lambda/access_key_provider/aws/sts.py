@@ -117,10 +117,10 @@ class StsProver:
                 if region != os.environ.get("AWS_REGION") and unreachable == _TRIES_TO_REACH:
                     return
             except ClientError as error:
-                successes, pause = 0, min(pause * 1.5, _LONGEST_PAUSE)
+                successes, pause, unreachable = 0, min(pause * 1.5, _LONGEST_PAUSE), 0
                 answer = _code(error)
             else:
-                successes, pause, answer = successes + 1, 1.0, "success"
+                successes, pause, answer, unreachable = successes + 1, 1.0, "success", 0
                 if identity["Arn"].rsplit("/", 1)[-1] != user_name:
                     raise UnprovenKeyError(f"the new access key {key.id} belongs to {identity['Arn']}")
 
@@ -138,6 +138,8 @@ _HOMES = (
     ("us-gov-", "us-gov-west-1"),
     ("us-iso-", "us-iso-east-1"),
     ("us-isob-", "us-isob-east-1"),
+    ("us-isof-", "us-isof-south-1"),
+    ("eu-isoe-", "eu-isoe-west-1"),
     ("eusc-", "eusc-de-east-1"),
     ("", "us-east-1"),
 )

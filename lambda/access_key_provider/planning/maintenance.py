@@ -87,6 +87,8 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
 
 def next_due(entry: Entry, now: datetime) -> datetime | None:
     """Tell when the sweep is to come back to a secret; None if nothing is left of it."""
+    if entry.is_over:
+        return None
     times = list(_due_times(entry))
     ahead = [time for time in times if time > now]
     if entry.failing:
