@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ from access_key_provider.planning.key_events import FAILED, RECOVERED, about_sec
 from access_key_provider.planning.maintenance import DAILY, plan_maintenance
 from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import ProviderError
-from lambda_shared.log import record
+from lambda_shared.log import record, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -45,8 +46,8 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         except (BusyError, LeaseLostError, SupersededError):
             # Another caller is at work, and leaves nothing undone.
             counted["postponed"] += 1
-        except ProviderError as error:
-            record("failed", secret=secret_arn, error=type(error).__name__, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other secrets are swept all the same
+            shown(error, secret=secret_arn)
             counted["failed"] += 1
         else:
             counted["failed" if failed else "swept"] += 1
@@ -77,9 +78,14 @@ def _maintain(work: Work, owner: str) -> None:
     if not claim.present and not any(key.owner == owner for key in entry.keys.values()) and owner not in entry.creating:
         return
     current = entry.current
-    if entry.undo_asked and current and current.owner == owner:
+    if entry.undo_asked and (current is None or current.owner == owner):
         undo_as_asked(work, owner, entry.undo_asked)
-    work.reconciler.run(owner, plan_maintenance)
+    if claim.present or entry.made_for(owner):
+        work.reconciler.run(owner, plan_maintenance)
+    else:
+        # Tags and labels are left of keys that are deleted. The role may be gone, as it is once a stack is deleted.
+        with suppress(ProviderError):
+            work.reconciler.run(owner, plan_maintenance)
 
 
 def _record_outcome(work: Work, reasons: list[str]) -> None:

@@ -51,7 +51,7 @@ def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
         if key.owner != current.owner
         and key.restorable
         and key.state is KeyState.REPLACED
-        and draft.is_active(key.id)
+        and _works(draft, key, current.user_name)
         and draft.entry.claims[key.owner].present
     ]
     other = max(others, key=promotion_order, default=None)
@@ -62,6 +62,11 @@ def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
     before = draft.observed.secret.version_with(PREVIOUS)
     if before and CURRENT not in before.labels and draft.entry.key_of_version(before.id) is None:
         draft.add(GiveBack(before.id, draft.current))
+
+
+def _works(draft: Draft, key: KeyRecord, observed_user: str) -> bool:
+    """Tell whether a key is Active; of another user's key the ledger has to know."""
+    return draft.is_active(key.id) if key.user_name == observed_user else key.deactivated is None
 
 
 def _leave_behind(draft: Draft, owner: str) -> None:
