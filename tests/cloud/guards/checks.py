@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from cloud.guards.deployed import OWN
 from cloud.guards.runs import RunError
 from cloud.least_privilege.handling import act_as
-from provider.world import Context, TestClock
+from support.invocation import Context, TestClock
 
 from lambda_shared import cfn_response
 from lambda_shared.errors import ProviderError
