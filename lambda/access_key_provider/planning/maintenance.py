@@ -10,6 +10,7 @@ from access_key_provider.model.codec import written
 from access_key_provider.model.entry import KeyState
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
 from access_key_provider.planning.deletion import draft_deletion
+from access_key_provider.planning.deployment import tag_current
 from access_key_provider.planning.key_events import (
     DRIFT,
     ROTATION_OFF,
@@ -56,6 +57,7 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
         return
     if _current_is_as_recorded(draft, owner, claim):
         retire(draft, owner, BY_SWEEP)
+        tag_current(draft, owner)
     retire_orphans(draft, owner)
     _report_age(draft, claim)
     if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
