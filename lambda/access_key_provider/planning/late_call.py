@@ -17,9 +17,11 @@ from access_key_provider.model.actions import (
     RecordKey,
     RemoveLabel,
     StoreSecret,
+    TagUser,
+    UntagUser,
 )
 from access_key_provider.model.entry import KeyRecord, KeyState
-from access_key_provider.model.state import version_id
+from access_key_provider.model.state import CURRENT, PENDING, PREVIOUS, version_id
 from access_key_provider.planning.recovery import recover
 
 if TYPE_CHECKING:
@@ -43,13 +45,23 @@ def plan_take_back(draft: Draft, owner: str, late: Action) -> None:
             case GiveBack(to_version):
                 _restore_current(draft, owner, to_version)
             case StoreSecret(key_id=key_id) if not _exists(draft, key_id):
-                draft.add(RemoveLabel(late.version_id or version_id(owner, key_id), key_id))
+                _remove_labels(draft, late.version_id or version_id(owner, key_id), key_id)
+            case TagUser(key_id) if not _exists(draft, key_id):
+                draft.add(UntagUser(key_id))
     recover(draft, owner, BY_ROLLBACK)
 
 
 def _exists(draft: Draft, key_id: str) -> bool:
     key = draft.entry.keys.get(key_id)
     return key is not None and key.exists
+
+
+def _remove_labels(draft: Draft, version: str, key_id: str) -> None:
+    """Let go of a version with a key that is gone: AWSPENDING on it would block every rotation from now on."""
+    pending = draft.observed.secret.version_with(PENDING)
+    if pending and pending.id == version and not pending.labels & {CURRENT, PREVIOUS}:
+        draft.add(RemoveLabel(version, PENDING))
+    draft.add(RemoveLabel(version, key_id))
 
 
 def _restore_active(draft: Draft, key_id: str) -> None:

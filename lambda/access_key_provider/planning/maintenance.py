@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import BY_SWEEP, EndRotation
 from access_key_provider.model.codec import written
-from access_key_provider.model.entry import KeyState
+from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
 from access_key_provider.planning.deletion import draft_deletion
 from access_key_provider.planning.deployment import tag_current
@@ -23,16 +24,17 @@ from access_key_provider.planning.removal import end_rotation, remove
 from access_key_provider.planning.retirement import due_of, retire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from access_key_provider.model.entry import Claim, Entry, Failing, KeyRecord
+    from access_key_provider.model.entry import Claim, Entry, KeyRecord
     from access_key_provider.planning.draft import Draft
 
 DAILY = timedelta(days=1)
 _FIRST_RETRY = timedelta(minutes=5)
 _AFTER_A_DEATH = timedelta(minutes=2)
 _STUCK = timedelta(days=1)
+_LONGEST_REASON = 300
 
 
 def plan_maintenance(draft: Draft, owner: str) -> None:
@@ -85,6 +87,16 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
     """Deactivate the previous key now: an operator says that nobody needs it."""
     recover(draft, owner)
     retire(draft, owner, "operator", at_once=True)
+
+
+def left_to_the_sweep(entry: Entry, now: datetime, reasons: Sequence[str]) -> Entry:
+    """Record that something could not be done, so that the sweep comes back soon."""
+    return replace(entry, failing=entry.failing or Failing(now, 1, joined(reasons)))
+
+
+def joined(reasons: Sequence[str]) -> str:
+    """Write reasons as an entry keeps them."""
+    return "; ".join(reasons)[:_LONGEST_REASON]
 
 
 def next_due(entry: Entry, now: datetime) -> datetime | None:
