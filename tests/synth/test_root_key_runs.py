@@ -18,7 +18,7 @@ from synth.test_root_keys import definition, guard
 from synth.test_root_keys import settings as settings_of
 
 from cdk_iam_access_key import OrganizationRootKeyGuard
-from root_access_keys import audit, deletion, finish, start
+from root_access_keys import audit, calls, deletion, finish, start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,12 @@ class Machine:
     def of(cls, stack: Stack) -> Machine:
         """Read it from a template."""
         return cls(definition(stack), settings_of(stack) | {"NoticeSeconds": 0})
+
+
+@pytest.fixture(autouse=True)
+def time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs be old enough for a denial to be final: the waits between attempts are left out here."""
+    monkeypatch.setattr(calls, "SECONDS_FOR_A_NEW_ROLE", timedelta(0))
 
 
 @pytest.fixture
@@ -163,6 +169,20 @@ def test_a_run_that_fails_as_a_whole_is_told(
         assert execute(account, machines["Audit"], "one", given) == ["Start", "TellFailure", "Failed", "Failed"]
         assert why in account.notices[0]["Message"]
         assert account.events[0]["DetailType"] == "Root Access Keys Not Checked"
+
+
+@pytest.mark.parametrize(("attempts", "failed"), [(10, set()), (11, {UNUSED})])
+def test_a_step_waits_for_its_new_role(
+    machines: dict[str, Machine], monkeypatch: pytest.MonkeyPatch, attempts: int, failed: set[str]
+) -> None:
+    """A hundred seconds, in ten attempts more; the failure of that account is recorded then."""
+    monkeypatch.setattr(calls, "SECONDS_FOR_A_NEW_ROLE", timedelta(seconds=100))
+    with organization().installed() as account:
+        account.members[DENIED].denied = False
+        account.passing["sts:AssumeRoot"] = attempts
+        execute(account, machines["Audit"], "one")
+        assert {one["AccountId"] for one in told(account, "one")["Failed"]} == failed
+        assert account.log.count("sts:AssumeRoot") == attempts + 3 - len(failed)
 
 
 @pytest.mark.parametrize(("unread", "ends"), [(4, "Finish"), (5, "Failed")])

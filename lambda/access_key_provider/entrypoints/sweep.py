@@ -12,7 +12,7 @@ from access_key_provider.entrypoints.session import KNOWN_ROLE, Work
 from access_key_provider.model.entry import Failing
 from access_key_provider.model.errors import BusyError, LeaseLostError, LedgerError, SupersededError
 from access_key_provider.planning.key_events import FAILED, RECOVERED, about_secret
-from access_key_provider.planning.maintenance import DAILY, plan_maintenance
+from access_key_provider.planning.maintenance import DAILY, joined, plan_maintenance
 from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import ProviderError
 from lambda_shared.log import record, shown
@@ -25,7 +25,6 @@ if TYPE_CHECKING:
 
 # Kept back for the key that is being worked on when the time is short.
 _RESERVE = 90.0
-_LONGEST_REASON = 300
 
 
 def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -93,14 +92,14 @@ def _record_outcome(work: Work, reasons: list[str]) -> None:
     now, before = work.lease.now(), work.lease.entry.failing
     failing = None
     if reasons:
-        reason = "; ".join(reasons)[:_LONGEST_REASON]
+        reason = joined(reasons)
         failing = Failing(before.since if before else now, before.times + 1 if before else 1, reason)
         reported = before.reported if before else None
         if reported is None or now - reported >= DAILY:
             reported = now
             work.reconciler.events.append((FAILED, about_secret(work.lease.entry, why=reason)))
         failing = replace(failing, reported=reported)
-    elif before:
+    elif before and before.reported:
         work.reconciler.events.append((RECOVERED, about_secret(work.lease.entry, why=before.reason)))
 
     def change(entry: Entry, time: datetime) -> Entry:

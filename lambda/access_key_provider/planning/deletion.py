@@ -9,7 +9,13 @@ from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.state import CURRENT, PREVIOUS
 from access_key_provider.planning.key_events import LEFT_BEHIND, about_key
 from access_key_provider.planning.recovery import recover
-from access_key_provider.planning.removal import clear_traces, end_finished_rotation, end_rotation, remove
+from access_key_provider.planning.removal import (
+    clear_traces,
+    end_finished_rotation,
+    end_rotation,
+    end_unrecorded_rotation,
+    remove,
+)
 
 if TYPE_CHECKING:
     from access_key_provider.model.entry import KeyRecord
@@ -29,6 +35,9 @@ def draft_deletion(draft: Draft, owner: str, by: str) -> None:
     recover(draft, owner, by)
     if _is_rotating(draft, owner):
         end_rotation(draft, by)
+    if not _is_shared(draft, owner) and draft.observed.secret.writable:
+        with draft.left_to_the_sweep():
+            end_unrecorded_rotation(draft)
     current = draft.entry.current
     if current and current.owner == owner and draft.observed.secret.writable and draft.current == current.version_id:
         _give_back(draft, current, by)
@@ -39,8 +48,11 @@ def draft_deletion(draft: Draft, owner: str, by: str) -> None:
 def _is_rotating(draft: Draft, owner: str) -> bool:
     rotation = draft.entry.rotation
     key = draft.entry.keys.get(rotation.key_id) if rotation else None
-    others = any(claim.present and known != owner for known, claim in draft.entry.claims.items())
-    return rotation is not None and (not others or (key is not None and key.owner == owner))
+    return rotation is not None and (not _is_shared(draft, owner) or (key is not None and key.owner == owner))
+
+
+def _is_shared(draft: Draft, owner: str) -> bool:
+    return any(claim.present and known != owner for known, claim in draft.entry.claims.items())
 
 
 def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:

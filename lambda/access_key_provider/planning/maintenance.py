@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import BY_SWEEP, EndRotation
 from access_key_provider.model.codec import written
-from access_key_provider.model.entry import KeyState
+from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
 from access_key_provider.planning.deletion import draft_deletion
+from access_key_provider.planning.deployment import tag_current
 from access_key_provider.planning.key_events import (
     DRIFT,
     ROTATION_OFF,
@@ -22,16 +24,17 @@ from access_key_provider.planning.removal import end_rotation, remove
 from access_key_provider.planning.retirement import due_of, retire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
-    from access_key_provider.model.entry import Claim, Entry, Failing, KeyRecord
+    from access_key_provider.model.entry import Claim, Entry, KeyRecord
     from access_key_provider.planning.draft import Draft
 
 DAILY = timedelta(days=1)
 _FIRST_RETRY = timedelta(minutes=5)
 _AFTER_A_DEATH = timedelta(minutes=2)
 _STUCK = timedelta(days=1)
+_LONGEST_REASON = 300
 
 
 def plan_maintenance(draft: Draft, owner: str) -> None:
@@ -56,6 +59,7 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
         return
     if _current_is_as_recorded(draft, owner, claim):
         retire(draft, owner, BY_SWEEP)
+        tag_current(draft, owner)
     retire_orphans(draft, owner)
     _report_age(draft, claim)
     if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
@@ -83,6 +87,16 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
     """Deactivate the previous key now: an operator says that nobody needs it."""
     recover(draft, owner)
     retire(draft, owner, "operator", at_once=True)
+
+
+def left_to_the_sweep(entry: Entry, now: datetime, reasons: Sequence[str]) -> Entry:
+    """Record that something could not be done, so that the sweep comes back soon."""
+    return replace(entry, failing=entry.failing or Failing(now, 1, joined(reasons)))
+
+
+def joined(reasons: Sequence[str]) -> str:
+    """Write reasons as an entry keeps them."""
+    return "; ".join(reasons)[:_LONGEST_REASON]
 
 
 def next_due(entry: Entry, now: datetime) -> datetime | None:

@@ -10,6 +10,7 @@ from access_key_provider.model.errors import ConflictError, KeyLimitReachedError
 from access_key_provider.model.state import CONSISTENCY_WAIT, INACTIVE
 from access_key_provider.planning.draft import Draft
 from access_key_provider.planning.late_call import plan_take_back
+from access_key_provider.planning.maintenance import left_to_the_sweep
 from access_key_provider.reconcile.executor import Executor
 from access_key_provider.reconcile.observer import observe
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
@@ -120,6 +121,8 @@ class Reconciler:
             LeaseLostError: it was lost, and something was done that is not on record.
         """
         late, self._late = self._late, None
+        if self.left:
+            self.lease.change(lambda entry, now: left_to_the_sweep(entry, now, self.left))
         if self.lease.let_go(change) or not late:
             return
         is_lost = self.lease.is_lost

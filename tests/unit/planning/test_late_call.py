@@ -87,6 +87,15 @@ def test_awscurrent_moved_late_to_the_key_that_is_current_stays() -> None:
     assert Situation().plan(plan_take_back, Promote(B, version_of(A), "deployment")) == []
 
 
+def test_awscurrent_moved_late_for_a_resource_that_was_deleted_is_moved_back() -> None:
+    """The value that was there before is current again, if the late call is what has replaced it."""
+    late = Promote(A, BY_HAND, "deployment")
+    situation = Situation().deleted().current_is(BY_HAND).current_is(version_of(A))
+    assert changes(situation.plan(plan_take_back, late)) == [GiveBack(BY_HAND, version_of(A))]
+    assert Situation().deleted().current_is(BY_HAND).plan(plan_take_back, late) == []
+    assert situation.plan(plan_take_back, Promote(A, "", "deployment")) == [], "there was none"
+
+
 def test_awscurrent_moved_late_to_a_key_that_is_forgotten_is_moved_back() -> None:
     """Its version's name is made of its id."""
     situation = Situation().managed(A)
