@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from local_cloud.invariants import Expected, violations
+from local_cloud.invariants import Expected, entries_of, violations
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -87,6 +87,7 @@ class Account:
         self._iam = cloud.client("iam")
         self._secrets = cloud.client("secretsmanager")
         self._stacks = cloud.client("cloudformation")
+        self._tables = cloud.client("dynamodb")
         self._outputs: Mapping[str, str] = {}
         self._others: frozenset[str] = frozenset()
 
@@ -127,6 +128,11 @@ class Account:
         resources = self._stacks.get_template(StackName=self._name)["TemplateBody"]["Resources"].values()
         return next(str(r["Properties"]["Serial"]) for r in resources if r["Type"] == "Custom::IAMAccessKey")
 
+    def due_entries(self) -> int:
+        """Count the entries of all ledgers that the sweep is to come back to."""
+        tables = self._tables.list_tables()["TableNames"]
+        return sum("due" in item for table in tables for item in self._tables.scan(TableName=table)["Items"])
+
     def deployments(self) -> int:
         """Count what CloudFormation has reported of the stack: it grows with every deployment."""
         return len(self._stacks.describe_stack_events(StackName=self._name)["StackEvents"])
@@ -165,8 +171,13 @@ class Account:
             outputs=outputs,
             keys=tuple(self._keys(labels)),
             current_version=next((version for version, names in labels.items() if "AWSCURRENT" in names), ABSENT),
-            violations=tuple(violations(self._iam, self._secrets, expected)) if self._outputs else (),
+            violations=tuple(violations(self._iam, self._secrets, self._ledger(), expected)) if self._outputs else (),
         )
+
+    def _ledger(self) -> dict[str, Any]:
+        """Read the entries of all ledgers."""
+        tables = self._tables.list_tables()["TableNames"]
+        return entries_of(item for table in tables for item in self._tables.scan(TableName=table)["Items"])
 
     def _stack(self, name: str) -> dict[str, Any]:
         try:

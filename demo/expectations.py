@@ -144,9 +144,9 @@ def steps_were(found: Sequence[str]) -> Expectation:
     return Expectation("the four steps of a rotation succeeded", steps, ", ".join(found) or _NONE)
 
 
-def a_schedule_waits(schedules: int) -> Expectation:
-    """There is something for the destruction of the stack to cancel."""
-    return Expectation("a schedule waits for the previous key", "at least 1", "at least 1" if schedules else "0")
+def a_sweep_is_due(due: int) -> Expectation:
+    """There is something for the destruction of the stack to forestall."""
+    return Expectation("the ledger says when the sweep is to come back", "at least 1", "at least 1" if due else "0")
 
 
 def nothing_is_left(left: Mapping[str, frozenset[str]]) -> Iterator[Expectation]:

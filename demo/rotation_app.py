@@ -14,7 +14,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sqs as sqs
 from constructs import Construct
 
-from cdk_iam_access_key import AccessKey, RotationSchedule
+from cdk_iam_access_key import AccessKey, AccessKeyProvider
 
 
 class KeyRotationExample(Stack):
@@ -25,12 +25,14 @@ class KeyRotationExample(Stack):
         user = iam.User(self, "User")
         denied = cloudwatch.Metric(namespace="Demo", metric_name="DeniedCalls")
         alarm = cloudwatch.Alarm(self, "Alarm", metric=denied, threshold=1, evaluation_periods=1)
+        # No other endpoint will see the key here, so it need not settle for long.
+        AccessKeyProvider(self, "AccessKeyProvider", settling_time=Duration.seconds(1))
         key = AccessKey(
             self,
             "AccessKey",
             user=user,
             serial=self._given("serial", "1"),
-            rotation_schedule=RotationSchedule.rate(Duration.hours(4)),
+            rotation_schedule=events.Schedule.rate(Duration.hours(4)),
             undo_on_alarm=[alarm],
         )
         resource = cast("CfnResource", key.node.find_child("Resource").node.default_child)

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 # How long anything may take that happens by itself. It takes seconds on an idle machine.
 _PATIENCE = 120
-_STILL_IN_USE = "Access Key Still In Use"
+_POSTPONED = "Access Key Retirement Postponed"
 _TEN_MINUTES = "600"
 
 
@@ -60,7 +60,7 @@ class RotationJourney:
         yield expect.is_in_grace("the old key", seen.key(self._old.id))
         yield expect.invariants_hold(seen)
         yield self._driver.wait("the grace period is over and the use is told", self._told, "told", seconds=_PATIENCE)
-        told = next(event for event in self._driver.told() if event["event"] == _STILL_IN_USE)
+        told = next(event for event in self._driver.told() if event["event"] == _POSTPONED)
         self._driver.report.facts(
             {"Event": told["event"], "Access key": told["accessKeyId"], "Last use": told["lastUse"]}
         )
@@ -128,10 +128,8 @@ class RotationJourney:
         yield from self._went_back(self._old, bad)
 
     def destroy(self) -> Iterator[Expectation]:
-        """Delete the stack while a schedule waits."""
-        schedules = self._driver.cloud.client("scheduler").list_schedules()["Schedules"]
-        # The daily look is the template's own.
-        yield expect.a_schedule_waits(sum("DailyLook" not in schedule["Name"] for schedule in schedules))
+        """Delete the stack while a sweep is due."""
+        yield expect.a_sweep_is_due(self._account.due_entries())
         self._driver.destroy()
         seen = self._driver.look(declared=None)
         yield expect.user_has_only(seen)
@@ -155,7 +153,7 @@ class RotationJourney:
             ),
             Step(
                 "The client stops",
-                "Schedules deactivate the old key once it is unused, and later delete it. Nobody deploys.",
+                "The sweep deactivates the old key once it is unused, and later deletes it. Nobody deploys.",
                 self.retire,
             ),
             Step(
@@ -169,18 +167,23 @@ class RotationJourney:
                 self.rotate_natively,
             ),
             Step("Undo", "By the command line, with the operator's AWS credentials.", self.undo_by_command),
-            Step("Destroy", "Both keys, the schedules and the rest go.", self.destroy),
+            Step("Destroy", "Both keys, the ledger and the rest go.", self.destroy),
         ]
 
     def _told(self) -> str:
+        self._driver.sweep()
         kinds = [event["event"] for event in self._driver.told() if event["accessKeyId"] == self._old.id]
-        return "told" if _STILL_IN_USE in kinds else "not told"
+        return "told" if _POSTPONED in kinds else "not told"
 
     def _pending(self) -> str:
         return "under way" if self._account.is_pending() else "none"
 
     def _becomes(self, sentence: str, key: KeySeen, status: str) -> Expectation:
-        return self._driver.wait(sentence, lambda: self._account.key_status(key.id), status, seconds=_PATIENCE)
+        def watch() -> str:
+            self._driver.sweep()
+            return self._account.key_status(key.id)
+
+        return self._driver.wait(sentence, watch, status, seconds=_PATIENCE)
 
     def _went_back(self, good: KeySeen, bad: KeySeen) -> Iterator[Expectation]:
         yield self._becomes("the bad key is deactivated", bad, "Inactive")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from root_access_keys.calls import CLIENT, PATIENT_CLIENT, RoleCalls
+from root_access_keys.calls import CLIENT, PATIENT_CLIENT, call_by_role
 from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import Account
 
@@ -28,8 +28,6 @@ _NO_SUCH_CHILD = "ChildNotFoundException"
 # https://docs.aws.amazon.com/organizations/latest/userguide/orgs_reference_limits.html
 _DEEPEST = 6
 _NO_SUCH_PARENT = frozenset({"ParentNotFoundException", "OrganizationalUnitNotFoundException"})
-
-_call = RoleCalls()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +50,7 @@ def select(selection: Selection) -> Selected:
         GuardError: an organizational unit does not exist, or the organization can't be read.
     """
     client: OrganizationsClient = boto3.client("organizations", config=PATIENT_CLIENT)
-    management = _call(client.describe_organization)["Organization"]["MasterAccountId"]
+    management = call_by_role(client.describe_organization)["Organization"]["MasterAccountId"]
     accounts: list[Account] = []
     skipped: list[tuple[Account, str]] = []
     for listed in _listed(client, selection):
@@ -96,9 +94,9 @@ def check_exist(selection: Selection) -> None:
     for unit in selection.organizational_units:
         try:
             if unit.startswith("ou-"):
-                _call(client.describe_organizational_unit, OrganizationalUnitId=unit)
+                call_by_role(client.describe_organizational_unit, OrganizationalUnitId=unit)
             else:
-                _call(client.list_organizational_units_for_parent, ParentId=unit)
+                call_by_role(client.list_organizational_units_for_parent, ParentId=unit)
         except RefusedError as error:
             raise _no_unit(unit, error) from None
 
@@ -118,7 +116,7 @@ def _listed(client: OrganizationsClient, selection: Selection) -> Iterator[Accou
                     yield account
     else:
         pages = client.get_paginator("list_accounts").paginate()
-        yield from _call(lambda: [account for page in pages for account in page["Accounts"]])
+        yield from call_by_role(lambda: [account for page in pages for account in page["Accounts"]])
 
 
 def _in_units(units: tuple[str, ...], account_id: str) -> bool:
@@ -132,7 +130,7 @@ def _in_units(units: tuple[str, ...], account_id: str) -> bool:
     child = account_id
     for _ in range(_DEEPEST):
         try:
-            parents = _call(client.list_parents, ChildId=child)["Parents"]
+            parents = call_by_role(client.list_parents, ChildId=child)["Parents"]
         except RefusedError as error:
             if error.code == _NO_SUCH_CHILD:
                 return False
@@ -147,7 +145,7 @@ def _in_units(units: tuple[str, ...], account_id: str) -> bool:
 
 def _described(client: OrganizationsClient, account_id: str) -> AccountTypeDef | None:
     try:
-        return _call(client.describe_account, AccountId=account_id)["Account"]
+        return call_by_role(client.describe_account, AccountId=account_id)["Account"]
     except RefusedError as error:
         if error.code == _NO_SUCH_ACCOUNT:
             return None
@@ -159,8 +157,8 @@ def _in_unit(client: OrganizationsClient, unit: str) -> Iterator[AccountTypeDef]
     accounts = client.get_paginator("list_accounts_for_parent").paginate(ParentId=unit)
     units = client.get_paginator("list_organizational_units_for_parent").paginate(ParentId=unit)
     try:
-        yield from _call(lambda: [account for page in accounts for account in page["Accounts"]])
-        below = _call(lambda: [child["Id"] for page in units for child in page["OrganizationalUnits"]])
+        yield from call_by_role(lambda: [account for page in accounts for account in page["Accounts"]])
+        below = call_by_role(lambda: [child["Id"] for page in units for child in page["OrganizationalUnits"]])
     except RefusedError as error:
         raise _no_unit(unit, error) from None
     for child in below:

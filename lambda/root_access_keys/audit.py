@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lambda_shared.custom_resource import quieten_loggers
 from lambda_shared.log import shown
 from root_access_keys.accounts import check_selected
-from root_access_keys.calls import RoleCalls
+from root_access_keys.calls import call_by_role, patience
 from root_access_keys.decision import Action, decide
 from root_access_keys.errors import RefusedError
 from root_access_keys.model import Account, AccountOutcome, AccountResult, KeyOutcome, KeyResult, Run, member
@@ -27,7 +27,6 @@ _DETECTED = (
 )
 _UNTOLD = "it was to be deleted, and what became of it is not known"
 _UNSEEN = "the management account can only be looked at from itself: deploy a RootAccessKeyGuard there"
-_call = RoleCalls()
 _OUTCOMES = {Action.REPORT: KeyOutcome.REPORTED, Action.KEEP: KeyOutcome.KEPT, Action.DELETE: KeyOutcome.PLANNED}
 
 
@@ -39,12 +38,14 @@ def handler(event: Any, context: Any) -> dict[str, list[dict[str, Any]]]:
 
     Raises:
         TryAgainError: AWS asks for patience.
+        RoleMayBeNewError: the function's role is denied something, early in the run.
         GuardError: the account is not selected, the settings have changed, or the result can't be written.
     """
     quieten_loggers()
     account, run = Account.from_json(member(event, "Account")), Run.from_json(member(event, "Run"))
     try:
-        return look(account, run, context)
+        with patience(run.began):
+            return look(account, run, context)
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
         raise shown(error, account=account.id) from None
 
@@ -56,10 +57,11 @@ def look(account: Account, run: Run, context: Any) -> dict[str, list[dict[str, A
     check_selected(settings.selection, account.id)
     partition, own_account = context.invoked_function_arn.split(":")[1:5:3]
     try:
-        if account.management:
-            result = _management(account, own_account)
-        else:
-            result = AccountResult(account, *_seen(RootSession(account.id, Task.AUDIT, partition), settings.rules))
+        with patience(run.began):
+            if account.management:
+                result = _management(account, own_account)
+            else:
+                result = AccountResult(account, *_seen(RootSession(account.id, Task.AUDIT, partition), settings.rules))
     except RefusedError as error:
         result = AccountResult(account, AccountOutcome.FAILED, why=str(error))
     planned = [one.key for one in result.keys if one.outcome is KeyOutcome.PLANNED]
@@ -90,6 +92,6 @@ def _seen(session: RootSession, rules: Rules) -> tuple[AccountOutcome, tuple[Key
 def _management(account: Account, own_account: str) -> AccountResult:
     if account.id != own_account:
         return AccountResult(account, AccountOutcome.UNSEEN, why=_UNSEEN)
-    if root_key_present(_call):
+    if root_key_present(call_by_role):
         return AccountResult(account, AccountOutcome.DETECTED, why=_DETECTED)
     return AccountResult(account, AccountOutcome.CLEAN)

@@ -1,24 +1,19 @@
-"""Calls to AWS whose patience is the state machine's: what is worth another try is told from what is not.
-
-Only a denial is waited out here, while the function's own role may be new: later it is final, and the state machine
-could not tell the two apart.
-"""
+"""Calls to AWS whose patience is the state machine's: what is worth another try is told from what is not."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from threading import Lock
-from time import monotonic, sleep
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, ParamSpec, TypeVar
 
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
 from lambda_shared.aws_calls import THROTTLED, USER_AGENT
-from root_access_keys.errors import RefusedError, TryAgainError
+from root_access_keys.errors import DeniedError, RefusedError, RoleMayBeNewError, TryAgainError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -27,9 +22,7 @@ _SERVER_ERROR = 500
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 # A role and its policy work some seconds after CloudFormation says they exist, at each service for itself.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
-_SECONDS_FOR_A_NEW_ROLE = 100.0
-_SHORTEST_PAUSE = 0.5
-_LONGEST_PAUSE = 8.0
+SECONDS_FOR_A_NEW_ROLE = timedelta(seconds=100)
 
 CLIENT = Config(
     connect_timeout=5,
@@ -65,38 +58,41 @@ def call(method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **n
         raise TryAgainError(f"AWS could not be reached: {type(error).__name__}") from None
 
 
-@dataclass(slots=True)
-class RoleCalls:
-    """Calls to one service with the function's own role, which may be new.
+def call_by_role(
+    method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
+) -> _Result:
+    """Make a call with the function's own role.
 
-    A denial is waited out until a call has succeeded, and for 100 seconds once a process: a role that works elsewhere
-    is denied for good, and an organization may have many accounts that deny.
+    Raises:
+        DeniedError: it was denied.
+        TryAgainError: as `call`.
+        RefusedError: as `call`.
     """
+    try:
+        return call(method, *arguments, **named)
+    except RefusedError as error:
+        if error.code in DENIED:
+            raise DeniedError(str(error), error.code) from None
+        raise
 
-    _worked: bool = False
-    _denied_until: float | None = None
-    _lock: Lock = field(default_factory=Lock, repr=False)
 
-    def __call__(
-        self, method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs
-    ) -> _Result:
-        """Make a call. Raises what `call` does."""
-        pause = _SHORTEST_PAUSE
-        while True:
-            try:
-                result = call(method, *arguments, **named)
-            except RefusedError as error:
-                if error.code not in DENIED or not self._may_be_new():
-                    raise
-            else:
-                self._worked = True
-                return result
-            sleep(pause)
-            pause = min(pause * 2, _LONGEST_PAUSE)
+@contextmanager
+def patience(since: datetime | None = None) -> Iterator[None]:
+    """Let a step be taken again where the function's own role is denied something, since the role may be new.
 
-    def _may_be_new(self) -> bool:
-        now = monotonic()
-        with self._lock:
-            if self._denied_until is None:
-                self._denied_until = now + _SECONDS_FOR_A_NEW_ROLE
-            return not self._worked and now < self._denied_until
+    Step Functions waits between the attempts. A run is patient in its first 100 seconds only, so that accounts which
+    deny for good hold it up no longer than that, however many there are.
+
+    Args:
+        since: when the run began; left out by steps of which a run has one.
+
+    Raises:
+        RoleMayBeNewError: take the step again.
+        DeniedError: it is denied for good.
+    """
+    try:
+        yield
+    except DeniedError as error:
+        if since is None or datetime.now(UTC) - since < SECONDS_FOR_A_NEW_ROLE:
+            raise RoleMayBeNewError(str(error)) from None
+        raise

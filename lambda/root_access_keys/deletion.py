@@ -17,6 +17,7 @@ from lambda_shared.custom_resource import quieten_loggers
 from lambda_shared.log import record, shown
 from root_access_keys.accounts import check_selected
 from root_access_keys.audit import judged
+from root_access_keys.calls import patience
 from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import (
     Account,
@@ -53,6 +54,7 @@ def handler(event: Any, context: Any) -> dict[str, str]:
 
     Raises:
         TryAgainError: AWS asks for patience, or an answer was lost. Taken again, the step goes on where it was.
+        RoleMayBeNewError: the function's role is denied something, early in the run.
         GuardError: it must not delete or can't enter the account, or the result can't be written.
     """
     quieten_loggers()
@@ -63,8 +65,9 @@ def handler(event: Any, context: Any) -> dict[str, str]:
     keys = [RootKey.from_json(item) for item in listed(member(event, "Plan"))]
     seen = [KeyResult(key, KeyOutcome.GONE, _GONE, uses.get(key.id)) for key in keys]
     try:
-        result = delete(account, run, seen, context)
-        Store(run.id).put_result(account.id, result.to_json())
+        with patience(run.began):
+            result = delete(account, run, seen, context)
+            Store(run.id).put_result(account.id, result.to_json())
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
         raise shown(error, account=account.id) from None
     return {"Outcome": str(result.outcome)}

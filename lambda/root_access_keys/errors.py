@@ -20,3 +20,11 @@ class RefusedError(GuardError):
         """Keep the code for those who know what to make of it."""
         super().__init__(message)
         self.code = code
+
+
+class DeniedError(RefusedError):
+    """AWS denied a call that the function made with its own role."""
+
+
+class RoleMayBeNewError(GuardError):
+    """A role that was just made is denied what it may do: the state machine takes the step again, for a while."""

@@ -11,7 +11,7 @@ import boto3
 
 from lambda_shared.custom_resource import quieten_loggers
 from lambda_shared.log import record, shown
-from root_access_keys.calls import CLIENT, RoleCalls
+from root_access_keys.calls import CLIENT, call_by_role, patience
 from root_access_keys.model import Run, checked_run_id, member
 from root_access_keys.notices import put_event
 from root_access_keys.plan import Plan
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
 FINISHED = "Root Access Keys Checked"
 FAILED = "Root Access Keys Not Checked"
 
-_publish, _put = RoleCalls(), RoleCalls()
-
 
 def handler(event: Any, _context: Any) -> dict[str, Any]:
     """Publish what a run came to, or that it failed as a whole.
@@ -35,13 +33,16 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
     step tells it twice.
 
     Raises:
+        TryAgainError: AWS asks for patience.
+        RoleMayBeNewError: the function's role is denied something.
         GuardError: it can't be published.
     """
     quieten_loggers()
     try:
-        if member(event, "Failure") is not None:
-            return _tell_failure(checked_run_id(member(event, "RunId")), event["Failure"])
-        return _tell(Run.from_json(member(member(event, "Start"), "Run")))
+        with patience():
+            if member(event, "Failure") is not None:
+                return _tell_failure(checked_run_id(member(event, "RunId")), event["Failure"])
+            return _tell(Run.from_json(member(member(event, "Start"), "Run")))
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
         raise shown(error, step="finish") from None
 
@@ -56,7 +57,7 @@ def _tell(run: Run) -> dict[str, Any]:
     counted = in_numbers(summary)
     record("run finished", **{name: json.dumps(value) for name, value in counted.items()})
     _notify(subject(summary), in_words(summary, location))
-    put_event(_put, FINISHED, in_short(summary, location))
+    put_event(call_by_role, FINISHED, in_short(summary, location))
     # What a run found that began with other settings is told, and announces nothing for those of now.
     if settings.deletes and run.settings == settings.digest:
         before = store.plan(settings.digest) or Plan()
@@ -68,11 +69,11 @@ def _tell_failure(run_id: str, failure: Mapping[str, Any]) -> dict[str, Any]:
     why = failure_text(failure)
     record("run failed", run=run_id, reason=why)
     _notify("Root access keys were not checked", f"Root access keys, run {run_id}: it failed as a whole.\n\n{why}")
-    put_event(_put, FAILED, {"Run": run_id, "Why": why})
+    put_event(call_by_role, FAILED, {"Run": run_id, "Why": why})
     return {"Run": run_id, "Why": why}
 
 
 def _notify(title: str, text: str) -> None:
     topic = os.environ.get("TOPIC_ARN")
     if topic:
-        _publish(boto3.client("sns", config=CLIENT).publish, TopicArn=topic, Subject=title, Message=text)
+        call_by_role(boto3.client("sns", config=CLIENT).publish, TopicArn=topic, Subject=title, Message=text)

@@ -5,6 +5,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-enable-root-access.html
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -14,13 +15,14 @@ from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import CallError
 from root_access_keys import checks
 from root_access_keys.accounts import check_exist
-from root_access_keys.calls import CLIENT
-from root_access_keys.errors import GuardError
+from root_access_keys.calls import CLIENT, SECONDS_FOR_A_NEW_ROLE
+from root_access_keys.errors import DeniedError, GuardError
 from root_access_keys.settings import Selection
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
+_PAUSE = timedelta(seconds=5)
 _FEATURES = {
     "RootCredentialsManagement": "aws iam enable-organizations-root-credentials-management",
     "RootSessions": "aws iam enable-organizations-root-sessions",
@@ -55,7 +57,8 @@ def check(properties: Mapping[str, Any], context: Any) -> str:
         GuardError: the guard could not work; the message says which step is missing.
     """
     account = context.invoked_function_arn.split(":")[4]
-    call = Caller(InvocationClock(context))
+    clock = InvocationClock(context)
+    call = Caller(clock)
     try:
         enabled = call(boto3.client("iam", config=CLIENT).list_organizations_features).get("EnabledFeatures", [])
     except CallError as error:
@@ -70,5 +73,17 @@ def check(properties: Mapping[str, Any], context: Any) -> str:
             f"account {' and '.join(_FEATURES[feature] for feature in missing)}, or enable it in the IAM console, Root "
             "access management"
         )
-    check_exist(Selection.from_json(properties["Accounts"]))
+    _wait_for_role(clock, lambda: check_exist(Selection.from_json(properties["Accounts"])))
     return ""
+
+
+def _wait_for_role(clock: InvocationClock, check: Callable[[], None]) -> None:
+    """Check, again while the function's own role is denied something and may be new."""
+    until = clock.now() + SECONDS_FOR_A_NEW_ROLE
+    while True:
+        try:
+            return check()
+        except DeniedError:
+            if clock.now() + _PAUSE > until:
+                raise
+        clock.sleep(_PAUSE.total_seconds())

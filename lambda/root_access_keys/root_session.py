@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from root_access_keys.calls import CLIENT, DENIED, RoleCalls, call
-from root_access_keys.errors import GuardError, RefusedError
+from root_access_keys.calls import CLIENT, DENIED, call, call_by_role
+from root_access_keys.errors import DeniedError, GuardError, RefusedError
 from root_access_keys.model import LastUse, RootKey, UnknownUse
 
 if TYPE_CHECKING:
@@ -24,8 +24,6 @@ _NO_SUCH_ENTITY = "NoSuchEntity"
 # As in AWS's own example of a policy that denies root users everything.
 # https://github.com/aws-samples/service-control-policy-examples/tree/main/Privileged-access-controls
 _EXEMPTION = 'exempt root sessions there with the condition "Null": {"aws:AssumedRoot": "true"}'
-
-_assume = RoleCalls()
 
 
 class Task(StrEnum):
@@ -42,22 +40,22 @@ class RootSession:
         """Assume root for a task.
 
         Raises:
-            RefusedError: it is not allowed.
+            DeniedError: it is not allowed.
             TryAgainError: STS asks for patience.
         """
         try:
-            assumed = _assume(
+            assumed = call_by_role(
                 boto3.client("sts", config=CLIENT).assume_root,
                 TargetPrincipal=account_id,
                 TaskPolicyArn={"arn": f"arn:{partition}:iam::aws:policy/root-task/{task}"},
                 DurationSeconds=_SECONDS,
             )["Credentials"]
-        except RefusedError as error:
-            raise _explained(
-                error,
+        except DeniedError as error:
+            raise DeniedError(
                 f"AssumeRoot with {task} was denied: a service control policy denies it ({_EXEMPTION}), the account "
                 "has left the organization, or centralized root access was switched off (IAM console, Root access "
                 "management)",
+                error.code,
             ) from None
         self._iam: IAMClient = boto3.client(
             "iam",
@@ -98,9 +96,7 @@ class RootSession:
 
 def _denied_inside(error: RefusedError) -> RefusedError:
     """Say what denies a session what its task policy allows: service control policies bind root sessions too."""
+    if error.code not in DENIED:
+        return error
     what = f"{error}: a service control policy denies root users what the session is for; {_EXEMPTION}"
-    return _explained(error, what)
-
-
-def _explained(error: RefusedError, what: str) -> RefusedError:
-    return RefusedError(what, error.code) if error.code in DENIED else error
+    return RefusedError(what, error.code)

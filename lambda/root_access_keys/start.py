@@ -14,6 +14,7 @@ from typing import Any
 from lambda_shared.custom_resource import quieten_loggers
 from lambda_shared.log import record, shown
 from root_access_keys.accounts import select
+from root_access_keys.calls import patience
 from root_access_keys.errors import GuardError
 from root_access_keys.model import Run, checked_run_id, member
 from root_access_keys.plan import Plan
@@ -32,11 +33,13 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
 
     Raises:
         TryAgainError: AWS asks for patience.
+        RoleMayBeNewError: the function's role is denied something.
         GuardError: the organization can't be read, or the input is none.
     """
     quieten_loggers()
     try:
-        return begin(checked_run_id(member(event, "RunId")), member(event, "Input"))
+        with patience():
+            return begin(checked_run_id(member(event, "RunId")), member(event, "Input"))
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
         raise shown(error, step="start") from None
 

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from lambda_shared.log import record
-from root_access_keys.calls import CLIENT, RoleCalls
+from root_access_keys.calls import CLIENT, call_by_role
 from root_access_keys.errors import RefusedError
 from root_access_keys.plan import Plan
 
@@ -28,8 +28,6 @@ if TYPE_CHECKING:
 _PLAN = "plan.json"
 _READERS = 16
 _MISSING = frozenset({"NoSuchKey", "404"})
-
-_call = RoleCalls()
 
 
 class Store:
@@ -64,7 +62,7 @@ class Store:
     def results(self) -> dict[str, dict[str, Any]]:
         """Read what became of each account that has a result."""
         pages = self._s3.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=self.path("results/"))
-        keys = _call(lambda: [found["Key"] for page in pages for found in page.get("Contents", [])])
+        keys = call_by_role(lambda: [found["Key"] for page in pages for found in page.get("Contents", [])])
         with ThreadPoolExecutor(_READERS) as readers:
             contents = readers.map(self._get, keys)
             return {
@@ -91,7 +89,7 @@ class Store:
         self._put(_PLAN, {"Settings": digest, "Keys": plan.to_json()})
 
     def _put(self, key: str, content: Any) -> None:
-        _call(
+        call_by_role(
             self._s3.put_object,
             Bucket=self._bucket,
             Key=key,
@@ -100,4 +98,4 @@ class Store:
         )
 
     def _get(self, key: str) -> Any:
-        return json.loads(_call(self._s3.get_object, Bucket=self._bucket, Key=key)["Body"].read())
+        return json.loads(call_by_role(self._s3.get_object, Bucket=self._bucket, Key=key)["Body"].read())

@@ -7,13 +7,13 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from provider.world import Context
 from root_keys.organization import AwsError, Organization
+from support.invocation import Context
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from provider.world import TestClock
+    from support.invocation import TestClock
 
 ROOT = "r-ab12"
 FEATURES = ("RootCredentialsManagement", "RootSessions")

@@ -83,14 +83,16 @@ class Execution:
     def _patiently(
         self, state: Mapping[str, Any], attempt_it: Callable[[Mapping[str, Any], Any], Any], data: Any
     ) -> Any:
-        (retry,) = state["Retry"]
-        for attempt in range(retry["MaxAttempts"] + 1):
+        left = [[retry, retry["MaxAttempts"]] for retry in state["Retry"]]
+        while True:
             try:
                 return attempt_it(state, data)
             except StateError as error:
-                if attempt == retry["MaxAttempts"] or not _matches(retry, error):
+                # The first rule that knows the error decides, each by a count of its own.
+                rule = next((one for one in left if _matches(one[0], error)), None)
+                if rule is None or not rule[1]:
                     raise
-        raise AssertionError
+                rule[1] -= 1
 
     def _task(self, state: Mapping[str, Any], data: Any) -> Any:
         resource, given = state["Resource"], self._filled(state["Parameters"], data)

@@ -17,8 +17,6 @@ from botocore import xform_name
 from botocore.exceptions import ConnectionClosedError
 from root_keys.guard_settings import deployed, settings
 
-from root_access_keys import calls
-
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
@@ -75,7 +73,6 @@ class Organization:
     faults: dict[tuple[int, str], Callable[[], BaseException]] = field(default_factory=dict)
     hooks: dict[int, Callable[[], object]] = field(default_factory=dict)
     sessions: dict[str, tuple[str, str]] = field(default_factory=dict)
-    slept: float = 0
 
     @contextmanager
     def installed(self) -> Iterator[Organization]:
@@ -90,18 +87,10 @@ class Organization:
                 mock.patch.object(boto3, "client", _client),
                 mock.patch.dict("os.environ", environment),
                 deployed(settings()),
-                mock.patch.object(calls, "sleep", self._sleep),
-                mock.patch.object(calls, "monotonic", self._monotonic),
             ):
                 yield self
         finally:
             _CURRENT.pop()
-
-    def _sleep(self, seconds: float) -> None:
-        self.slept += seconds
-
-    def _monotonic(self) -> float:
-        return self.slept
 
     def keys(self) -> set[str]:
         """List the keys that there are."""

@@ -10,14 +10,14 @@ from root_keys.guard_settings import deployed
 from root_keys.organization import OWN, Death
 
 from root_access_keys import audit, deletion, finish, start
-from root_access_keys.errors import TryAgainError
+from root_access_keys.errors import RoleMayBeNewError, TryAgainError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from root_keys.organization import Organization
 
-ATTEMPTS = 9
+ATTEMPTS, ATTEMPTS_OF_A_NEW_ROLE = 9, 10
 CONTEXT = SimpleNamespace(invoked_function_arn=f"arn:aws:lambda:eu-central-1:{OWN}:function:guard")
 
 
@@ -32,17 +32,18 @@ class StepError(Exception):
 def step(handler: Callable[[Any, Any], Any], event: dict[str, Any]) -> Any:
     """Take a step, again while it is worth it. Raises StepError."""
     given = json.dumps(event)
-    last: BaseException = StepError({"Error": "", "Cause": ""})
-    for _ in range(ATTEMPTS):
+    left = {TryAgainError: ATTEMPTS - 1, Death: ATTEMPTS - 1, RoleMayBeNewError: ATTEMPTS_OF_A_NEW_ROLE}
+    while True:
         try:
             return json.loads(json.dumps(handler(json.loads(given), CONTEXT)))
-        except (TryAgainError, Death) as error:
+        except Exception as error:  # noqa: BLE001 - whatever it is, the state machine decides
+            last: BaseException = error
+        except Death as error:
             last = error
-        except Exception as error:  # noqa: BLE001 - whatever it is, the state machine catches it
-            last = error
-            break
-    cause = json.dumps({"errorMessage": str(last), "errorType": type(last).__name__})
-    raise StepError({"Error": type(last).__name__, "Cause": cause})
+        if not left.get(type(last), 0):
+            cause = json.dumps({"errorMessage": str(last), "errorType": type(last).__name__})
+            raise StepError({"Error": type(last).__name__, "Cause": cause})
+        left[type(last)] -= 1
 
 
 def run(organization: Organization, run_id: str, guard: dict[str, Any], given: dict[str, Any] | None = None) -> Any:

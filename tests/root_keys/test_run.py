@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from root_keys.guard_settings import settings
 from root_keys.organization import MANAGEMENT, OWN, Key, Member, Organization, denied, throttled
-from root_keys.state_machine import run
+from root_keys.state_machine import ATTEMPTS_OF_A_NEW_ROLE, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -183,7 +183,8 @@ def test_the_management_account_is_looked_at_from_itself(
 
 def test_a_run_that_can_not_begin_is_told(organization: Organization) -> None:
     """With the reason, as a notice and as an event."""
-    organization.faults = {(1, "before"): denied}
+    # The second call of each attempt.
+    organization.faults = {(2 * attempt + 1, "before"): denied for attempt in range(ATTEMPTS_OF_A_NEW_ROLE + 1)}
     assert run(organization, "one", settings()) is None
     assert "DescribeOrganization: AccessDenied" in organization.notices[0]["Message"]
     assert organization.events[0]["DetailType"] == "Root Access Keys Not Checked"

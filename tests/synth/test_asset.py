@@ -17,7 +17,7 @@ from synth.templates import of_type
 
 from cdk_iam_access_key import AccessKeyProvider
 from cdk_iam_access_key._shared import lambda_asset
-from cdk_iam_access_key._shared.lambda_asset import HandlerAsset, handler_asset
+from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HANDLER_PACKAGE, HandlerAsset, handler_asset
 
 LIMIT = 96 * 1024
 
@@ -78,6 +78,28 @@ def test_leftovers_in_the_folder_change_nothing(tmp_path: Path, monkeypatch: pyt
     monkeypatch.chdir(tmp_path)
     assert handler_asset() == before
     assert handler_asset().hash == before.hash
+
+
+@pytest.mark.parametrize(
+    ("module", "changed"),
+    [
+        ("access_key_provider/planning/deployment.py", {HANDLER_PACKAGE}),
+        ("access_key_provider/main.py", {HANDLER_PACKAGE}),
+        ("root_access_keys/decision.py", {GUARD_PACKAGE}),
+        ("lambda_shared/log.py", {HANDLER_PACKAGE, GUARD_PACKAGE}),
+    ],
+)
+def test_a_comment_changes_the_assets_that_have_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: str, changed: set[str]
+) -> None:
+    """And no other: a comment in a rule of the provider must not make a dry run of a guard's next run."""
+    shutil.copytree(Path(__file__).parents[2] / "lambda", tmp_path / "lambda")
+    monkeypatch.setattr(lambda_asset, "_handler", lambda name: tmp_path / "lambda" / name)
+    packages = (HANDLER_PACKAGE, GUARD_PACKAGE)
+    before = {package: handler_asset(package).hash for package in packages}
+    with (tmp_path / "lambda" / module).open("a") as file:
+        file.write("# a comment\n")
+    assert {package for package in packages if handler_asset(package).hash != before[package]} == changed
 
 
 def test_staged_files_have_fixed_permissions_and_times_and_go_afterwards() -> None:

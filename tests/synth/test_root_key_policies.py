@@ -20,7 +20,6 @@ from cdk_iam_access_key import (
 
 # What remains of cdk-nag's findings, by the end of the construct's path and the rule, and why it may.
 REASONS = {
-    ("AwsSolutions-SQS3", "DeadLetterQueue"): "it is the dead-letter queue of a schedule",
     ("AwsSolutions-S1", "Results"): "its readers are two functions, and each run's own record says what was read",
     (
         "AwsSolutions-IAM5",

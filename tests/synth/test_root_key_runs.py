@@ -1,22 +1,27 @@
 """The state machine as it is synthesised, executed with the functions as they are on an organization in memory."""
 
+from __future__ import annotations
+
 import json
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App, Duration, Stack
+from aws_cdk import App, Stack
 from root_keys.account import Account
 from root_keys.amazon_states import Execution, StateError
-from root_keys.guard_settings import settings
+from root_keys.guard_settings import deployed, settings
 from root_keys.organization import Key, Member, denied, killed, throttled
 from root_keys.state_machine import CONTEXT, run
-from synth.templates import of_type
 from synth.test_root_keys import definition, guard
+from synth.test_root_keys import settings as settings_of
 
 from cdk_iam_access_key import OrganizationRootKeyGuard
-from root_access_keys import audit, deletion, finish, start
+from root_access_keys import audit, calls, deletion, finish, start
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 NOW = datetime.now(UTC)
 LONG_AGO = NOW - timedelta(days=400)
@@ -24,13 +29,32 @@ STEPS = {"Start": start, "Audit": audit, "Delete": deletion, "Finish": finish}
 UNUSED, USED, DENIED = "200000000000", "300000000000", "400000000000"
 
 
+@dataclass
+class Machine:
+    """A state machine, and what its functions find in their environment but for a notice period."""
+
+    definition: dict[str, Any]
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, stack: Stack) -> Machine:
+        """Read it from a template."""
+        return cls(definition(stack), settings_of(stack) | {"NoticeSeconds": 0})
+
+
+@pytest.fixture(autouse=True)
+def time_has_passed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs be old enough for a denial to be final: the waits between attempts are left out here."""
+    monkeypatch.setattr(calls, "SECONDS_FOR_A_NEW_ROLE", timedelta(0))
+
+
 @pytest.fixture
-def machines(app: App) -> dict[str, dict[str, Any]]:
+def machines(app: App) -> dict[str, Machine]:
     """Synthesize a guard of each mode."""
     deleting, auditing = Stack(app, "Deleting"), Stack(app, "Auditing")
     guard(deleting)
     OrganizationRootKeyGuard(auditing, "Org")
-    return {"DeleteUnused": definition(deleting), "Audit": definition(auditing)}
+    return {"DeleteUnused": Machine.of(deleting), "Audit": Machine.of(auditing)}
 
 
 def organization() -> Account:
@@ -55,12 +79,14 @@ def functions(states: dict[str, Any]) -> dict[str, Callable[[Any], Any]]:
     return found
 
 
-def execute(account: Account, machine: dict[str, Any], run_id: str, given: Any = None, *, unread: int = 0) -> list[str]:
+def execute(account: Account, machine: Machine, run_id: str, given: Any = None, *, unread: int = 0) -> list[str]:
     """Execute, and return the states that were visited."""
     context = {"Execution": {"Name": run_id, "Input": given or {}}}
-    execution = Execution(functions(machine["States"]), account.objects, context, unread=unread)
+    states = functions(machine.definition["States"])
+    execution = Execution(states, account.objects, context, unread=unread)
     try:
-        execution.run(machine, given or {})
+        with deployed(machine.settings):
+            execution.run(machine.definition, given or {})
     except StateError as error:
         execution.visited.append(error.error)
     return execution.visited
@@ -73,7 +99,7 @@ def told(account: Account, run_id: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mode", ["DeleteUnused", "Audit"])
-def test_it_runs_as_the_tests_of_the_functions_do(machines: dict[str, dict[str, Any]], mode: str) -> None:
+def test_it_runs_as_the_tests_of_the_functions_do(machines: dict[str, Machine], mode: str) -> None:
     """Three runs of the definition come to what the short driver of those tests comes to."""
     of_machine, of_driver = organization(), organization()
     for run_id in ("one", "two", "three"):
@@ -87,18 +113,7 @@ def test_it_runs_as_the_tests_of_the_functions_do(machines: dict[str, dict[str, 
     assert of_machine.log == of_driver.log
 
 
-def test_the_function_that_deletes_knows_what_is_deployed(stack: Stack) -> None:
-    """It goes by the window of the template even if the input names a shorter one."""
-    guard(stack, unused_for=Duration.days(7))
-    windows = [
-        one["Properties"]["Environment"]["Variables"].get("UNUSED_FOR_SECONDS")
-        for one in of_type(stack, "AWS::Lambda::Function").values()
-        if one["Properties"]["Handler"].startswith("root_access_keys.")
-    ]
-    assert sorted(windows, key=str) == ["604800", None, None, None, None]
-
-
-def test_the_way_of_each_account(machines: dict[str, dict[str, Any]]) -> None:
+def test_the_way_of_each_account(machines: dict[str, Machine]) -> None:
     """Only one with a plan gets to the step that deletes; in an audit there is no such state."""
     with organization().installed() as account:
         first = execute(account, machines["DeleteUnused"], "one")
@@ -112,7 +127,7 @@ def test_the_way_of_each_account(machines: dict[str, dict[str, Any]]) -> None:
 @pytest.mark.parametrize("fault", [throttled, killed])
 @pytest.mark.parametrize("state", ["Audit", "Delete"])
 def test_a_failure_is_recorded_where_the_last_step_reads_it(
-    machines: dict[str, dict[str, Any]], state: str, fault: Callable[[], BaseException]
+    machines: dict[str, Machine], state: str, fault: Callable[[], BaseException]
 ) -> None:
     """After eight more attempts, and with its reason."""
     with organization().installed() as account:
@@ -145,7 +160,7 @@ def test_a_failure_is_recorded_where_the_last_step_reads_it(
     ids=["denied", "bad input"],
 )
 def test_a_run_that_fails_as_a_whole_is_told(
-    machines: dict[str, dict[str, Any]], name: str | None, given: Any, why: str
+    machines: dict[str, Machine], name: str | None, given: Any, why: str
 ) -> None:
     """By the same function as any other end, and the execution fails."""
     with organization().installed() as account:
@@ -156,8 +171,22 @@ def test_a_run_that_fails_as_a_whole_is_told(
         assert account.events[0]["DetailType"] == "Root Access Keys Not Checked"
 
 
+@pytest.mark.parametrize(("attempts", "failed"), [(10, set()), (11, {UNUSED})])
+def test_a_step_waits_for_its_new_role(
+    machines: dict[str, Machine], monkeypatch: pytest.MonkeyPatch, attempts: int, failed: set[str]
+) -> None:
+    """A hundred seconds, in ten attempts more; the failure of that account is recorded then."""
+    monkeypatch.setattr(calls, "SECONDS_FOR_A_NEW_ROLE", timedelta(seconds=100))
+    with organization().installed() as account:
+        account.members[DENIED].denied = False
+        account.passing["sts:AssumeRoot"] = attempts
+        execute(account, machines["Audit"], "one")
+        assert {one["AccountId"] for one in told(account, "one")["Failed"]} == failed
+        assert account.log.count("sts:AssumeRoot") == attempts + 3 - len(failed)
+
+
 @pytest.mark.parametrize(("unread", "ends"), [(4, "Finish"), (5, "Failed")])
-def test_a_new_role_gets_time(machines: dict[str, dict[str, Any]], unread: int, ends: str) -> None:
+def test_a_new_role_gets_time(machines: dict[str, Machine], unread: int, ends: str) -> None:
     """What the machine may read and start works some seconds later; for ever it is not waited, and no account is."""
     with organization().installed() as account:
         visited = execute(account, machines["Audit"], "one", unread=unread)
@@ -166,7 +195,7 @@ def test_a_new_role_gets_time(machines: dict[str, dict[str, Any]], unread: int, 
         assert (len(account.notices), visited.count("EachAccount")) == (1, 1)
 
 
-def test_a_dry_run_is_asked_for_by_the_input(machines: dict[str, dict[str, Any]]) -> None:
+def test_a_dry_run_is_asked_for_by_the_input(machines: dict[str, Machine]) -> None:
     """As a person gives it to an execution."""
     with organization().installed() as account:
         execute(account, machines["DeleteUnused"], "one")

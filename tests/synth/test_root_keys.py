@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack
+from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack, TimeZone
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from synth.templates import ROLE, of_type, only, resources
 
@@ -135,7 +136,7 @@ def test_a_selection_bounds_the_roots_that_can_be_assumed(app: App) -> None:
 def test_the_organization_is_read_as_far_as_needed(
     stack: Stack, accounts: Any, listing: list[str], checking: list[str]
 ) -> None:
-    """Two functions read it: one lists the selection, one sees that what it names exists; nothing else may."""
+    """One function lists the selection, one sees that what it names exists, and two look where an account is."""
     guard(stack, accounts=accounts)
     actions = [
         (name.removeprefix("Org").partition("Step")[0].partition("Check")[0], action)
@@ -143,8 +144,10 @@ def test_the_organization_is_read_as_far_as_needed(
         for action in ([one["Action"]] if isinstance(one["Action"], str) else one["Action"])
         if action.startswith("organizations:")
     ]
+    upwards = [(step, "organizations:ListParents") for step in ("Audit", "Delete") if accounts.units]
     assert actions == [
         *(("Start", f"organizations:{action}") for action in sorted(["DescribeOrganization", *listing])),
+        *upwards,
         *(("Preflight", f"organizations:{action}") for action in checking),
     ]
 
@@ -159,7 +162,13 @@ def test_a_run_is_bounded_patient_and_stopped_by_no_account(stack: Stack) -> Non
     # Nothing that could come up after an account was looked at begins the map again.
     assert [one["ErrorEquals"] for one in each["Retry"]] == [["States.Permissions", "States.ItemReaderFailed"]]
     for name in ("Audit", "Delete"):
-        (retry,) = states[name]["Retry"]
+        new_role, retry = states[name]["Retry"]
+        assert new_role == {
+            "ErrorEquals": ["RoleMayBeNewError"],
+            "IntervalSeconds": 10,
+            "MaxAttempts": 10,
+            "BackoffRate": 1,
+        }
         assert (retry["JitterStrategy"], retry["MaxAttempts"]) == ("FULL", 8)
         assert "TryAgainError" in retry["ErrorEquals"]
         recorded = "RecordFailure" if name == "Audit" else "RecordFailedDeletion"
@@ -167,29 +176,67 @@ def test_a_run_is_bounded_patient_and_stopped_by_no_account(stack: Stack) -> Non
     assert states["Planned"]["Choices"] == [{"Variable": "$.Audit.Plan[0]", "IsPresent": True, "Next": "Delete"}]
 
 
+def settings(stack: Stack) -> dict[str, Any]:
+    """Read the settings that every function of a run finds in its environment."""
+    functions = of_type(stack, "AWS::Lambda::Function").values()
+    found = {
+        one["Properties"]["Handler"].split(".")[1]: one["Properties"]["Environment"]["Variables"].get("GUARD_SETTINGS")
+        for one in functions
+    }
+    assert found.pop("main") is None
+    assert found.keys() - {"deletion"} == {"start", "audit", "finish"}
+    (text,) = set(found.values())
+    return json.loads(text)
+
+
 @pytest.mark.parametrize(
     "change",
     [
         {"unused_for": Duration.days(30)},
+        {"notice_period": Duration.hours(2)},
         {"accounts": Accounts.excluding(["111111111111"])},
         {"delete_at_once": True},
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_each_setting_is_in_what_a_run_is_given(app: App, change: dict[str, Any]) -> None:
-    """A change of one makes another digest, and so a dry run; so does other code."""
-
-    def settings(stack: Stack) -> Any:
-        found = definition(stack)["States"]["Start"]["Parameters"]["Settings"]
-        assert found.items() <= plain(only(stack, "Custom::OrganizationRootKeyCheck")).items()
-        return found
-
+def test_each_setting_is_in_what_the_functions_go_by(app: App, change: dict[str, Any]) -> None:
+    """A change of one makes another digest, and so a dry run; so does other code. Each change is checked, too."""
     one, other = Stack(app, "One"), Stack(app, "Other")
     guard(one)
     guard(other, **change)
     assert settings(one) != settings(other)
     assert len(settings(one)["Code"]) == 64
     assert settings(one)["Mode"] == "DeleteUnused"
+    for stack in (one, other):
+        assert settings(stack).items() <= plain(only(stack, "Custom::OrganizationRootKeyCheck")).items()
+
+
+def test_the_state_machine_has_no_settings(stack: Stack) -> None:
+    """Whoever starts or changes it finds nothing there that says what may be deleted, or where."""
+    guard(stack, accounts=Accounts.excluding(["111111111111"]))
+    states = definition(stack)["States"]
+    assert states["Start"]["Parameters"].keys() == {"RunId.$", "Input.$"}
+    assert "111111111111" not in json.dumps(definition(stack))
+
+
+def test_there_is_an_hour_to_object_or_as_told(app: App) -> None:
+    """Between the plan that is published and the deletion."""
+    hourly, daily = Stack(app, "Hourly"), Stack(app, "Daily")
+    guard(hourly)
+    guard(daily, notice_period=Duration.days(1))
+    assert [settings(stack)["NoticeSeconds"] for stack in (hourly, daily)] == [3600, 86400]
+
+
+def test_the_most_accounts_fit_into_the_environment_of_a_function(stack: Stack) -> None:
+    """With the variables beside them; what does not fit is refused at synth."""
+    most = Accounts.organizational_units([f"ou-ab12-{number:08}" for number in range(50)])
+    guard(stack, accounts=most.excluding([f"{number:012}" for number in range(100)]), notify=sns.Topic(stack, "Topic"))
+    for one in of_type(stack, "AWS::Lambda::Function").values():
+        variables = one["Properties"]["Environment"]["Variables"]
+        # The bucket's name and the topic's ARN are no longer than that.
+        assert (
+            sum(len(name) + (len(value) if isinstance(value, str) else 256) for name, value in variables.items()) < 4096
+        )
 
 
 def test_results_are_kept_closed_and_for_a_while(stack: Stack) -> None:
@@ -207,22 +254,86 @@ def test_results_are_kept_closed_and_for_a_while(stack: Stack) -> None:
     assert (statement["Effect"], statement["Condition"]) == ("Deny", {"Bool": {"aws:SecureTransport": "false"}})
 
 
-@pytest.mark.parametrize("make", [RootAccessKeyGuard, guard], ids=["account", "organization"])
-def test_it_runs_once_a_day_or_as_told(app: App, make: Callable[..., Any]) -> None:
-    """The schedule has a role, a dead-letter queue and bounded retries."""
-    daily, monthly = Stack(app, "Daily"), Stack(app, "Monthly")
-    for stack, properties in (
-        (daily, {}),
-        (monthly, {"schedule": events.Schedule.cron(day="1", hour="4", minute="0")}),
-    ):
-        if make is guard:
-            guard(stack, **properties)
-        else:
-            make(stack, "Root", **properties)
-    one, other = only(daily, "AWS::Scheduler::Schedule"), only(monthly, "AWS::Scheduler::Schedule")
-    assert (one["ScheduleExpression"], other["ScheduleExpression"]) == ("rate(1 day)", "cron(0 4 1 * ? *)")
-    assert one["Target"]["DeadLetterConfig"]
-    assert one["Target"]["RetryPolicy"]["MaximumEventAgeInSeconds"] == 3600
+RULE = "AWS::Events::Rule"
+STACK_ID = "{'Fn::Select': [2, {'Fn::Split': ['/', {'Ref': 'AWS::StackId'}]}]}"
+
+
+@pytest.mark.parametrize(
+    ("make", "expression"),
+    [
+        pytest.param(lambda stack, **more: RootAccessKeyGuard(stack, "Root", **more), "rate(1 day)", id="account"),
+        pytest.param(guard, "rate(7 days)", id="organization"),
+    ],
+)
+def test_it_runs_by_default_or_as_told(app: App, make: Callable[..., Any], expression: str) -> None:
+    """By a rule, whose default is once a day for the one account, once a week for root sessions in all."""
+    default, monthly = Stack(app, "Default"), Stack(app, "Monthly")
+    make(default)
+    make(monthly, schedule=events.Schedule.cron(day="1", hour="4", minute="0"))
+    found = [only(stack, RULE)["ScheduleExpression"] for stack in (default, monthly)]
+    assert found == [expression, "cron(0 4 1 * ? *)"]
+    assert "AWS::Scheduler::Schedule" not in {one["Type"] for one in resources(default).values()}
+
+
+def test_the_role_of_a_rule_is_of_no_use_to_another(stack: Stack) -> None:
+    """It trusts EventBridge for exactly that rule, and starts exactly that machine with an input that asks nothing."""
+    guard(stack)
+    rule = plain(only(stack, RULE))
+    ((name, role),) = ((name, one) for name, one in of_type(stack, ROLE).items() if name.startswith("OrgScheduleRole"))
+    (trusted,) = plain(role["Properties"]["AssumeRolePolicyDocument"]["Statement"])
+    account = {"Ref": "AWS::AccountId"}
+    arn = f"arn:aws:events:{{'Ref': 'AWS::Region'}}:{account}:rule/{rule['Name']}"
+    assert trusted["Principal"] == {"Service": "events.amazonaws.com"}
+    assert trusted["Condition"] == {"StringEquals": {"aws:SourceArn": arn, "aws:SourceAccount": account}}
+    (policy,) = role["Properties"]["Policies"]
+    (statement,) = policy["PolicyDocument"]["Statement"]
+    machine = {"Ref": next(iter(of_type(stack, MACHINE)))}
+    assert (statement["Action"], statement["Resource"]) == ("states:StartExecution", machine)
+    (target,) = rule["Targets"]
+    assert target == {"Id": "Guard", "Arn": machine, "RoleArn": {"Fn::GetAtt": [name, "Arn"]}, "Input": "{}"}
+
+
+def test_one_rule_may_call_the_check_of_an_account(stack: Stack) -> None:
+    """By the function's own policy, which names it; the event is the one that the function knows."""
+    RootAccessKeyGuard(stack, "Root")
+    rule, permission = plain(only(stack, RULE)), plain(only(stack, "AWS::Lambda::Permission"))
+    (target,) = rule["Targets"]
+    assert target["Input"] == '{"Operation": "Check"}'
+    assert permission == {
+        "Action": "lambda:InvokeFunction",
+        "FunctionName": target["Arn"],
+        "Principal": "events.amazonaws.com",
+        "SourceArn": f"arn:aws:events:{{'Ref': 'AWS::Region'}}:{{'Ref': 'AWS::AccountId'}}:rule/{rule['Name']}",
+    }
+
+
+def test_the_rules_of_two_guards_have_two_names(app: App) -> None:
+    """In one stack and in another, deployed under whatever name; a name has 64 characters at most."""
+    stacks = [Stack(app, "One"), Stack(app, "Other"), NestedStack(Stack(app, "Outer"), "Inner")]
+    for stack in stacks:
+        RootAccessKeyGuard(stack, "Root")
+        guard(stack)
+        OrganizationRootKeyGuard(stack, "AnIdThatIsLongerThanTheNameOfARuleCanBeInAll" * 2)
+    for stack in stacks:
+        names = [plain(rule["Properties"]["Name"]) for rule in of_type(stack, RULE).values()]
+        assert len(set(names)) == 3
+        for name in names:
+            own, _, stack_id = name.partition("-")
+            # The last part of the id of a stack is different for each stack, also one that is made again.
+            assert stack_id == STACK_ID
+            assert 1 <= len(own) <= 64 - 1 - 36
+            assert own.isalnum()
+
+
+def test_a_start_that_fails_is_told(stack: Stack) -> None:
+    """By an alarm on what EventBridge counts for this rule."""
+    RootAccessKeyGuard(stack, "Root")
+    guard(stack)
+    alarms = [one["Properties"] for one in of_type(stack, "AWS::CloudWatch::Alarm").values()]
+    found = [one for one in alarms if one["MetricName"] == "FailedInvocations"]
+    assert {one["Namespace"] for one in found} == {"AWS/Events"}
+    named = [one["Dimensions"] for one in found]
+    assert named == [[{"Name": "RuleName", "Value": {"Ref": rule}}] for rule in of_type(stack, RULE)]
 
 
 def test_the_logs_of_runs_are_named_apart(app: App) -> None:
@@ -239,17 +350,18 @@ def test_the_logs_of_runs_are_named_apart(app: App) -> None:
 
 
 def test_no_schedule_starts_what_may_not_do_its_work_yet(stack: Stack) -> None:
-    """A rate fires at once: each schedule comes after its target, and after all that its target's role may do."""
+    """It may be due at once: each rule comes after its target, after all that its role may do, and after its leave."""
     RootAccessKeyGuard(stack, "Root")
     guard(stack)
     found = resources(stack)
-    after = {name[:5]: one["DependsOn"] for name, one in found.items() if one["Type"] == "AWS::Scheduler::Schedule"}
+    after = {name[:5]: one["DependsOn"] for name, one in found.items() if one["Type"] == RULE}
     machine = {name for name in found if name.startswith("OrgStateMachine")}
     kinds = sorted(found[name]["Type"].rsplit(":")[-1] for name in machine)
     assert kinds == ["Policy", "Policy", "Role", "StateMachine"]
     assert machine <= set(after["OrgSc"])
-    function = {name for name in found if name.startswith(("RootCheckFunction", "RootCheckRole"))}
-    assert len(function) == 2
+    parts = ("RootCheckFunction", "RootCheckRole", "RootSchedulePermission")
+    function = {name for name in found if name.startswith(parts)}
+    assert len(function) == 3
     assert function <= set(after["RootS"])
 
 
@@ -306,7 +418,7 @@ def test_a_topic_hears_of_it(stack: Stack) -> None:
     guard(stack, notify=topic)
     (name,) = of_type(stack, "AWS::SNS::Topic")
     alarms = of_type(stack, "AWS::CloudWatch::Alarm").values()
-    assert [alarm["Properties"]["AlarmActions"] for alarm in alarms] == [[{"Ref": name}]] * 4
+    assert [alarm["Properties"]["AlarmActions"] for alarm in alarms] == [[{"Ref": name}]] * 6
     (publishing,) = with_action(stack, "sns:Publish")
     assert (publishing[0][:9], publishing[1]["Resource"]) == ("OrgFinish", {"Ref": name})
 
@@ -322,6 +434,7 @@ def test_each_failure_is_told_and_a_key_until_it_is_gone(stack: Stack) -> None:
         "Errors": ("notBreaching", False),
         "ExecutionsFailed": ("notBreaching", False),
         "ExecutionsTimedOut": ("notBreaching", False),
+        "FailedInvocations": ("notBreaching", False),
     }
 
 
@@ -351,7 +464,25 @@ def test_the_service_control_policy_denies_the_root_user_the_creation(stack: Sta
         (lambda s: guard(s, unused_for=90), r"unused_for must be an aws_cdk.Duration"),
         (lambda s: guard(s, results_kept_for=Duration.minutes(5)), r"results_kept_for must be .* at least 1 day"),
         (lambda s: guard(s, accounts=["111111111111"]), r"accounts must be a choice of Accounts"),
-        (lambda s: guard(s, schedule="daily"), r"schedule must be an aws_events.Schedule, got 'daily'"),
+        (lambda s: guard(s, notice_period=60), r"notice_period must be an aws_cdk.Duration"),
+        (lambda s: guard(s, notice_period=Duration.seconds(59)), r"notice_period must be .* at least 1 minute"),
+        (
+            lambda s: guard(s, notice_period=Duration.hours(1), delete_at_once=True),
+            r"delete_at_once must come without notice_period, got both.*leave one out",
+        ),
+        (
+            lambda s: guard(s, accounts=Accounts.organizational_units([f"ou-ab12-{n:032}" for n in range(90)])),
+            r"accounts must leave the settings at 3400 characters.* got 4.*name fewer accounts and units",
+        ),
+        (lambda s: guard(s, schedule="daily"), r"schedule must be an aws_events.Schedule.*, got 'daily'"),
+        (
+            lambda s: guard(s, schedule=scheduler.ScheduleExpression.cron(hour="4", time_zone=TimeZone.EUROPE_BERLIN)),
+            r"schedule must be an aws_events.Schedule, which is in UTC and has no time zone.*for 4:00 UTC",
+        ),
+        (
+            lambda s: guard(s, schedule=events.Schedule.expression("at(2026-11-26T04:00:00)")),
+            r"schedule must be a rate or a cron expression, got 'at\(2026-11-26T04:00:00\)'",
+        ),
         (lambda s: guard(s, delete_at_once="yes"), r"delete_at_once must be True or False, got 'yes'"),
         (lambda s: OrganizationRootKeyGuard(s, "Org", mode="audit"), r"mode must be RootKeyMode.AUDIT"),
         (
@@ -359,7 +490,7 @@ def test_the_service_control_policy_denies_the_root_user_the_creation(stack: Sta
             r"delete_at_once must come with mode=RootKeyMode.DELETE_UNUSED",
         ),
         (lambda s: RootAccessKeyGuard(s, "Root", on_found="fail"), r"on_found must be RootKeyAction.FAIL_DEPLOYMENT"),
-        (lambda s: RootAccessKeyGuard(s, "Root", schedule=5), r"schedule must be an aws_events.Schedule, got 5"),
+        (lambda s: RootAccessKeyGuard(s, "Root", schedule=5), r"schedule must be an aws_events.Schedule.*, got 5"),
         (lambda s: DenyRootAccessKeyCreation(s, "Deny", targets=[]), r"targets must be a list .* got \[\]"),
         (lambda s: DenyRootAccessKeyCreation(s, "Deny", targets="r-ab12"), r"targets must be a list"),
         (lambda s: DenyRootAccessKeyCreation(s, "Deny", targets=["root"]), r"got 'root'; correct it"),

@@ -8,9 +8,14 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
-from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, handler_asset
+from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HandlerAsset, handler_asset
 
 _MEMORY = 256
+
+
+def guard_asset() -> HandlerAsset:
+    """Collect the code of a guard's functions."""
+    return handler_asset(GUARD_PACKAGE)
 
 
 class GuardFunction(Construct):
@@ -20,6 +25,7 @@ class GuardFunction(Construct):
         scope: Where it is defined.
         id: Its id there.
         handler: The module and function in the package of the guards.
+        asset: Its code.
         description: What it does.
         statements: What its role may do besides writing its log.
         timeout: How long it may run.
@@ -27,7 +33,6 @@ class GuardFunction(Construct):
 
     Attributes:
         function: The function.
-        code_version: The digest of its code.
     """
 
     def __init__(
@@ -36,6 +41,7 @@ class GuardFunction(Construct):
         id: str,  # noqa: A002 - the CDK's word
         *,
         handler: str,
+        asset: HandlerAsset,
         description: str,
         statements: Sequence[iam.PolicyStatement],
         timeout: Duration,
@@ -54,8 +60,6 @@ class GuardFunction(Construct):
             # Inline, so that whatever depends on the role has its permissions too.
             inline_policies={"Guard": iam.PolicyDocument(statements=[writing, *statements])},
         )
-        asset = handler_asset(GUARD_PACKAGE)
-        self.code_version = asset.hash
         with asset.staged() as archive:
             self.function = lambda_.Function(
                 self,

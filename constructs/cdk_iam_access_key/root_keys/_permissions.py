@@ -30,6 +30,13 @@ def seeing_that_it_exists(selection: AccountSelection) -> list[iam.PolicyStateme
     return [iam.PolicyStatement(actions=actions, resources=["*"])] if actions else []
 
 
+def seeing_where_it_is(selection: AccountSelection) -> list[iam.PolicyStatement]:
+    """Allow to see which units an account is in, if units were chosen."""
+    if not selection.units:
+        return []
+    return [iam.PolicyStatement(actions=["organizations:ListParents"], resources=["*"])]
+
+
 def assuming_root(task: str, selection: AccountSelection) -> list[iam.PolicyStatement]:
     """Allow to assume root for one task, in the accounts that were chosen only."""
     policy = f"arn:{Aws.PARTITION}:iam::aws:policy/root-task/{task}"

@@ -1,4 +1,8 @@
-"""The state machine that looks at every account of an organization, and deletes where it may."""
+"""The state machine that looks at every account of an organization, and deletes where it may.
+
+What its steps tell each other says what to look at. The settings are in the environment of the functions, where nobody
+who starts or changes the machine can reach them.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -27,6 +31,10 @@ _PASSING = [
     "Sandbox.Timedout",
     "States.Timeout",
 ]
+# A role and its policy work some seconds after CloudFormation says they exist; Terraform waits two minutes.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
+_NEW_ROLE = ["RoleMayBeNewError"]
+_SECONDS_BETWEEN_ATTEMPTS, _ATTEMPTS_OF_A_NEW_ROLE = 10, 10
 # What fails the map of accounts before it has begun, while a new policy of the machine's role does not work yet.
 _NOT_BEGUN = ["States.Permissions", "States.ItemReaderFailed"]
 
@@ -41,16 +49,13 @@ class Steps:
     finish: lambda_.IFunction
 
 
-def define_workflow(
-    scope: Construct, steps: Steps, bucket: s3.IBucket, settings: Mapping[str, Any], max_concurrency: int
-) -> sfn.StateMachine:
+def define_workflow(scope: Construct, steps: Steps, bucket: s3.IBucket, max_concurrency: int) -> sfn.StateMachine:
     """Define the state machine.
 
     Args:
         scope: Where it is defined.
         steps: Its functions.
         bucket: Where the functions keep what a run finds.
-        settings: The settings of the guard, which each run is given as they were when it began.
         max_concurrency: How many accounts are looked at at the same time.
     """
     fail = sfn.Fail(scope, "Failed", comment="The notice and the last event say why")
@@ -65,11 +70,7 @@ def define_workflow(
         scope,
         "Start",
         steps.start,
-        {
-            "RunId": sfn.JsonPath.execution_name,
-            "Settings": dict(settings),
-            "Input": sfn.JsonPath.object_at("$$.Execution.Input"),
-        },
+        {"RunId": sfn.JsonPath.execution_name, "Input": sfn.JsonPath.object_at("$$.Execution.Input")},
         "$.Start",
     )
     accounts = sfn.DistributedMap(
@@ -195,6 +196,12 @@ def _step(
         payload_response_only=True,
         retry_on_service_exceptions=False,
         result_path=result_path,
+    )
+    step.add_retry(
+        errors=_NEW_ROLE,
+        interval=Duration.seconds(_SECONDS_BETWEEN_ATTEMPTS),
+        max_attempts=_ATTEMPTS_OF_A_NEW_ROLE,
+        backoff_rate=1,
     )
     step.add_retry(
         errors=_PASSING,

@@ -14,13 +14,14 @@ from constructs import Construct
 
 from cdk_iam_access_key._shared import validation
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
-from cdk_iam_access_key.root_keys._function import GuardFunction
-from cdk_iam_access_key.root_keys._schedule import call_function
+from cdk_iam_access_key.root_keys._function import GuardFunction, guard_asset
+from cdk_iam_access_key.root_keys._schedule import call_function, checked_schedule
 
 _NAMESPACE = "CdkIamAccessKey"
 _METRIC = "RootAccessKeysPresent"
-_TIMEOUT = Duration.minutes(2)
-_SERVICE_TIMEOUT = Duration.seconds(150)
+# A new role is waited for up to 100 seconds at each service.
+_TIMEOUT = Duration.minutes(5)
+_SERVICE_TIMEOUT = Duration.seconds(330)
 _ADVICE = (
     "The root user of this account has an access key: whoever has it can do everything. Sign in as the root user, open "
     "the account menu, Security credentials, Access keys: look when it was last used, deactivate it, and delete it "
@@ -56,8 +57,8 @@ class RootAccessKeyGuard(Construct):
         scope: Where it is defined.
         id: Its id there.
         on_found: What a deployment does when there is a key.
-        schedule: When it checks besides, once a day if left out.
-        notify: Told by both alarms; nobody if left out.
+        schedule: When it checks besides, in UTC; once a day if left out, the first time a day after the deployment.
+        notify: Told by the alarms; nobody if left out.
         check_every_deployment: Put the time of the synthesis into the template, so that each deployment checks. Then
             no two synthesised templates are the same.
 
@@ -66,6 +67,7 @@ class RootAccessKeyGuard(Construct):
         metric: 1 at each check that found a key, 0 at each that found none.
         alarm: In alarm while the last check found a key.
         failure_alarm: In alarm for some minutes when a check by schedule failed: then nothing is known.
+        start_alarm: In alarm for some minutes when the schedule could not start the check.
 
     Raises:
         ValueError: A property is of the wrong kind.
@@ -82,12 +84,13 @@ class RootAccessKeyGuard(Construct):
         check_every_deployment: bool = False,
     ) -> None:
         validation.check_kind("on_found", on_found, RootKeyAction, "RootKeyAction.FAIL_DEPLOYMENT or .WARN")
-        schedule = validation.checked_schedule(schedule)
+        schedule = checked_schedule(schedule, Duration.days(1))
         super().__init__(scope, id)
         guard = GuardFunction(
             self,
             "Check",
             handler="main.own_account",
+            asset=guard_asset(),
             description="Checks that the root user has no access key",
             statements=_statements(self),
             timeout=_TIMEOUT,
@@ -106,7 +109,9 @@ class RootAccessKeyGuard(Construct):
         # Each failure is told anew; that some time has passed since is no good news, and is not told.
         failed_now = cloudwatch.TreatMissingData.NOT_BREACHING
         self.failure_alarm = self._define_alarm("FailureAlarm", errors, unknown, failed_now, notify)
-        call_function(self, guard, schedule, {"Operation": "Check"})
+        lost = call_function(self, guard, schedule, {"Operation": "Check"})
+        not_started = "The check of the root user's access keys could not be started by its schedule."
+        self.start_alarm = self._define_alarm("StartAlarm", lost, not_started, failed_now, notify)
         resource = CustomResource(
             self,
             "Resource",
@@ -119,7 +124,7 @@ class RootAccessKeyGuard(Construct):
             },
         )
         # A check that fails the deployment is still told.
-        resource.node.add_dependency(self.alarm, self.failure_alarm)
+        resource.node.add_dependency(self.alarm, self.failure_alarm, self.start_alarm)
 
     def _define_alarm(
         self,

@@ -1,5 +1,6 @@
 """The guard of an organization: no access keys of root users in its accounts."""
 
+import json
 from enum import Enum
 from typing import Any
 
@@ -16,9 +17,14 @@ from constructs import Construct
 from cdk_iam_access_key._shared import validation
 from cdk_iam_access_key._shared.durations import DAY, checked_seconds
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
-from cdk_iam_access_key.root_keys._function import GuardFunction
-from cdk_iam_access_key.root_keys._permissions import assuming_root, listing_accounts, seeing_that_it_exists
-from cdk_iam_access_key.root_keys._schedule import start_execution
+from cdk_iam_access_key.root_keys._function import GuardFunction, guard_asset
+from cdk_iam_access_key.root_keys._permissions import (
+    assuming_root,
+    listing_accounts,
+    seeing_that_it_exists,
+    seeing_where_it_is,
+)
+from cdk_iam_access_key.root_keys._schedule import checked_schedule, start_execution
 from cdk_iam_access_key.root_keys._workflow import Steps, define_workflow
 from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
 
@@ -29,6 +35,9 @@ _ONE_ACCOUNT = Duration.minutes(2)
 _ALL_ACCOUNTS = Duration.minutes(15)
 _PREFLIGHT = Duration.minutes(5)
 _SERVICE_TIMEOUT = Duration.seconds(330)
+# The environment of a function has 4 KB, some of which other variables and its own names take.
+# https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+_LONGEST_SETTINGS = 3400
 
 
 class RootKeyMode(Enum):
@@ -55,11 +64,16 @@ class OrganizationRootKeyGuard(Construct):
     finds is in `bucket` (`runs/<execution>/summary.json`), in an event `Root Access Keys Checked` from
     `cdk-iam-access-key` on the default bus, and in a notice.
 
-    With `DELETE_UNUSED`, a run deletes only keys of which the run before has published that this one would. So the
-    first run after a deployment that changes the guard's settings or its code is a dry run, and a key that was kept
-    before, or that has come since, goes one run later. There is no minimum time between the two. A key that was used
-    within `unused_for`, or whose last use IAM does not tell, is never deleted; one that was never used counts from
-    its creation.
+    With `DELETE_UNUSED`, a run deletes only keys of which an earlier run has published that a later one would, at least
+    `notice_period` before. So the first run after a deployment that changes the guard's settings or its code is a dry
+    run, and a key that was kept before, or that has come since, goes one run later. A key that was used within
+    `unused_for`, or whose last use IAM does not tell, is never deleted; one that was never used counts from its
+    creation.
+
+    CloudTrail shows each session as the root user of its account (`userIdentity.type` is `Root`), with
+    `sessionContext.assumedRoot` set to `"true"`. So an alarm on root users' activity goes off in every account at each
+    run, unless it leaves those out. That is one reason why a run comes once a week by default; the other is that a
+    plan that is a week old has been read.
 
     https://docs.aws.amazon.com/IAM/latest/UserGuide/id_root-user-privileged-task.html
 
@@ -71,15 +85,18 @@ class OrganizationRootKeyGuard(Construct):
         accounts: Which accounts it looks at; all if left out.
         max_concurrency: How many accounts it looks at at the same time, 1 to 1000. Each takes an invocation of Lambda
             and calls of STS and IAM, whose limits the account has for all that it does.
-        schedule: When it runs, once a day if left out.
+        schedule: When it runs, in UTC; once a week if left out, the first time a week after the deployment.
         notify: Gets a notice of each run, and of alarms; nobody if left out.
         delete_at_once: Let each run delete what it finds, without a published plan.
+        notice_period: How long a deletion must have been published before a run carries it out, at least a minute; an
+            hour if left out. It is the time to object, also against whoever starts one run after another.
         results_kept_for: How long the bucket keeps what a run found, at least a day; 365 days if left out.
 
     Attributes:
         state_machine: Runs the guard. `{"DryRun": true}` as the input of an execution makes it a dry run.
         bucket: Holds what the runs found. It stays when the guard is removed.
         failure_alarm: In alarm for some minutes when a run failed as a whole.
+        start_alarm: In alarm for some minutes when the schedule could not start a run.
         timeout_alarm: In alarm for some minutes when a run was ended after twelve hours.
 
     Raises:
@@ -98,6 +115,7 @@ class OrganizationRootKeyGuard(Construct):
         schedule: events.Schedule | None = None,
         notify: sns.ITopic | None = None,
         delete_at_once: bool = False,
+        notice_period: Duration | None = None,
         results_kept_for: Duration | None = None,
     ) -> None:
         validation.check_kind("mode", mode, RootKeyMode, "RootKeyMode.AUDIT or .DELETE_UNUSED")
@@ -105,32 +123,34 @@ class OrganizationRootKeyGuard(Construct):
         unused = checked_seconds("unused_for", unused_for or Duration.days(90), minimum=DAY)
         kept = checked_seconds("results_kept_for", results_kept_for or Duration.days(365), minimum=DAY)
         _check_concurrency(max_concurrency)
-        _check_at_once(mode, delete_at_once=delete_at_once)
-        schedule = validation.checked_schedule(schedule)
-        super().__init__(scope, id)
-        self._notify = notify
-        self.bucket = self._define_bucket(Duration.days(kept // DAY))
-        start = self._define_start()
-        steps = Steps(
-            start=start.function,
-            audit=self._define_audit(),
-            delete=self._define_delete(unused) if mode is RootKeyMode.DELETE_UNUSED else None,
-            finish=self._define_finish(),
-        )
-        selected = {
-            "Only": list(self._selection.only),
-            "OrganizationalUnits": list(self._selection.units),
-            "Excluding": list(self._selection.without),
-        }
+        _check_at_once(mode, notice_period, delete_at_once=delete_at_once)
+        notice = checked_seconds("notice_period", notice_period or Duration.hours(1))
+        schedule = checked_schedule(schedule, Duration.days(7))
+        asset = guard_asset()
         settings: dict[str, Any] = {
             "Mode": mode.value,
             "UnusedForSeconds": unused,
-            "Accounts": selected,
+            "NoticeSeconds": notice,
+            "Accounts": {
+                "Only": list(self._selection.only),
+                "OrganizationalUnits": list(self._selection.units),
+                "Excluding": list(self._selection.without),
+            },
             "DeleteAtOnce": delete_at_once,
             # Another version may decide otherwise: it publishes its plan first.
-            "Code": start.code_version,
+            "Code": asset.hash,
         }
-        self.state_machine = define_workflow(self, steps, self.bucket, settings, max_concurrency)
+        self._settings = _written(settings)
+        super().__init__(scope, id)
+        self._asset, self._notify = asset, notify
+        self.bucket = self._define_bucket(Duration.days(kept // DAY))
+        steps = Steps(
+            start=self._define_start(),
+            audit=self._define_audit(),
+            delete=self._define_delete() if mode is RootKeyMode.DELETE_UNUSED else None,
+            finish=self._define_finish(),
+        )
+        self.state_machine = define_workflow(self, steps, self.bucket, max_concurrency)
         period = Duration.minutes(5)
         failed, timed_out = (
             self.state_machine.metric_failed(period=period),
@@ -141,7 +161,8 @@ class OrganizationRootKeyGuard(Construct):
         # Each change of the settings is checked, not only one of the accounts.
         preflight = self._define_preflight(settings)
         self.state_machine.node.add_dependency(preflight)
-        start_execution(self, self.state_machine, schedule)
+        lost = start_execution(self, self.state_machine, schedule)
+        self.start_alarm = self._define_alarm("StartAlarm", lost, "could not be started by its schedule")
 
     def _define_bucket(self, kept: Duration) -> s3.Bucket:
         return s3.Bucket(
@@ -158,8 +179,8 @@ class OrganizationRootKeyGuard(Construct):
             removal_policy=RemovalPolicy.RETAIN,
         )
 
-    def _define_start(self) -> GuardFunction:
-        return self._function(
+    def _define_start(self) -> lambda_.IFunction:
+        return self._step(
             "Start",
             "start.handler",
             "Begins a run over the accounts of the organization",
@@ -173,33 +194,37 @@ class OrganizationRootKeyGuard(Construct):
         )
 
     def _define_audit(self) -> lambda_.IFunction:
-        return self._function(
+        return self._step(
             "Audit",
             "audit.handler",
             "Looks for root access keys in one account",
             _ONE_ACCOUNT,
             [
                 *assuming_root(_AUDIT_TASK, self._selection),
+                *seeing_where_it_is(self._selection),
                 # For the management account, from itself; the action can't be limited to a resource.
                 iam.PolicyStatement(actions=["iam:GetAccountSummary"], resources=["*"]),
                 self._on_objects("s3:PutObject", "runs/*/results/*"),
             ],
-        ).function
+        )
 
-    def _define_delete(self, unused: int) -> lambda_.IFunction:
-        return self._function(
+    def _define_delete(self) -> lambda_.IFunction:
+        return self._step(
             "Delete",
             "deletion.handler",
             "Deletes unused root access keys of one account",
             _ONE_ACCOUNT,
-            [*assuming_root(_DELETE_TASK, self._selection), self._on_objects("s3:PutObject", "runs/*/results/*")],
-            # It goes by this also if it is told less: by a run that began before a change, or by whoever invokes it.
-            {"UNUSED_FOR_SECONDS": str(unused)},
-        ).function
+            [
+                *assuming_root(_DELETE_TASK, self._selection),
+                *seeing_where_it_is(self._selection),
+                self._on_objects("s3:GetObject", "plan.json"),
+                self._on_objects("s3:PutObject", "runs/*/results/*"),
+            ],
+        )
 
     def _define_finish(self) -> lambda_.IFunction:
         notify = self._notify
-        finish = self._function(
+        finish = self._step(
             "Finish",
             "finish.handler",
             "Publishes what a run over the accounts of the organization found",
@@ -211,28 +236,30 @@ class OrganizationRootKeyGuard(Construct):
                 on_events(Stack.of(self)),
             ],
             {} if notify is None else {"TOPIC_ARN": notify.topic_arn},
-        ).function
+        )
         if notify is not None:
             notify.grant_publish(finish)
         return finish
 
     def _define_preflight(self, settings: dict[str, Any]) -> CustomResource:
-        check = self._function(
-            "Preflight",
-            "main.organization",
-            "Checks that a guard of root access keys can work where it is deployed",
-            _PREFLIGHT,
-            [
+        check = GuardFunction(
+            self,
+            "PreflightCheck",
+            handler="main.organization",
+            asset=self._asset,
+            description="Checks that a guard of root access keys can work where it is deployed",
+            statements=[
                 iam.PolicyStatement(actions=["iam:ListOrganizationsFeatures"], resources=["*"]),
                 *seeing_that_it_exists(self._selection),
                 on_own_stack(),
             ],
-        ).function
+            timeout=_PREFLIGHT,
+        )
         return CustomResource(
             self,
             "Preflight",
             resource_type="Custom::OrganizationRootKeyCheck",
-            service_token=check.function_arn,
+            service_token=check.function.function_arn,
             service_timeout=_SERVICE_TIMEOUT,
             properties=settings,
         )
@@ -253,24 +280,26 @@ class OrganizationRootKeyGuard(Construct):
             alarm.add_alarm_action(cloudwatch_actions.SnsAction(self._notify))
         return alarm
 
-    def _function(  # noqa: PLR0917 - five facts of a function, in the order of its definition
+    def _step(  # noqa: PLR0917 - five facts of a function, in the order of its definition
         self,
-        function_id: str,
+        step: str,
         handler: str,
         description: str,
         timeout: Duration,
         statements: list[iam.PolicyStatement],
         environment: dict[str, str] | None = None,
-    ) -> GuardFunction:
+    ) -> lambda_.IFunction:
+        settings = {"RESULTS_BUCKET": self.bucket.bucket_name, "GUARD_SETTINGS": self._settings}
         return GuardFunction(
             self,
-            f"{function_id}Step" if function_id != "Preflight" else "PreflightCheck",
+            f"{step}Step",
             handler=handler,
+            asset=self._asset,
             description=description,
             statements=statements,
             timeout=timeout,
-            environment={"RESULTS_BUCKET": self.bucket.bucket_name, **(environment or {})},
-        )
+            environment={**settings, **(environment or {})},
+        ).function
 
     def _listing(self) -> iam.PolicyStatement:
         """Allow to list; who may not is told of an object that is not there, the first plan say, that it is forbidden.
@@ -301,7 +330,7 @@ def _check_concurrency(max_concurrency: int) -> None:
         )
 
 
-def _check_at_once(mode: RootKeyMode, *, delete_at_once: bool) -> None:
+def _check_at_once(mode: RootKeyMode, notice_period: Duration | None, *, delete_at_once: bool) -> None:
     if not isinstance(delete_at_once, bool):
         raise ValueError(f"delete_at_once must be True or False, got {delete_at_once!r}; pass one of them")  # noqa: TRY004
     if delete_at_once and mode is not RootKeyMode.DELETE_UNUSED:
@@ -309,3 +338,18 @@ def _check_at_once(mode: RootKeyMode, *, delete_at_once: bool) -> None:
             "delete_at_once must come with mode=RootKeyMode.DELETE_UNUSED, got RootKeyMode.AUDIT, which deletes "
             "nothing; leave it out, or change the mode"
         )
+    if delete_at_once and notice_period is not None:
+        raise ValueError(
+            "delete_at_once must come without notice_period, got both: nothing is published then; leave one out"
+        )
+
+
+def _written(settings: dict[str, Any]) -> str:
+    """Write the settings for the environment of the functions."""
+    text = json.dumps(settings, sort_keys=True)
+    if len(text) > _LONGEST_SETTINGS:
+        raise ValueError(
+            f"accounts must leave the settings at {_LONGEST_SETTINGS} characters, which is what the environment of a "
+            f"function holds, got {len(text)}; name fewer accounts and units, such as a unit above them"
+        )
+    return text

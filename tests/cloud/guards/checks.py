@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from cloud.access import act_as
 from cloud.guards.deployed import OWN
 from cloud.guards.runs import RunError
-from cloud.least_privilege.handling import act_as
-from provider.world import Context, TestClock
+from support.invocation import Context, TestClock
 
 from lambda_shared import cfn_response
 from lambda_shared.errors import ProviderError

@@ -14,7 +14,8 @@ from aws_cdk import aws_sns as sns
 from aws_cdk import aws_sns_subscriptions as subscriptions
 from aws_cdk import aws_sqs as sqs
 from aws_cdk.assertions import Template
-from cloud.stacks import Account
+from cloud.access import trust
+from cloud.stacks import Account, Deployment
 
 from cdk_iam_access_key import Accounts, OrganizationRootKeyGuard, RootAccessKeyGuard, RootKeyMode
 from local_cloud.organization import BOTH_FEATURES, OrganizationalUnit
@@ -22,14 +23,18 @@ from local_cloud.organization import Account as Member
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from cloud.stacks import Session
 
     from cdk_iam_access_key.root_keys.accounts import AccountSelection
     from local_cloud import LocalCloud
 
-EVERYWHERE, UNITS, ONLY, OWN = "Everywhere", "Units", "Only", "Own"
-"""The stacks: a guard of an organization for each way to select accounts, and the guard of one account."""
+EVERYWHERE, UNITS, INNER_UNIT, ONLY, OWN = "Everywhere", "Units", "InnerUnit", "Only", "Own"
+"""The stacks: a guard of an organization for each way to select accounts, and the guard of one account.
+
+`Units` has the root among its units, so that it may do all that a selection of units needs.
+"""
 GUARDS = (EVERYWHERE, UNITS, ONLY, OWN)
 
 UNIT = OrganizationalUnit("ou-lcld-workloads1", "Workloads")
@@ -38,7 +43,7 @@ UNUSED, CLEAN, EXCLUDED = (f"{number}00000000000" for number in (3, 4, 5))
 MEMBERS = [Member(UNUSED, parent=UNIT.id), Member(CLEAN, parent=INNER.id), Member(EXCLUDED)]
 # At synthesis no root is known; what its id begins with decides what is allowed.
 _ANY_ROOT = "r-ab12"
-_ROLE = re.compile(r"Guard(Start|Audit|Delete|Finish|Preflight|StateMachine|Scheduler|Check)[a-zA-Z]*Role[0-9A-F]{8}")
+_ROLE = re.compile(r"Guard(Start|Audit|Delete|Finish|Preflight|StateMachine|Schedule|Check)[a-zA-Z]*Role[0-9A-F]{8}")
 
 
 def managing(cloud: LocalCloud) -> Account:
@@ -53,6 +58,7 @@ def _selection(name: str, root: str) -> AccountSelection:
     return {
         EVERYWHERE: Accounts.excluding([EXCLUDED]),
         UNITS: Accounts.organizational_units([UNIT.id, root]),
+        INNER_UNIT: Accounts.organizational_units([INNER.id]),
         ONLY: Accounts.only([UNUSED]),
     }[name]
 
@@ -75,6 +81,15 @@ def declaring(name: str, root: str = _ANY_ROOT) -> Callable[[Stack], None]:
         CfnOutput(stack, "Queue", value=queue.queue_url)
 
     return declare
+
+
+def deploy(account: Account, tester: Session, directory: Path, name: str) -> Guard:
+    """Deploy a guard as a stack of its own, and let a tester into its roles."""
+    stack = Deployment(account.cloud, directory, name)
+    guard = Guard.of(account, name, stack.deploy(declaring(name, account.cloud.organization.root_id)))
+    for whose in guard.roles():
+        trust(account, guard.role_arn(whose), tester.arn)
+    return guard
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from cloud.access import DENIED
 from cloud.guards.deployed import CLEAN, EXCLUDED, UNUSED
 
 from local_cloud.organization import RootKey
@@ -24,7 +25,6 @@ KEY = RootKey("AKIAROOTUNUSED000001", created=dt.datetime(2024, 1, 1, tzinfo=dt.
 _SECONDS = 60
 _POLL = 0.03
 _NO_RESULT = "the run has no result of it"
-_DENIED = {"AccessDenied", "AccessDeniedException", "AuthorizationError"}
 _NOT_AUTHORIZED = re.compile(r"not authorized to perform: (\S+)")
 # By other names in the record of calls than in policies.
 _NAMED = {"s3:ListObjects": "s3:ListBucket", "monitoring:PutMetricData": "cloudwatch:PutMetricData"}
@@ -47,7 +47,7 @@ class Runs:
     executions: list[str] = field(default_factory=list)
 
     def live(self) -> None:
-        """Begin without a plan, plan, delete, and lose sight of all accounts; stop at the first thing that fails.
+        """Begin without a plan, plan, delete in time, and lose sight of all accounts; stop at what fails first.
 
         Raises:
             RunError: What failed.
@@ -58,6 +58,7 @@ class Runs:
         first = self._good("planned")
         if not first["DryRun"] or UNUSED not in organization.root_keys():
             raise RunError(f"the first run is none that only plans: {first}")
+        self.let_notice_period_pass()
         if self._good("deleted")["DryRun"] or UNUSED in organization.root_keys():
             raise RunError("the second run has not deleted what the first has planned")
         with self._audits_that_do_not_start():
@@ -82,6 +83,15 @@ class Runs:
         if told["status"] != "SUCCEEDED":
             raise RunError(f"the run is {told['status']}")
         return summary(self.guard, arn)
+
+    def let_notice_period_pass(self) -> None:
+        """Date back what has been published, by a little more than the hour that there is to object."""
+        s3, named = self.guard.account.cloud.client("s3"), {"Bucket": self.guard.outputs["Bucket"], "Key": "plan.json"}
+        plan = json.loads(s3.get_object(**named)["Body"].read())
+        for keys in plan["Keys"].values():
+            for key, at in keys.items():
+                keys[key] = (dt.datetime.fromisoformat(at) - dt.timedelta(minutes=61)).isoformat()
+        s3.put_object(**named, Body=json.dumps(plan).encode())
 
     def denied(self) -> set[tuple[str, str]]:
         """Name the actions that were denied in these runs, with whose role it was."""
@@ -127,7 +137,7 @@ def called(guard: Guard, *, denied: bool = False) -> set[tuple[str, str]]:
     for call in guard.account.cloud.calls():
         _, _, session = (call.principal or "").partition(":assumed-role/")
         role = session.partition("/")[0]
-        if role in owners and (not denied or call.error in _DENIED):
+        if role in owners and (not denied or call.error in DENIED):
             found.add((owners[role], _NAMED.get(call.name, call.name)))
     return found
 

@@ -1,45 +1,62 @@
-"""The schedule of a deployed guard, made to fire now."""
+"""The rule of a deployed guard, made to fire now."""
 
 from __future__ import annotations
 
+import json
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from cloud.guards.deployed import OWN
 from cloud.guards.runs import called
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from cloud.guards.deployed import Guard
 
 _POLL = 0.05
-_KEPT = ("FlexibleTimeWindow", "GroupName", "Name", "Target")
 
 
-def fire(guard: Guard, *, seconds: float = 30) -> str:
-    """Let a guard's schedule fire once, and tell what became of it.
-
-    The guard was started, or the dead-letter queue has what should have started it, or it is lost: for so many seconds
-    there was neither.
-    """
-    account = guard.account
-    account.cloud.clear_calls()
-    scheduler, queues = account.cloud.client("scheduler"), account.cloud.client("sqs")
-    schedule = scheduler.get_schedule(Name=_named(guard, "GuardSchedule"))
-    as_it_is = {name: schedule[name] for name in _KEPT}
-    scheduler.update_schedule(**as_it_is, ScheduleExpression="at(2026-01-01T00:00:00)")
+def fire(guard: Guard, *, seconds: float = 30) -> bool:
+    """Let a guard's rule fire once, and tell whether that has started it within so many seconds."""
+    cloud = guard.account.cloud
+    cloud.clear_calls()
+    cloud.fire_rule(rule(guard))
     started = (
         ("Check", "iam:GetAccountSummary") if guard.name == OWN else ("Start", "organizations:DescribeOrganization")
     )
-    end, url = time.monotonic() + seconds, _named(guard, "GuardDeadLetterQueue")
+    end = time.monotonic() + seconds
     while time.monotonic() < end:
-        for message in queues.receive_message(QueueUrl=url).get("Messages", []):
-            queues.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            return "kept" if message["Body"] == schedule["Target"]["Input"] else message["Body"]
         if started in called(guard):
             _let_run_to_the_end(guard)
-            return "carried out"
+            return True
         time.sleep(_POLL)
-    return "lost"
+    return False
+
+
+def rule(guard: Guard) -> str:
+    """Give the name of a guard's rule."""
+    (found,) = (name for logical, name in guard.physical.items() if logical[:-8] == "GuardSchedule")
+    return found
+
+
+@contextmanager
+def without_permission(guard: Guard) -> Iterator[None]:
+    """Take away the one permission of a function's own policy, and give it back afterwards."""
+    functions, named = guard.account.cloud.client("lambda"), {"FunctionName": guard.function("Check")}
+    (statement,) = json.loads(functions.get_policy(**named)["Policy"])["Statement"]
+    functions.remove_permission(**named, StatementId=statement["Sid"])
+    try:
+        yield
+    finally:
+        functions.add_permission(
+            **named,
+            StatementId=statement["Sid"],
+            Action=statement["Action"],
+            Principal=statement["Principal"]["Service"],
+            SourceArn=next(iter(statement["Condition"].values()))["AWS:SourceArn"],
+        )
 
 
 def _let_run_to_the_end(guard: Guard) -> None:
@@ -47,9 +64,3 @@ def _let_run_to_the_end(guard: Guard) -> None:
     running = {"stateMachineArn": guard.outputs.get("Machine", ""), "statusFilter": "RUNNING"}
     while guard.name != OWN and states.list_executions(**running)["executions"]:
         time.sleep(_POLL)
-
-
-def _named(guard: Guard, logical_id: str) -> str:
-    """Give the physical id of the one resource whose logical id is this and eight digits."""
-    (found,) = (name for logical, name in guard.physical.items() if logical[:-8] == logical_id)
-    return found

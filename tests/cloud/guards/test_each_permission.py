@@ -11,7 +11,7 @@ import pytest
 from cloud.guards.checks import Checks
 from cloud.guards.deployed import EVERYWHERE, GUARDS, ONLY, OWN, synthesized_permissions
 from cloud.guards.runs import KEY, RunError, Runs, called
-from cloud.guards.schedules import fire
+from cloud.guards.schedules import fire, without_permission
 
 if TYPE_CHECKING:
     from cloud.guards.deployed import Guard, Permission
@@ -45,7 +45,7 @@ def of_aws(permission: Permission) -> str:
     return next((begin for begin in OF_AWS if permission.action.startswith(begin)), "")
 
 
-TRIED = [one for one in PERMISSIONS if not of_aws(one) and one.owner != "Scheduler"]
+TRIED = [one for one in PERMISSIONS if not of_aws(one) and one.owner != "Schedule"]
 
 
 def seen(permission: Permission) -> tuple[str, str]:
@@ -104,7 +104,7 @@ def test_the_roles_as_synthesized_are_enough(guard: Guard, tester: Session, monk
     runs = Runs(guard)
     live(guard, Checks(monkeypatch, guard, tester), runs)
     assert runs.denied() == set()
-    functions = set(guard.roles()) - {"StateMachine", "Scheduler"}
+    functions = set(guard.roles()) - {"StateMachine", "Schedule"}
     assert {action for whose in functions for action in may_not_log(guard, whose)} == set()
     allowed = {(whose, action) for whose in functions for action in guard.actions(whose) if "logs:" not in action}
     used = {(owner, _ASKED_FOR_BY.get((owner, action), action)) for owner, action in allowed}
@@ -127,15 +127,19 @@ def test_every_permission_is_needed(
     assert runs.denied() == {seen(permission)}
 
 
-@pytest.mark.parametrize("name", [EVERYWHERE, OWN])
-def test_a_schedule_needs_its_roles_permissions(guards: dict[str, Guard], name: str) -> None:
-    """Without the right to start a guard the start is in the queue, without that to the queue it is nowhere."""
-    guard = guards[name]
-    start, send = (one for one in PERMISSIONS if (one.guard, one.owner) == (name, "Scheduler"))
-    assert (start.action.split(":")[0], send.action) == ("lambda" if name == OWN else "states", "sqs:SendMessage")
-    assert fire(guard) == "carried out"
+def test_a_rule_needs_its_roles_permission(guards: dict[str, Guard]) -> None:
+    """Without the right to start the state machine nothing starts."""
+    guard = guards[EVERYWHERE]
+    (start,) = (one for one in PERMISSIONS if (one.guard, one.owner) == (EVERYWHERE, "Schedule"))
+    assert start.action == "states:StartExecution"
+    assert fire(guard)
     with guard.without(start):
-        assert fire(guard) == "kept"
-    with guard.without(start, send):
-        # The queue would have it at once.
-        assert fire(guard, seconds=3) == "lost"
+        assert not fire(guard, seconds=2)
+
+
+def test_a_rule_needs_its_functions_permission(guards: dict[str, Guard]) -> None:
+    """The one of the function's own policy; it has no role."""
+    guard = guards[OWN]
+    assert fire(guard)
+    with without_permission(guard):
+        assert not fire(guard, seconds=2)

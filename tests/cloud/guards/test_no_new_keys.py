@@ -9,9 +9,9 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloud.access import denied
 from cloud.account import policy, refused
 from cloud.guards.deployed import CLEAN, EXCLUDED, INNER, MEMBERS, UNIT, UNUSED
-from cloud.least_privilege.attempts import denied
 
 from local_cloud import CdkCli
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
 import json
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from cloud.guards.deployed import CLEAN, EVERYWHERE, EXCLUDED, ONLY, OWN, UNITS, UNUSED
+from cloud.access import denied
+from cloud.guards.deployed import CLEAN, EVERYWHERE, EXCLUDED, INNER_UNIT, ONLY, UNITS, UNUSED, deploy
 from cloud.guards.runs import KEY, Runs
-from cloud.least_privilege.attempts import denied
+from cloud.guards.schedules import fire
 
 if TYPE_CHECKING:
     from cloud.guards.deployed import Guard
@@ -36,9 +39,17 @@ WRITTEN = {
     "Finish": {_SUMMARY, _PLAN},
     "StateMachine": {_RESULT},
 }
-READ = {"Start": {_PLAN}, "Finish": set(OBJECTS), "StateMachine": set(OBJECTS)}
+READ = {"Start": {_PLAN}, "Delete": {_PLAN}, "Finish": set(OBJECTS), "StateMachine": set(OBJECTS)}
 
 Sessions = dict[tuple[str, str], "Session"]
+
+
+@pytest.fixture(scope="module")
+def guards(
+    guards: dict[str, Guard], account: Account, tester: Session, tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Guard]:
+    """Deploy one more, for a unit that only one account is in."""
+    return guards | {INNER_UNIT: deploy(account, tester, tmp_path_factory.mktemp(INNER_UNIT), INNER_UNIT)}
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +77,8 @@ def opened(by: Session, account_id: str, task: str) -> dict[str, str]:
 
 def test_each_role_assumes_root_for_its_task_in_its_accounts_only(sessions: Sessions) -> None:
     """Audit and Delete each for one task, of the chosen accounts and no excluded one; no other role at all."""
-    chosen = {EVERYWHERE: {UNUSED, CLEAN}, UNITS: set(ACCOUNTS), ONLY: {UNUSED}}
+    # Which accounts are in a unit IAM does not know: there the functions look themselves.
+    chosen = {EVERYWHERE: {UNUSED, CLEAN}, UNITS: set(ACCOUNTS), INNER_UNIT: set(ACCOUNTS), ONLY: {UNUSED}}
     answers = {
         (name, whose, task, account_id): denied(lambda: opened(session, account_id, task))  # noqa: B023
         for (name, whose), session in sessions.items()
@@ -109,7 +121,7 @@ def test_only_the_state_machine_starts_the_functions(guards: dict[str, Guard], s
         (name, whose): guard.function(whose)
         for name, guard in guards.items()
         for whose in guard.roles()
-        if whose not in {"StateMachine", "Scheduler"}
+        if whose not in {"StateMachine", "Schedule"}
     }
     answers = {
         (by, of): denied(
@@ -120,39 +132,126 @@ def test_only_the_state_machine_starts_the_functions(guards: dict[str, Guard], s
     }
     assert set(answers.values()) == {"", "lambda:InvokeFunction"}
     assert {pair for pair, action in answers.items() if not action} == {
-        *(((name, "StateMachine"), (name, whose)) for name in (EVERYWHERE, UNITS, ONLY) for whose in IN_THE_MACHINE),
-        ((OWN, "Scheduler"), (OWN, "Check")),
+        ((name, "StateMachine"), (name, whose))
+        for name in (EVERYWHERE, UNITS, INNER_UNIT, ONLY)
+        for whose in IN_THE_MACHINE
     }
 
 
-@pytest.mark.parametrize(("deletes", "outcome"), [(False, "failed"), (True, "with keys")])
-def test_the_function_that_deletes_goes_by_what_is_deployed(
-    account: Account, guards: dict[str, Guard], sessions: Sessions, outcome: str, *, deletes: bool
+def forged(guard: Guard, account_id: str, **run: Any) -> bytes:
+    """Make up the input of a step, by what its function is deployed with."""
+    functions = guard.account.cloud.client("lambda")
+    environment = functions.get_function_configuration(FunctionName=guard.function("Delete"))["Environment"]
+    digest = hashlib.sha256(environment["Variables"]["GUARD_SETTINGS"].encode()).hexdigest()
+    now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+    key = {"AccessKeyId": KEY.access_key_id, "Status": "Active", "Created": KEY.created.isoformat()}
+    event = {
+        "Account": {"Id": account_id, "Name": "", "Management": False, "Due": [KEY.access_key_id]},
+        "Run": {"Id": "r", "Deletes": True, "Began": now.isoformat(), "Settings": digest, **run},
+        "Plan": [key],
+        "Found": [],
+    }
+    return json.dumps(event).encode()
+
+
+def publish(guard: Guard, *account_ids: str, ago: dt.timedelta = dt.timedelta(hours=2)) -> None:
+    """Write a plan for what is deployed, as its last step does."""
+    digest = json.loads(forged(guard, UNUSED))["Run"]["Settings"]
+    at = (dt.datetime.now(dt.UTC) - ago).isoformat()
+    plan = {"Settings": digest, "Keys": {account_id: {KEY.access_key_id: at} for account_id in account_ids}}
+    s3 = guard.account.cloud.client("s3")
+    s3.put_object(Bucket=guard.outputs["Bucket"], Key="plan.json", Body=json.dumps(plan).encode())
+
+
+def invoked(by: Session, guard: Guard, whose: str, event: bytes) -> tuple[str, dict[str, Any]]:
+    """Invoke a function; give the error if there is one, and what it returned."""
+    answer = by.client("lambda").invoke(FunctionName=guard.function(whose), Payload=event)
+    returned = json.loads(answer["Payload"].read())
+    return (returned["errorMessage"], {}) if "FunctionError" in answer else ("", returned)
+
+
+@pytest.mark.parametrize("ago", [dt.timedelta(minutes=59), dt.timedelta(minutes=61)])
+def test_an_invoker_deletes_what_was_published_an_hour_ago(
+    account: Account, guards: dict[str, Guard], sessions: Sessions, ago: dt.timedelta
 ) -> None:
-    """Whoever may invoke it can't make it delete in a dry run, nor a key that was used within 90 days."""
+    """And nothing else, whatever the input says."""
+    guard, by = guards[EVERYWHERE], sessions[EVERYWHERE, "StateMachine"]
+    for plan in ([], [CLEAN], [UNUSED]):
+        publish(guard, *plan, ago=ago)
+        assert invoked(by, guard, "Delete", forged(guard, UNUSED)) == ("", {"Outcome": "with keys"})
+        deleted = UNUSED not in account.cloud.organization.root_keys()
+        assert deleted == (plan == [UNUSED] and ago > dt.timedelta(hours=1))
+
+
+def test_an_invoker_deletes_no_key_that_is_used_and_none_in_a_dry_run(
+    account: Account, guards: dict[str, Guard], sessions: Sessions
+) -> None:
+    """The function goes by what is deployed, and looks at the key itself."""
+    guard, by = guards[EVERYWHERE], sessions[EVERYWHERE, "StateMachine"]
     now = dt.datetime.now(dt.UTC).replace(microsecond=0)
     used = replace(KEY, last_used=now - dt.timedelta(days=2))
     account.cloud.organization.set_root_keys({UNUSED: [used]})
-    planned = {"AccessKeyId": KEY.access_key_id, "Status": "Active", "Created": KEY.created.isoformat()}
-    run = {
-        "Id": "r",
-        "Mode": "DeleteUnused",
-        "UnusedForSeconds": 0,
-        "Deletes": deletes,
-        "Began": now.isoformat(),
-    }
-    named = {"Id": UNUSED, "Name": "", "Management": False, "Announced": [KEY.access_key_id]}
-    event = json.dumps({"Account": named, "Run": run, "Plan": [planned]})
-    functions = sessions[EVERYWHERE, "StateMachine"].client("lambda")
-    answer = functions.invoke(FunctionName=guards[EVERYWHERE].function("Delete"), Payload=event)
-    assert json.loads(answer["Payload"].read()) == {"Outcome": outcome}
+    publish(guard, UNUSED)
+    generous = forged(guard, UNUSED, UnusedForSeconds=0, Mode="DeleteUnused", AtOnce=True)
+    assert invoked(by, guard, "Delete", generous) == ("", {"Outcome": "with keys"})
+    assert "must not delete" in invoked(by, guard, "Delete", forged(guard, UNUSED, Deletes=False))[0]
     assert account.cloud.organization.root_keys()[UNUSED] == (used,)
+
+
+@pytest.mark.parametrize("whose", ["Audit", "Delete"])
+@pytest.mark.parametrize("name", [EVERYWHERE, INNER_UNIT, ONLY])
+def test_an_invoker_reaches_no_account_that_is_not_chosen(
+    account: Account, guards: dict[str, Guard], sessions: Sessions, name: str, whose: str
+) -> None:
+    """Also where IAM can't tell: it knows no organizational units."""
+    guard, by = guards[name], sessions[name, "StateMachine"]
+    chosen = {EVERYWHERE: {UNUSED, CLEAN}, INNER_UNIT: {CLEAN}, ONLY: {UNUSED}}[name]
+    publish(guard, *ACCOUNTS)
+    account.cloud.organization.set_root_keys({one: [KEY] for one in ACCOUNTS})
+    for account_id in ACCOUNTS:
+        account.cloud.clear_calls()
+        why, _ = invoked(by, guard, whose, forged(guard, account_id))
+        entered = "sts:AssumeRoot" in {call.name for call in account.cloud.calls()}
+        assert (not why, entered) == (account_id in chosen, account_id in chosen)
+        assert why in {"", f"account {account_id} is none of those that the guard is deployed for"}
+    if whose == "Delete":
+        assert set(account.cloud.organization.root_keys()) == set(ACCOUNTS) - chosen
+
+
+def test_two_runs_in_a_row_delete_nothing(account: Account, guards: dict[str, Guard]) -> None:
+    """Whoever starts them: there is an hour to object to the plan of the first."""
+    guard = guards[EVERYWHERE]
+    account.cloud.client("s3").delete_object(Bucket=guard.outputs["Bucket"], Key=_PLAN)
+    runs = Runs(guard)
+    assert [runs.run()["Keys"]["planned"] for _ in range(3)] == [1, 1, 1]
+    assert account.cloud.organization.root_keys()[UNUSED] == (KEY,)
+    runs.let_notice_period_pass()
+    assert runs.run()["Keys"]["deleted"] == 1
+
+
+def test_the_role_of_a_rule_starts_nothing_for_another_rule(account: Account, guards: dict[str, Guard]) -> None:
+    """Whoever may make rules and pass roles takes it in vain."""
+    guard, events = guards[EVERYWHERE], account.cloud.client("events")
+    machine = guard.outputs["Machine"]
+    target = {"Id": "x", "Arn": machine, "RoleArn": guard.role_arn("Schedule"), "Input": "{}"}
+    events.put_rule(Name="another", ScheduleExpression="rate(1 minute)")
+    events.put_targets(Rule="another", Targets=[target])
+    states = account.cloud.client("stepfunctions")
+    try:
+        before = len(states.list_executions(stateMachineArn=machine)["executions"])
+        account.cloud.fire_rule("another")
+        time.sleep(1)
+        assert len(states.list_executions(stateMachineArn=machine)["executions"]) == before
+        assert fire(guard)
+    finally:
+        events.remove_targets(Rule="another", Ids=["x"])
+        events.delete_rule(Name="another")
 
 
 def test_only_its_schedule_starts_a_state_machine(guards: dict[str, Guard], sessions: Sessions) -> None:
     """And the machine itself, for the accounts of a run; every other role is denied."""
     machine = guards[EVERYWHERE].outputs["Machine"]
-    others = {by for by in sessions if by not in {(EVERYWHERE, "Scheduler"), (EVERYWHERE, "StateMachine")}}
+    others = {by for by in sessions if by not in {(EVERYWHERE, "Schedule"), (EVERYWHERE, "StateMachine")}}
     answers = {
         by: denied(lambda: sessions[by].client("stepfunctions").start_execution(stateMachineArn=machine))  # noqa: B023
         for by in others
