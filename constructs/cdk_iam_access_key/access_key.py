@@ -12,8 +12,8 @@ from constructs import Construct, IDependable
 
 from cdk_iam_access_key._access_key import validation
 from cdk_iam_access_key._access_key.cut_over import check_dependents, warn_of_pinning
-from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys
-from cdk_iam_access_key._access_key.identity import identify
+from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys, Home
+from cdk_iam_access_key._access_key.identity import identify_secret, identify_user
 from cdk_iam_access_key._access_key.retirement import Retirement
 from cdk_iam_access_key._access_key.role import define_role
 from cdk_iam_access_key._access_key.rotation import Rotation
@@ -80,9 +80,6 @@ class AccessKey(Construct):
         user: The user that the key belongs to.
         secret: The secret that holds the key. Whoever refers to it waits for the key; a secret that was passed in makes
             nobody wait if it is used directly.
-        access_key_id: The id of the key as of the last deployment, a token.
-        secret_version_id: The version of the secret that holds that key, a token.
-        status: `Active` or `Inactive`, a token: what the provider has set, so whoever reads it waits for that.
 
     Raises:
         ValueError: A property has a value that can't work, or another key of the app is in the way.
@@ -115,7 +112,9 @@ class AccessKey(Construct):
     ) -> None:
         super().__init__(scope, id)
         stack = Stack.of(self)
-        validation.check_user(stack, user)
+        declared = DeclaredKeys.of(stack)
+        home = declared.home(stack)
+        validation.check_user(home, user)
         properties = {"Serial": validation.checked_serial(serial), "Status": validation.checked_status(status)}
         if description is not None:
             properties["Description"] = validation.checked_description(description)
@@ -134,21 +133,37 @@ class AccessKey(Construct):
             status=status,
             retirement=retirement,
         )
-        alarms = checked_alarms(stack, undo_on_alarm, grace=retirement.grace)
+        alarms = checked_alarms(home, undo_on_alarm, grace=retirement.grace)
         self.user = user
         self._grace = retirement.grace
         self._cut_over: CfnResource | None = None
+        user_name, user_arn = user.user_name, user.user_arn
+        user_identity = identify_user(stack, user, user_name)
+        validation.check_no_root(user_arn, user_identity)
         self.secret = KeySecret(
-            self, user, secret, name=secret_name, encryption_key=encryption_key, removal_policy=removal_policy
+            self,
+            home,
+            user_name,
+            secret,
+            name=secret_name,
+            encryption_key=encryption_key,
+            removal_policy=removal_policy,
         )
-        self._secret_arn = validation.checked_secret_arn(stack, self.secret.written)
-        user_identity = identify(stack, user.user_name)
-        validation.check_no_root(user, user_identity)
-        DeclaredKeys.of(self).add(self, user_identity, identify(stack, self._secret_arn))
+        self._secret_arn = self.secret.written_arn
+        declared.add(self, home, user_identity, self.secret.identity or identify_secret(stack, self._secret_arn))
 
-        self._provider = self._checked_provider(provider)
-        role = define_role(self, self._provider, user, self._secret_arn, self.secret.encryption_key)
-        self._key = self._define_key({**properties, **retirement.properties, **rotation.properties}, role)
+        self._provider = self._checked_provider(provider, declared, home)
+        role = define_role(self, self._provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
+        self._key = self._define_key(
+            {
+                "UserName": user_name,
+                "SecretArn": self._secret_arn,
+                "RoleArn": role.attr_arn,
+                **properties,
+                **retirement.properties,
+                **rotation.properties,
+            }
+        )
         self.secret.wait_for(self._key)
         rotation.define(self, self._key, self._provider, self._secret_arn)
         if alarms:
@@ -157,9 +172,21 @@ class AccessKey(Construct):
             *(["undo_on_alarm"] if alarms else []),
             *(["a rotation by Secrets Manager"] if rotation.rules is not None else []),
         ]
-        self.access_key_id = self._key.get_att("AccessKeyId").to_string()
-        self.secret_version_id = self._key.get_att("SecretVersionId").to_string()
-        self.status = self._key.get_att("Status").to_string()
+
+    @property
+    def access_key_id(self) -> str:
+        """The id of the key as of the last deployment, a token."""
+        return self._key.get_att("AccessKeyId").to_string()
+
+    @property
+    def secret_version_id(self) -> str:
+        """The version of the secret that holds that key, a token."""
+        return self._key.get_att("SecretVersionId").to_string()
+
+    @property
+    def status(self) -> str:
+        """`Active` or `Inactive`, a token: what the provider has set, so whoever reads it waits for that."""
+        return self._key.get_att("Status").to_string()
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow `grantee` to read the secret, and to decrypt it if it has a KMS key of its own."""
@@ -196,28 +223,22 @@ class AccessKey(Construct):
             self._cut_over = self._define_cut_over()
         self._cut_over.node.add_dependency(*dependents)
 
-    def _checked_provider(self, provider: AccessKeyProvider | None) -> AccessKeyProvider:
+    def _checked_provider(
+        self, provider: AccessKeyProvider | None, declared: DeclaredKeys, home: Home
+    ) -> AccessKeyProvider:
         if provider is None:
-            return AccessKeyProvider.get_or_create(self)
+            return AccessKeyProvider.get_or_create(home.stack)
         if isinstance(provider, AccessKeyProvider):
-            validation.check_provider_place(Stack.of(self), provider)
+            validation.check_provider_place(home, declared.home(Stack.of(provider)))
             return provider
         raise ValueError(
             f"provider must be an AccessKeyProvider, got an object of {type(provider).__name__}; "
             "leave it out, and the stack gets its own"
         )
 
-    def _define_key(self, properties: dict[str, str], role: iam.CfnRole) -> CfnResource:
-        properties = {
-            "UserName": self.user.user_name,
-            "SecretArn": self._secret_arn,
-            "RoleArn": role.attr_arn,
-            **properties,
-        }
+    def _define_key(self, properties: dict[str, str]) -> CfnResource:
         key = self._define_custom_resource("Resource", "Custom::IAMAccessKey", properties)
-        # The service token alone would let the function's role and the settings of its retries go before the key
-        # is deleted.
-        key.node.add_dependency(self._provider)
+        self._provider.outlives(key)
         return key
 
     def _define_cut_over(self) -> CfnResource:
@@ -228,8 +249,6 @@ class AccessKey(Construct):
         return cut_over
 
     def _define_custom_resource(self, name: str, kind: str, properties: dict[str, str]) -> CfnResource:
-        provider = {
-            "ServiceToken": self._provider.function.function_arn,
-            "ServiceTimeout": str(self._provider.service_timeout.to_seconds()),
-        }
-        return CfnResource(self, name, type=kind, properties={**provider, **properties})
+        return CfnResource(
+            self, name, type=kind, properties={**self._provider.custom_resource_properties, **properties}
+        )

@@ -3,7 +3,7 @@
 import hashlib
 from typing import cast
 
-from aws_cdk import ArnFormat, Duration, RemovalPolicy, Stack
+from aws_cdk import ArnFormat, CfnResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -94,8 +94,13 @@ class AccessKeyProvider(Construct):
         self.ledger = self._define_ledger()
         self.role = self._define_role(stack)
         self.function, self.worker = self._define_functions(settling)
+        self._key_properties = {
+            "ServiceToken": self.function.function_arn,
+            "ServiceTimeout": str(_SERVICE_TIMEOUT.to_seconds()),
+        }
+        self._role_arn = self.role.role_arn
         self._define_sweep(sweep)
-        self._define_parameter(stack)
+        self._parameter = self._define_parameter(stack)
 
     @classmethod
     def get_or_create(cls, scope: Construct) -> "AccessKeyProvider":
@@ -114,6 +119,24 @@ class AccessKeyProvider(Construct):
             f"{found.node.path} must be an AccessKeyProvider, got an object of {type(found).__name__}; "
             "give that one another id"
         )
+
+    @property
+    def role_arn(self) -> str:
+        """The ARN of the role, asked of the CDK once for all keys."""
+        return self._role_arn
+
+    def outlives(self, key: CfnResource) -> None:
+        """Have all of the provider created before a key, and deleted after it.
+
+        The service token alone would let the function's role and the settings of its retries go before the key is
+        deleted. The parameter, which depends on all the rest, stands for it.
+        """
+        key.add_dependency(self._parameter)
+
+    @property
+    def custom_resource_properties(self) -> dict[str, str]:
+        """What CloudFormation needs to call the function for a resource."""
+        return self._key_properties
 
     def allow_rotation(self) -> lambda_.CfnPermission:
         """Let Secrets Manager of this account call the worker as a rotation function, once for all keys."""
@@ -262,11 +285,12 @@ class AccessKeyProvider(Construct):
         )
         self._allow("SweepPermission", "events.amazonaws.com", source=rule.attr_arn)
 
-    def _define_parameter(self, stack: Stack) -> None:
+    def _define_parameter(self, stack: Stack) -> ssm.CfnParameter:
         """Tell operators' command line where the ledger is: whoever may tag a secret must not be able to say so."""
+        parts = self.node.children
         # The path in the stack, so that a stack whose construct is renamed keeps the parameter.
         address = hashlib.sha256(self.node.path.removeprefix(stack.node.path).encode()).hexdigest()[:16]
-        ssm.CfnParameter(
+        parameter = ssm.CfnParameter(
             self,
             "Parameter",
             type="String",
@@ -274,6 +298,8 @@ class AccessKeyProvider(Construct):
             description="Where the access keys of this stack are recorded, and the function that manages them",
             value=stack.to_json_string({"table": self.ledger.table_name, "function": self.function.function_arn}),
         )
+        parameter.node.add_dependency(*parts)
+        return parameter
 
 
 def _attribute(name: str, kind: dynamodb.AttributeType = dynamodb.AttributeType.STRING) -> dynamodb.Attribute:

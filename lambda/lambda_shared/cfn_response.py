@@ -29,6 +29,9 @@ MAX_REASON = 1000
 
 _REQUEST_TYPES = ("Create", "Update", "Delete")
 _TEXTS = ("RequestType", "ResponseURL", "StackId", "RequestId", "LogicalResourceId")
+# CloudFormation's are shorter. What is longer is neither logged nor answered.
+_LONGEST_TEXT = 8192
+_LONGEST_ID = 1024
 
 _ATTEMPTS = 6
 _SOCKET_TIMEOUT = 5.0
@@ -37,7 +40,12 @@ _PAUSE = 1.0
 
 def is_request(event: object) -> TypeGuard[dict[str, Any]]:
     """Tell whether an event is a request of CloudFormation, which somebody waits for."""
-    return isinstance(event, dict) and all(isinstance(event.get(name), str) and event[name] for name in _TEXTS)
+    return (
+        isinstance(event, dict)
+        and all(isinstance(event.get(name), str) and event[name] for name in _TEXTS)
+        and all(len(event[name]) <= _LONGEST_TEXT for name in _TEXTS)
+        and len(str(event.get("PhysicalResourceId", ""))) <= _LONGEST_ID
+    )
 
 
 def answer_request(

@@ -26,7 +26,8 @@ def measure(metric: str, message: str, **fields: str) -> None:
     """
     definition = {
         "Namespace": _NAMESPACE,
-        "Dimensions": [[], ["userName"]],
+        # A dimension that the line has not would make CloudWatch drop the metric.
+        "Dimensions": [[], ["userName"]] if "userName" in fields else [[]],
         "Metrics": [{"Name": metric, "Unit": "Count"}],
     }
     line = {"_aws": {"Timestamp": int(time() * 1000), "CloudWatchMetrics": [definition]}, metric: 1}

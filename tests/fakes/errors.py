@@ -52,6 +52,7 @@ _HTTP_STATUS: Final = {
     },
     "secretsmanager": {
         "AccessDeniedException": 400,
+        "EncryptionFailure": 400,
         "ExpiredTokenException": 400,
         "InternalServiceError": 500,
         "InvalidParameterException": 400,

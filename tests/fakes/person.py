@@ -123,6 +123,11 @@ class Person:
         kept = {key: value for key, value in secret.tags.value.items() if keys and key not in keys}
         secret_tags.set_tags(self._state, secret, kept)
 
+    def set_rotation(self, secret_arn: str, *, enabled: bool) -> None:
+        """Switch the schedule of a secret's rotation on or off."""
+        self._secret(secret_arn).rotation_enabled = enabled
+        self._state.changed()
+
     def begin_rotation(self, secret_arn: str, token: str) -> str:
         """Let Secrets Manager begin a rotation, and return its rotation token; the four steps are the test's."""
         return rotation.begin_rotation(self._state, secret_arn, token)

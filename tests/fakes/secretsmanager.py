@@ -48,6 +48,7 @@ class Secret:
     deleted: datetime | None = None
     primary_region: str | None = None
     rotation_token: str | None = field(default=None, repr=False)
+    rotation_enabled: bool = False
 
     def labels_of(self, version_id: str) -> list[str]:
         """List the labels of a version, sorted as AWS does."""
@@ -91,6 +92,7 @@ def describe_secret(state: State, parameters: Mapping[str, Any]) -> Answer:
         "Tags": [{"Key": key, "Value": value} for key, value in state.shown(secret.tags).items()],
         "DeletedDate": secret.deleted,
         "PrimaryRegion": secret.primary_region,
+        "RotationEnabled": secret.rotation_enabled,
     }
     return {
         "ARN": secret.arn,

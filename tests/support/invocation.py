@@ -1,4 +1,4 @@
-"""Lambda's context and time for the code of a function that runs in the process of a test."""
+"""An invocation whose waits cost no time, for accounts that date things with the machine's time."""
 
 from __future__ import annotations
 
@@ -27,8 +27,8 @@ class Context:
     """Lambda's context, with a deadline that moves with the test's clock."""
 
     aws_request_id = "0"
-    function_name = "guard"
-    invoked_function_arn = "arn:aws:lambda:eu-central-1:111111111111:function:guard"
+    function_name = "provider"
+    invoked_function_arn = "arn:aws:lambda:eu-central-1:123456789012:function:provider"
 
     def __init__(self, clock: TestClock, seconds: float = 300) -> None:
         """Begin an invocation of so many seconds."""

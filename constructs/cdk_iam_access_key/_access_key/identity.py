@@ -6,26 +6,42 @@ This is for the checks at synthesis. Which role a key gets is decided by the nam
 import json
 from typing import cast
 
-from aws_cdk import Reference, Stack, Token, Tokenization
+from aws_cdk import CfnResource, Reference, Stack, Tokenization
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import IConstruct
 
+from cdk_iam_access_key._access_key.secret import KeySecret
+from cdk_iam_access_key._shared.tokens import is_token
 
-def identify(stack: Stack, value: str) -> str:
-    """Name the user whose name, or the secret whose complete ARN, is `value` as seen from `stack`.
 
-    Two values of the app that mean the same user or secret have the same name.
-    """
-    if not Token.is_unresolved(value):
-        return value
-    element = _referenced(value)
-    if isinstance(element, iam.CfnUser):
-        name = stack.resolve(element.user_name)
-        # IAM has one user of a name, whichever way the app came by it. A secret's name is not its ARN.
-        return name if isinstance(name, str) else element.node.addr
+def identify_user(stack: Stack, user: iam.IUser, name: str) -> str:
+    """Name a user, who is known by `name` in `stack`. Two values that mean the same user have the same identity."""
+    if not is_token(name):
+        return name
+    element = user.node.default_child if isinstance(user, iam.User) else _referenced(name)
+    if not isinstance(element, iam.CfnUser):
+        return _identify_token(stack, name, element)
+    physical_name = element.user_name
+    # IAM has one user of a name, whichever way the app came by it. A token is one of a property that may be anything.
+    return element.node.addr if physical_name is None or is_token(physical_name) else physical_name
+
+
+def identify_secret(stack: Stack, arn: str) -> str:
+    """Name the secret of a complete ARN. Two values that mean the same secret have the same identity."""
+    if not is_token(arn):
+        return arn
+    element = _referenced(arn)
+    # The ARN that readers of a key's secret get is an attribute of the key.
+    secret = getattr(element.node.scope, "secret", None) if isinstance(element, CfnResource) else None
+    if isinstance(secret, KeySecret):
+        return secret.identity or identify_secret(stack, secret.written_arn)
     if isinstance(element, secretsmanager.CfnSecret):
         return element.node.addr
+    return _identify_token(stack, arn, element)
+
+
+def _identify_token(stack: Stack, value: str, element: IConstruct | None) -> str:
     owner = Stack.of(element) if element else stack
     # Logical ids are unique in their stack only.
     return f"{owner.node.addr} {json.dumps(stack.resolve(value), sort_keys=True)}"

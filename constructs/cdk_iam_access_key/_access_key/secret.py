@@ -10,7 +10,8 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, Dependable
 
-from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret
+from cdk_iam_access_key._access_key.declared_keys import Home
+from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret, checked_secret_arn
 
 _READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
 
@@ -23,12 +24,15 @@ class KeySecret(Resource):
 
     Attributes:
         written: The secret that is given or defined, which comes before the key.
+        written_arn: Its complete ARN, as the parts of the key use it.
+        identity: What tells it from the app's other secrets; empty if it is given.
     """
 
     def __init__(
         self,
         scope: Construct,
-        user: iam.IUser,
+        home: Home,
+        user_name: str,
         given: secretsmanager.ISecret | None,
         *,
         name: str | None,
@@ -36,29 +40,36 @@ class KeySecret(Resource):
         removal_policy: RemovalPolicy | None,
     ) -> None:
         super().__init__(scope, "Secret")
-        self._arn = ""
+        self._key: CfnResource | None = None
+        self.identity = ""
         if given is None:
-            self.written: secretsmanager.ISecret = self._defined(user, name, encryption_key, removal_policy)
+            self.written: secretsmanager.ISecret = self._defined(user_name, name, encryption_key, removal_policy)
+            self.written_arn = self.written.secret_arn
+            self._encryption_key = encryption_key
         else:
             check_no_properties_of_secret(
                 secret_name=name, encryption_key=encryption_key, removal_policy=removal_policy
             )
             self.written = given
+            self.written_arn = checked_secret_arn(home, given)
+            self._encryption_key = given.encryption_key
 
     def wait_for(self, key: CfnResource) -> None:
-        """Let readers wait for the key: its attribute is the secret's ARN."""
-        self._arn = key.get_att("SecretArn").to_string()
+        """Let readers wait for the key."""
+        self._key = key
         Dependable.implement(self, Dependable.of(key))
 
     @property
     def secret_arn(self) -> str:
-        """The complete ARN, known once the key is in the secret."""
-        return self._arn
+        """The complete ARN, an attribute of the key."""
+        if self._key is None:
+            raise RuntimeError("the secret of an access key must not be read before the key is defined")
+        return self._key.get_att("SecretArn").to_string()
 
     @property
     def secret_full_arn(self) -> str:
         """The same."""
-        return self._arn
+        return self.secret_arn
 
     @property
     def secret_ref(self) -> Any:
@@ -66,7 +77,7 @@ class KeySecret(Resource):
         # Only a CDK that has the module asks for it.
         from aws_cdk.interfaces.aws_secretsmanager import SecretReference  # noqa: PLC0415
 
-        return SecretReference(secret_id=self._arn)
+        return SecretReference(secret_id=self.secret_arn)
 
     @property
     def secret_name(self) -> str:
@@ -76,27 +87,27 @@ class KeySecret(Resource):
     @property
     def secret_value(self) -> SecretValue:
         """A dynamic reference to all of the value."""
-        return SecretValue.secrets_manager(self._arn)
+        return SecretValue.secrets_manager(self.secret_arn)
 
     @property
     def encryption_key(self) -> kms.IKey | None:
         """The KMS key of the secret, if it has one of its own."""
-        return self.written.encryption_key
+        return self._encryption_key
 
     def secret_value_from_json(self, key: str) -> SecretValue:
         """Return a dynamic reference to a field of the value."""
-        return SecretValue.secrets_manager(self._arn, json_field=key)
+        return SecretValue.secrets_manager(self.secret_arn, json_field=key)
 
     def cfn_dynamic_reference_key(
         self, *, json_field: str | None = None, version_id: str | None = None, version_stage: str | None = None
     ) -> str:
         """Return what a dynamic reference to the value says after the service."""
-        return ":".join([self._arn, "SecretString", json_field or "", version_stage or "", version_id or ""])
+        return ":".join([self.secret_arn, "SecretString", json_field or "", version_stage or "", version_id or ""])
 
     def grant_read(self, grantee: iam.IGrantable, version_stages: Sequence[str] | None = None) -> iam.Grant:
         """Allow to read the secret, and to decrypt it with its KMS key."""
         grant = iam.Grant.add_to_principal_or_resource(
-            grantee=grantee, actions=_READ, resource_arns=[self._arn], resource=cast("Any", self)
+            grantee=grantee, actions=_READ, resource_arns=[self.secret_arn], resource=cast("Any", self)
         )
         if version_stages is not None:
             for statement in (grant.principal_statement, grant.resource_statement):
@@ -135,13 +146,13 @@ class KeySecret(Resource):
         )
 
     def _defined(
-        self, user: iam.IUser, name: str | None, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy | None
+        self, user_name: str, name: str | None, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy | None
     ) -> secretsmanager.Secret:
         secret = secretsmanager.Secret(
             self,
             "Resource",
             secret_name=name,
-            description=f"Access key of the IAM user {user.user_name}",
+            description=f"Access key of the IAM user {user_name}",
             encryption_key=encryption_key,
             removal_policy=removal_policy or RemovalPolicy.DESTROY,
         )
@@ -149,6 +160,7 @@ class KeySecret(Resource):
         # Without this it would start with a random password, which a reader could take for a key.
         resource.generate_secret_string = None
         self.node.default_child = resource
+        self.identity = resource.node.addr
         return secret
 
     def _grant_decrypt(self, key: kms.IKey, grantee: iam.IGrantable) -> None:

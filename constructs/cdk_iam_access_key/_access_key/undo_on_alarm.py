@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Fn, Stack
+from aws_cdk import Fn
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from constructs import Construct
 
+from cdk_iam_access_key._access_key.declared_keys import Home
 from cdk_iam_access_key._access_key.validation import check_alarm_place
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 
@@ -16,7 +17,7 @@ _RETRIES = 20
 
 
 def checked_alarms(
-    stack: Stack, alarms: Sequence[cloudwatch.IAlarm] | None, *, grace: int
+    home: Home, alarms: Sequence[cloudwatch.IAlarm] | None, *, grace: int
 ) -> Sequence[cloudwatch.IAlarm]:
     """Return the alarms that undo a rotation.
 
@@ -28,12 +29,12 @@ def checked_alarms(
     if not isinstance(alarms, Sequence) or not alarms:
         raise ValueError("undo_on_alarm must be a list of alarms, got none; pass at least one, or leave it out")
     for alarm in alarms:
-        if not hasattr(alarm, "alarm_arn"):
+        if not hasattr(type(alarm), "alarm_arn"):
             raise ValueError(
                 f"undo_on_alarm must be a list of cloudwatch.IAlarm, got an object of {type(alarm).__name__} in it; "
                 "import an alarm with cloudwatch.Alarm.from_alarm_arn"
             )
-        check_alarm_place(stack, alarm)
+        check_alarm_place(home, alarm)
     if not grace:
         raise ValueError(
             "undo_on_alarm must come with a grace_period of a minute or more, got 0: an alarm goes back to the "

@@ -2,13 +2,14 @@
 
 import unicodedata
 
-from aws_cdk import Stack, Token, Tokenization
+from aws_cdk import Token, Tokenization
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
-from constructs import Construct
 
+from cdk_iam_access_key._access_key.declared_keys import Home
+from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key._shared.validation import shown
 
 _SERIAL_CHARACTERS = 128
@@ -19,26 +20,26 @@ _FIELDS = ("accessKeyId", "secretAccessKey")
 _STATUS = {iam.AccessKeyStatus.ACTIVE: "Active", iam.AccessKeyStatus.INACTIVE: "Inactive"}
 
 
-def check_user(stack: Stack, user: iam.IUser) -> None:
+def check_user(home: Home, user: iam.IUser) -> None:
     """Refuse what is no IUser, and a user of another account than the stack's."""
-    if not (hasattr(user, "user_name") and hasattr(user, "user_arn")):
+    if not (hasattr(type(user), "user_name") and hasattr(type(user), "user_arn")):
         raise ValueError(
             f"user must be an iam.IUser, got {shown(user)}; "
             "pass an iam.User, or import one with iam.User.from_user_name or iam.User.from_user_arn"
         )
     account = user.principal_account
-    if account is not None and _differ(account, stack.account):
+    if account is not None and _differ(account, home.account):
         raise ValueError(
-            f"user must be of the stack's account {stack.account}, got {user.user_arn} of {account}; "
+            f"user must be of the stack's account {home.account}, got {user.user_arn} of {account}; "
             "declare the key in a stack of the user's account"
         )
 
 
-def check_no_root(user: iam.IUser, identity: str) -> None:
+def check_no_root(user_arn: str, identity: str) -> None:
     """Refuse the root user, by its name or its ARN."""
-    if identity == "root" or user.user_arn.endswith(":root"):
+    if identity == "root" or user_arn.endswith(":root"):
         raise ValueError(
-            f"user must not be the root user, got {user.user_arn if identity != 'root' else 'root'}; "
+            f"user must not be the root user, got {user_arn if identity != 'root' else 'root'}; "
             "AWS advises against access keys of the root user: use an IAM user, or better a role, with only the "
             "permissions it needs. RootAccessKeyGuard tells whether the root user has one"
         )
@@ -54,7 +55,7 @@ def checked_serial(serial: object) -> str:
 
 
 def _checked_serial(serial: str) -> str:
-    if Token.is_unresolved(serial):
+    if is_token(serial):
         return serial
     if not serial.strip():
         raise ValueError(f"serial must not be empty, got {serial!r}; pass a number that you count up, or a text")
@@ -82,7 +83,7 @@ def checked_description(description: str) -> str:
         raise ValueError(
             f"description must be a text, got {shown(description)}; leave it out if there is nothing to say"
         )
-    if Token.is_unresolved(description):
+    if is_token(description):
         return description
     if len(description) > _DESCRIPTION_CHARACTERS:
         raise ValueError(
@@ -98,9 +99,9 @@ def checked_description(description: str) -> str:
     return description
 
 
-def checked_secret_arn(stack: Stack, secret: secretsmanager.ISecret) -> str:
-    """Return the complete ARN of a secret that a function in `stack` can write."""
-    if not hasattr(secret, "secret_full_arn"):
+def checked_secret_arn(home: Home, secret: secretsmanager.ISecret) -> str:
+    """Return the complete ARN of a secret that a function at home can write."""
+    if not hasattr(type(secret), "secret_full_arn"):
         raise ValueError(
             f"secret must be a secretsmanager.ISecret, got {shown(secret)}; "
             "import one with secretsmanager.Secret.from_secret_complete_arn"
@@ -112,15 +113,16 @@ def checked_secret_arn(stack: Stack, secret: secretsmanager.ISecret) -> str:
             "import it with secretsmanager.Secret.from_secret_complete_arn, or from_secret_attributes with "
             "secret_complete_arn"
         )
-    if _differ(secret.env.account, stack.account):
+    env = secret.env
+    if _differ(env.account, home.account):
         raise ValueError(
-            f"secret must be in the stack's account {stack.account}, got one of {secret.env.account}; "
+            f"secret must be in the stack's account {home.account}, got one of {env.account}; "
             "declare the key in a stack of the account that has both the user and the secret"
         )
-    if _differ(secret.env.region, stack.region):
+    if _differ(env.region, home.region):
         raise ValueError(
-            f"secret must be in the stack's region {stack.region}, got one of {secret.env.region}; a replica "
-            f"can't be written, so declare the key in a stack of {secret.env.region}, where the primary is"
+            f"secret must be in the stack's region {home.region}, got one of {env.region}; a replica "
+            f"can't be written, so declare the key in a stack of {env.region}, where the primary is"
         )
     return arn
 
@@ -144,25 +146,24 @@ def check_encryption_key(key: kms.IKey) -> None:
         )
 
 
-def check_provider_place(stack: Stack, provider: Construct) -> None:
+def check_provider_place(home: Home, provider: Home) -> None:
     """Refuse a provider of another account or region, whose function CloudFormation could not call."""
-    home = Stack.of(provider)
-    if _differ(home.account, stack.account) or _differ(home.region, stack.region):
+    if _differ(home.account, provider.account) or _differ(home.region, provider.region):
         raise ValueError(
-            f"provider must be in the stack's account and region, {stack.account} and {stack.region}, got "
-            f"{home.account} and {home.region}; leave it out, and the stack gets its own"
+            f"provider must be in the stack's account and region, {home.account} and {home.region}, got "
+            f"{provider.account} and {provider.region}; leave it out, and the stack gets its own"
         )
 
 
-def check_alarm_place(stack: Stack, alarm: cloudwatch.IAlarm) -> None:
+def check_alarm_place(home: Home, alarm: cloudwatch.IAlarm) -> None:
     """Refuse an alarm of another account or region, whose events don't reach the stack's event bus."""
     account, region = alarm.env.account, alarm.env.region
     # The CDK takes an imported alarm for one of the stack that imports it.
-    if not Token.is_unresolved(alarm.alarm_arn):
+    if not is_token(alarm.alarm_arn):
         region, account = alarm.alarm_arn.split(":")[3:5]
-    if _differ(account, stack.account) or _differ(region, stack.region):
+    if _differ(account, home.account) or _differ(region, home.region):
         raise ValueError(
-            f"undo_on_alarm must name alarms of the stack's account and region, {stack.account} and {stack.region}, "
+            f"undo_on_alarm must name alarms of the stack's account and region, {home.account} and {home.region}, "
             f"got one of {account} and {region}; define an alarm beside the key"
         )
 
@@ -175,7 +176,7 @@ def checked_field(field: str) -> str:
 
 
 def _differ(one: str, other: str) -> bool:
-    return one != other and not Token.is_unresolved(one) and not Token.is_unresolved(other)
+    return one != other and not is_token(one) and not is_token(other)
 
 
 def _fits_tag(character: str) -> bool:

@@ -197,15 +197,15 @@ def _parsed(secret_arn: str, item: dict[str, Any] | None) -> Entry:
         return Entry(secret_arn)
     deserializer = TypeDeserializer()
     plain = {name: deserializer.deserialize(value) for name, value in item.items()}
-    if int(plain.get("schema", SCHEMA)) > SCHEMA:
-        raise LedgerError(
-            f"the entry of {secret_arn} was written by a later release (schema {plain['schema']}, this one knows "
-            f"{SCHEMA}): deploy that release of cdk-iam-access-key again; nothing was done"
-        )
     try:
+        if decode(int, plain.get("schema", SCHEMA)) > SCHEMA:
+            raise LedgerError(
+                f"the entry of {secret_arn} was written by a later release (schema {plain['schema']}, this one knows "
+                f"{SCHEMA}): deploy that release of cdk-iam-access-key again; nothing was done"
+            )
         document = {**plain["entry"], "secret_arn": secret_arn, "version": plain["version"], "nonce": plain["nonce"]}
         parsed: Entry = decode(Entry, document)
-    except (KeyError, TypeError, ValueError, AttributeError, OverflowError) as error:
+    except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise LedgerError(
             f"the entry of {secret_arn} can't be read ({type(error).__name__}): somebody has edited it; restore it "
             "from a point in time, or delete the item, and deploy again"

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, TypeVar
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from access_key_provider.aws.denials import explained
 from access_key_provider.model.errors import ConflictError, UserNotFoundError
 from access_key_provider.model.state import (
     AccessKey,
@@ -28,6 +29,7 @@ _Result = TypeVar("_Result")
 
 _NO_SUCH_ENTITY = "NoSuchEntity"
 _LIMIT_EXCEEDED = "LimitExceeded"
+_QUESTION = "has the user a path, and was it imported by its name? Then import it by its ARN (User.from_user_arn)"
 
 
 class IamUserKeys:
@@ -70,7 +72,7 @@ class IamUserKeys:
         try:
             created = self._call.once(self._iam.create_access_key, UserName=self._user_name)
         except CallError as error:
-            raise _conflict(error) from error
+            raise self._refused(error) from error
         return NewAccessKey(created["AccessKey"]["AccessKeyId"], created["AccessKey"]["SecretAccessKey"])
 
     def set_status(self, key_id: str, status: str) -> None:
@@ -100,7 +102,7 @@ class IamUserKeys:
         try:
             return self._call(method)
         except CallError as error:
-            raise _conflict(error) from error
+            raise self._refused(error) from error
 
     def _of_user(self, method: Callable[[], _Result]) -> _Result:
         try:
@@ -108,8 +110,9 @@ class IamUserKeys:
         except CallError as error:
             if error.code == _NO_SUCH_ENTITY:
                 raise UserNotFoundError(f"user {self._user_name} does not exist") from error
-            raise
+            raise explained(error, "iam", f"user {self._user_name}", _QUESTION) from error
 
-
-def _conflict(error: CallError) -> ProviderError:
-    return ConflictError(str(error)) if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED} else error
+    def _refused(self, error: CallError) -> ProviderError:
+        if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED}:
+            return ConflictError(str(error))
+        return explained(error, "iam", f"user {self._user_name}", _QUESTION)

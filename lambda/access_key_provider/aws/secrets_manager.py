@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import boto3
 
+from access_key_provider.aws.denials import explained
 from access_key_provider.model.errors import ConflictError, SecretUnavailableError
 from access_key_provider.model.state import (
     CURRENT,
@@ -29,6 +30,10 @@ _Result = TypeVar("_Result")
 _NOT_FOUND = "ResourceNotFoundException"
 _INVALID_PARAMETER = "InvalidParameterException"
 _INVALID_REQUEST = "InvalidRequestException"
+_QUESTION = (
+    "was the secret imported without the six characters at the end of its ARN? Then import it by its complete ARN "
+    "(Secret.from_secret_complete_arn)"
+)
 
 
 class SecretsManagerVersions:
@@ -48,7 +53,7 @@ class SecretsManagerVersions:
         except CallError as error:
             if error.code == _NOT_FOUND:
                 return SecretDescription(SecretState.MISSING)
-            raise
+            raise self._refused(error) from error
         state = SecretState.WRITABLE
         if secret.get("DeletedDate"):
             state = SecretState.SCHEDULED_FOR_DELETION
@@ -99,7 +104,7 @@ class SecretsManagerVersions:
         except CallError as error:
             if error.code in {_NOT_FOUND, _INVALID_PARAMETER}:
                 raise ConflictError(str(error)) from error
-            raise
+            raise self._refused(error) from error
 
     def _writing(self, method: Callable[[], _Result]) -> _Result:
         try:
@@ -107,4 +112,7 @@ class SecretsManagerVersions:
         except CallError as error:
             if error.code in {_NOT_FOUND, _INVALID_REQUEST}:
                 raise SecretUnavailableError(f"the secret can't be written to: {error}") from error
-            raise
+            raise self._refused(error) from error
+
+    def _refused(self, error: CallError) -> CallError:
+        return explained(error, "secretsmanager", self._arn, _QUESTION)

@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING, TypedDict
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
+from access_key_provider.aws.denials import explained
 from access_key_provider.model.errors import UnprovenKeyError
 from lambda_shared.aws_calls import SENT_ONCE
+from lambda_shared.errors import CallError
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from lambda_shared.clock import Clock
 
 _SESSION = timedelta(minutes=15)
+_QUESTION = "was the role deleted, or does something change its path? Then set the provider's role_path"
 
 # A new key is refused for some seconds, by each endpoint on its own and at times once more after a first success.
 _SUCCESSES = 2
@@ -49,12 +52,15 @@ class Sessions:
         known, expires = self._sessions.get((role_arn, name), (None, clock.now()))
         if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
             return known
-        assumed = call(
-            boto3.client("sts", config=SENT_ONCE).assume_role,
-            RoleArn=role_arn,
-            RoleSessionName=name,
-            DurationSeconds=int(_SESSION.total_seconds()),
-        )["Credentials"]
+        try:
+            assumed = call(
+                boto3.client("sts", config=SENT_ONCE).assume_role,
+                RoleArn=role_arn,
+                RoleSessionName=name,
+                DurationSeconds=int(_SESSION.total_seconds()),
+            )["Credentials"]
+        except CallError as error:
+            raise explained(error, "sts", role_arn, _QUESTION) from error
         credentials = Credentials(
             aws_access_key_id=assumed["AccessKeyId"],
             aws_secret_access_key=assumed["SecretAccessKey"],
@@ -111,10 +117,10 @@ class StsProver:
                 if region != os.environ.get("AWS_REGION") and unreachable == _TRIES_TO_REACH:
                     return
             except ClientError as error:
-                successes, pause = 0, min(pause * 1.5, _LONGEST_PAUSE)
+                successes, pause, unreachable = 0, min(pause * 1.5, _LONGEST_PAUSE), 0
                 answer = _code(error)
             else:
-                successes, pause, answer = successes + 1, 1.0, "success"
+                successes, pause, answer, unreachable = successes + 1, 1.0, "success", 0
                 if identity["Arn"].rsplit("/", 1)[-1] != user_name:
                     raise UnprovenKeyError(f"the new access key {key.id} belongs to {identity['Arn']}")
 
@@ -132,6 +138,8 @@ _HOMES = (
     ("us-gov-", "us-gov-west-1"),
     ("us-iso-", "us-iso-east-1"),
     ("us-isob-", "us-isob-east-1"),
+    ("us-isof-", "us-isof-south-1"),
+    ("eu-isoe-", "eu-isoe-west-1"),
     ("eusc-", "eusc-de-east-1"),
     ("", "us-east-1"),
 )

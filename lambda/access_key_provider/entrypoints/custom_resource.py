@@ -20,7 +20,8 @@ from access_key_provider.planning.announcement import announce
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
 from access_key_provider.planning.drift import findings, shown
-from access_key_provider.planning.maintenance import plan_cut_over
+from access_key_provider.planning.key_events import LEFT_BEHIND
+from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over
 from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
 from lambda_shared.custom_resource import CustomResource, Result
 from lambda_shared.errors import ProviderError
@@ -113,13 +114,14 @@ def on_delete(request: Request, context: Any) -> Result:
     except InvalidRequestError as error:
         record("nothing to delete: no key was ever made from these properties", **_about(request), reason=str(error))
         return Result(physical_id)
+    found = ""
     try:
-        _ensure_absent(request, properties, context)
+        found = _ensure_absent(request, properties, context)
     except LedgerError:
         # The ledger could not be reached then either.
         if not physical_id.startswith(_NOTHING_WAS_MADE):
             raise
-    return Result(physical_id)
+    return Result(physical_id, found=found)
 
 
 def on_cut_over(request: Request, context: Any) -> Result:
@@ -127,7 +129,8 @@ def on_cut_over(request: Request, context: Any) -> Result:
     secret_arn, version_id = parse_cut_over(request.properties)
     with Work(secret_arn, "CutOver", context) as work:
         work.lease.take()
-        for owner in tuple(work.lease.entry.claims):
+        owner = owner_to_cut_over(work.lease.entry, version_id)
+        if owner:
             work.reconciler.run(owner, lambda draft, of: plan_cut_over(draft, of, version_id))
     return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
 
@@ -198,7 +201,8 @@ def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -
                 work.lease.change(lambda entry, _: _untouched(entry, owner))
     except ProviderError as failure:
         left = ", ".join(key.id for key in work.lease.entry.keys_of(owner) if key.id in made)
-        return ProviderError(f"{error}; cleaning up failed as well: {failure}; left: {left or 'no new key'}")
+        # What is left comes first: a long response is cut at its end.
+        return ProviderError(f"left: {left or 'no new key'}; {error}; cleaning up failed as well: {failure}")
     if is_new and not superseded and not work.lease.entry.made_for(owner):
         work.finally_change(lambda entry, _: _withdrawn(entry, owner))
     return error
@@ -242,7 +246,8 @@ def _clean_failed_replacement(request: Request, owner: str, physical_id: str, co
             return
 
 
-def _ensure_absent(request: Request, properties: Properties, context: Any) -> None:
+def _ensure_absent(request: Request, properties: Properties, context: Any) -> str:
+    """Delete the keys of a resource, and say which could not be found, if any."""
     resource = request.resource(properties)
     owner = resource.owner_id
     was_known = False
@@ -257,11 +262,13 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> No
             work.lease.take(announced, own=owner)
         except SupersededError:
             record("not deleted: the resource was created again since", **_about(request))
-            return
+            return ""
         keys = [key.id for key in work.lease.entry.keys_of(owner)]
         if work.lease.entry.made_for(owner) or not (was_known or request.physical_id != resource.physical_id):
             _delete_keys(work, owner)
     record("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
+    lost = (detail for kind, detail in work.reconciler.events if kind == LEFT_BEHIND)
+    return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
 
 
 def _delete_keys(work: Work, owner: str) -> None:
@@ -271,7 +278,8 @@ def _delete_keys(work: Work, owner: str) -> None:
         left = ", ".join(key.id for key in work.lease.entry.keys_of(owner))
         role = work.lease.entry.claims[owner].role_arn
         left = left or "perhaps one whose creation was interrupted"
-        raise ProviderError(f"{error}; asked with the role {role}; keys that are left: {left}") from error
+        # What is left comes first: a long response is cut at its end.
+        raise ProviderError(f"keys that are left: {left}; {error}; asked with the role {role}") from error
 
 
 def _about(request: Request) -> dict[str, str]:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from access_key_provider.entrypoints.custom_resource_request import parse_secret_id
 from access_key_provider.entrypoints.session import KNOWN_ROLE, Work
 from access_key_provider.model.errors import InvalidRequestError, NotManagedError
+from access_key_provider.planning.deployment import plan_failed_cleanup
 from access_key_provider.planning.maintenance import plan_retire_now
-from access_key_provider.planning.rotation import plan_failed_step, plan_rotation_by_operator
+from access_key_provider.planning.rotation import plan_rotation_by_operator
 from access_key_provider.planning.status_report import owner_of, status_report
 from access_key_provider.planning.undo import plan_undo
 from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
@@ -76,5 +77,9 @@ def _carry_out(work: Work, owner: str, plan: _Planner) -> None:
         made = tuple(work.reconciler.made)
         with suppress(ProviderError):
             if made:
-                work.reconciler.run(owner, lambda draft, of: plan_failed_step(draft, of, made), check=False)
+                work.reconciler.run(
+                    owner,
+                    lambda draft, of: plan_failed_cleanup(draft, of, made, new_resource=False, go_back=False),
+                    check=False,
+                )
         raise

@@ -97,8 +97,10 @@ class Work:
     ) -> None:
         """Let go, and report. A process that is being killed does nothing more."""
         if error is None or isinstance(error, Exception):
-            self.reconciler.let_go(self._last)
-            EventPublisher().publish(self.reconciler.events)
+            try:
+                self.reconciler.let_go(self._last)
+            finally:
+                EventPublisher().publish(self.reconciler.events)
 
     def _open(self, claim: Claim, clock: Clock) -> RoleSession:
         return RoleSession(claim, self.secret_arn, clock, what=self._what, token=self._token, patience=self._patience)

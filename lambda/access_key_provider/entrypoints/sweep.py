@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +12,10 @@ from access_key_provider.entrypoints.session import KNOWN_ROLE, Work
 from access_key_provider.model.entry import Failing
 from access_key_provider.model.errors import BusyError, LeaseLostError, LedgerError, SupersededError
 from access_key_provider.planning.key_events import FAILED, RECOVERED, about_secret
-from access_key_provider.planning.maintenance import DAILY, plan_maintenance
+from access_key_provider.planning.maintenance import DAILY, joined, plan_maintenance
 from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import ProviderError
-from lambda_shared.log import record
+from lambda_shared.log import record, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 # Kept back for the key that is being worked on when the time is short.
 _RESERVE = 90.0
-_LONGEST_REASON = 300
 
 
 def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -45,8 +45,8 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         except (BusyError, LeaseLostError, SupersededError):
             # Another caller is at work, and leaves nothing undone.
             counted["postponed"] += 1
-        except ProviderError as error:
-            record("failed", secret=secret_arn, error=type(error).__name__, reason=str(error))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the other secrets are swept all the same
+            shown(error, secret=secret_arn)
             counted["failed"] += 1
         else:
             counted["failed" if failed else "swept"] += 1
@@ -77,9 +77,14 @@ def _maintain(work: Work, owner: str) -> None:
     if not claim.present and not any(key.owner == owner for key in entry.keys.values()) and owner not in entry.creating:
         return
     current = entry.current
-    if entry.undo_asked and current and current.owner == owner:
+    if entry.undo_asked and (current is None or current.owner == owner):
         undo_as_asked(work, owner, entry.undo_asked)
-    work.reconciler.run(owner, plan_maintenance)
+    if claim.present or entry.made_for(owner):
+        work.reconciler.run(owner, plan_maintenance)
+    else:
+        # Tags and labels are left of keys that are deleted. The role may be gone, as it is once a stack is deleted.
+        with suppress(ProviderError):
+            work.reconciler.run(owner, plan_maintenance)
 
 
 def _record_outcome(work: Work, reasons: list[str]) -> None:
@@ -87,14 +92,14 @@ def _record_outcome(work: Work, reasons: list[str]) -> None:
     now, before = work.lease.now(), work.lease.entry.failing
     failing = None
     if reasons:
-        reason = "; ".join(reasons)[:_LONGEST_REASON]
+        reason = joined(reasons)
         failing = Failing(before.since if before else now, before.times + 1 if before else 1, reason)
         reported = before.reported if before else None
         if reported is None or now - reported >= DAILY:
             reported = now
             work.reconciler.events.append((FAILED, about_secret(work.lease.entry, why=reason)))
         failing = replace(failing, reported=reported)
-    elif before:
+    elif before and before.reported:
         work.reconciler.events.append((RECOVERED, about_secret(work.lease.entry, why=before.reason)))
 
     def change(entry: Entry, time: datetime) -> Entry:

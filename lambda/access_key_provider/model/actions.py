@@ -136,16 +136,21 @@ class ProveKey(Action):
 
 @dataclass(frozen=True, slots=True)
 class Promote(Action):
-    """Make a key current, if `from_version` still is (empty: no version was)."""
+    """Make a key current, if `from_version` still is (empty: no version was).
+
+    `note` says why the key that was current must not become current again; empty if it may.
+    """
 
     key_id: str
     from_version: str
     by: str
     adds_serial: str = ""
+    note: str = ""
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that AWSCURRENT is about to move; the switch itself is recorded only when it has happened."""
-        return replace(entry, switching=Switching(self.key_id, now, self.by, self.from_version, self.adds_serial))
+        switching = Switching(self.key_id, now, self.by, self.from_version, self.adds_serial, self.note)
+        return replace(entry, switching=switching)
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record the switch: the grace period of the key that was current begins now."""
@@ -153,7 +158,8 @@ class Promote(Action):
         before = entry.current
         if before and before.id != self.key_id:
             state = KeyState.INACTIVE if before.deactivated else KeyState.REPLACED
-            ended = ended.with_key(replace(before, state=state, replaced=now, by=self.by, postponed=0))
+            note = self.note or before.note
+            ended = ended.with_key(replace(before, state=state, replaced=now, by=self.by, postponed=0, note=note))
         key = ended.keys[self.key_id]
         added = (self.adds_serial,) if self.adds_serial and self.adds_serial not in key.serials else ()
         current = replace(
@@ -200,17 +206,21 @@ class Activate(Action):
 
 @dataclass(frozen=True, slots=True)
 class Deactivate(Action):
-    """Make a key Inactive; `note` says why it must not become current again."""
+    """Make a key Inactive; `note` says why it must not become current again.
+
+    `anew` begins the retention period again: the key has worked since it was deactivated.
+    """
 
     key_id: str
     by: str
     note: str = ""
+    anew: bool = False
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record it with the act: its retention period begins whatever comes after."""
         key = entry.keys[self.key_id]
         # Of a key that is Inactive already, the retention period has begun.
-        since = key.deactivated or now
+        since = now if self.anew else key.deactivated or now
         state = key.state
         if state in {KeyState.REPLACED, KeyState.PROVEN, KeyState.CREATED, KeyState.STORED}:
             state = KeyState.INACTIVE
@@ -372,7 +382,7 @@ class RecordSwitch(LedgerAction):
             return entry
         if not self.happened or switching.key_id not in entry.keys:
             return replace(entry, switching=None)
-        promote = Promote(switching.key_id, switching.from_version, switching.by, switching.adds_serial)
+        promote = Promote(switching.key_id, switching.from_version, switching.by, switching.adds_serial, switching.note)
         return promote.end(entry, now)
 
 

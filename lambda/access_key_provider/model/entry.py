@@ -20,6 +20,8 @@ LEASE_LENGTH = timedelta(seconds=60)
 """Longer than one call with its retries (45 s), so that a holder that is alive keeps its lease during a call."""
 
 HISTORY_LENGTH = 50
+# Of deleted keys whose tag or label can't be removed. They do no harm: the latest are tried again.
+_DELETED_KEYS_KEPT = 10
 # No request is delivered later: Lambda keeps an event for six hours at most.
 TOMBSTONE_KEPT = timedelta(days=1)
 
@@ -156,6 +158,7 @@ class Switching:
     by: str
     from_version: str = ""
     adds_serial: str = ""
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,17 +256,17 @@ class Entry:
         return bool(self.keys_of(owner)) or owner in self.creating
 
     def pruned(self, now: datetime) -> Entry:
-        """Forget the resources that were deleted long ago, and reports of drift that is over."""
+        """Forget the resources and keys that were deleted long ago, and reports of drift that is over."""
         kept = {
             owner: claim
             for owner, claim in self.claims.items()
-            if claim.present
-            or claim.request.time > now - TOMBSTONE_KEPT
-            or self.made_for(owner)
-            or any(key.owner == owner for key in self.keys.values())
+            if claim.present or claim.request.time > now - TOMBSTONE_KEPT or self.made_for(owner)
         }
+        deleted = sorted((key for key in self.keys.values() if not key.exists), key=promotion_order)
+        traces = {key.id for key in deleted[-_DELETED_KEYS_KEPT:] if key.owner in kept}
+        keys = {key.id: key for key in self.keys.values() if key.exists or key.id in traces}
         recent = {what: time for what, time in self.reported.items() if time > now - 2 * TOMBSTONE_KEPT}
-        return replace(self, claims=kept, reported=recent)
+        return replace(self, claims=kept, keys=keys, reported=recent)
 
     @property
     def is_over(self) -> bool:

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.model.errors import InvalidRequestError, SupersededError
 
+# An item of DynamoDB has room for no end of them. Those that were deleted are forgotten a day later.
+_MOST_CLAIMS = 50
+
 if TYPE_CHECKING:
     from access_key_provider.model.entry import Claim, Entry
 
@@ -22,10 +25,12 @@ def announce(entry: Entry, owner: str, claim: Claim) -> Entry:
 
     Raises:
         SupersededError: CloudFormation has made a later request.
-        InvalidRequestError: the role is that of a key of another stack.
+        InvalidRequestError: the role is that of a key of another stack, or there are too many resources.
     """
     before = entry.claims.get(owner)
     if before is None:
+        if len(entry.claims) >= _MOST_CLAIMS:
+            raise InvalidRequestError(f"secret {entry.secret_arn} is claimed by {_MOST_CLAIMS} resources: try tomorrow")
         _require_own_role(entry, claim)
         return entry.with_claim(owner, claim)
     if before.request.id != claim.request.id and _is_later(before, claim):

@@ -9,7 +9,13 @@ from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.state import CURRENT, PREVIOUS
 from access_key_provider.planning.key_events import LEFT_BEHIND, about_key
 from access_key_provider.planning.recovery import recover
-from access_key_provider.planning.removal import clear_traces, end_finished_rotation, end_rotation, remove
+from access_key_provider.planning.removal import (
+    clear_traces,
+    end_finished_rotation,
+    end_rotation,
+    end_unrecorded_rotation,
+    remove,
+)
 
 if TYPE_CHECKING:
     from access_key_provider.model.entry import KeyRecord
@@ -29,6 +35,9 @@ def draft_deletion(draft: Draft, owner: str, by: str) -> None:
     recover(draft, owner, by)
     if _is_rotating(draft, owner):
         end_rotation(draft, by)
+    if not _is_shared(draft, owner) and draft.observed.secret.writable:
+        with draft.left_to_the_sweep():
+            end_unrecorded_rotation(draft)
     current = draft.entry.current
     if current and current.owner == owner and draft.observed.secret.writable and draft.current == current.version_id:
         _give_back(draft, current, by)
@@ -39,8 +48,11 @@ def draft_deletion(draft: Draft, owner: str, by: str) -> None:
 def _is_rotating(draft: Draft, owner: str) -> bool:
     rotation = draft.entry.rotation
     key = draft.entry.keys.get(rotation.key_id) if rotation else None
-    others = any(claim.present and known != owner for known, claim in draft.entry.claims.items())
-    return rotation is not None and (not others or (key is not None and key.owner == owner))
+    return rotation is not None and (not _is_shared(draft, owner) or (key is not None and key.owner == owner))
+
+
+def _is_shared(draft: Draft, owner: str) -> bool:
+    return any(claim.present and known != owner for known, claim in draft.entry.claims.items())
 
 
 def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
@@ -51,7 +63,7 @@ def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
         if key.owner != current.owner
         and key.restorable
         and key.state is KeyState.REPLACED
-        and draft.is_active(key.id)
+        and _works(draft, key, current.user_name)
         and draft.entry.claims[key.owner].present
     ]
     other = max(others, key=promotion_order, default=None)
@@ -62,6 +74,11 @@ def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
     before = draft.observed.secret.version_with(PREVIOUS)
     if before and CURRENT not in before.labels and draft.entry.key_of_version(before.id) is None:
         draft.add(GiveBack(before.id, draft.current))
+
+
+def _works(draft: Draft, key: KeyRecord, observed_user: str) -> bool:
+    """Tell whether a key is Active; of another user's key the ledger has to know."""
+    return draft.is_active(key.id) if key.user_name == observed_user else key.deactivated is None
 
 
 def _leave_behind(draft: Draft, owner: str) -> None:

@@ -29,7 +29,7 @@ from access_key_provider.model.state import ACTIVE, INACTIVE, SecretState, diges
 from access_key_provider.planning.deletion import draft_deletion
 from access_key_provider.planning.key_slots import free_key_slot
 from access_key_provider.planning.recovery import recover
-from access_key_provider.planning.removal import end_finished_rotation, end_rotation, remove
+from access_key_provider.planning.removal import end_finished_rotation, end_rotation, end_unrecorded_rotation, remove
 from access_key_provider.planning.retirement import retire
 
 if TYPE_CHECKING:
@@ -59,6 +59,8 @@ def plan_deployment(draft: Draft, owner: str) -> None:
     if _must_end_rotation(draft, owner, target):
         end_rotation(draft, BY_DEPLOYMENT)
         target = key_of_serial(draft, owner)
+    elif claim.rules.rotation and claim.applied != applied_digest(claim):
+        end_unrecorded_rotation(draft)
     _remove_never_published(draft, owner, target)
     if target:
         promote_existing(draft, owner, target, BY_DEPLOYMENT)
@@ -158,10 +160,10 @@ def make_active(draft: Draft, key: KeyRecord) -> None:
         draft.add(Activate(key.id))
 
 
-def promote(draft: Draft, key: KeyRecord, by: str, *, adds_serial: str = "") -> None:
-    """Move AWSCURRENT to a key's version."""
+def promote(draft: Draft, key: KeyRecord, by: str, *, adds_serial: str = "", note: str = "") -> None:
+    """Move AWSCURRENT to a key's version; a note keeps the key that was current from becoming it again."""
     end_finished_rotation(draft, key.version_id)
-    draft.add(Promote(key.id, draft.current, by, adds_serial))
+    draft.add(Promote(key.id, draft.current, by, adds_serial, note))
 
 
 def tag_current(draft: Draft, owner: str) -> None:

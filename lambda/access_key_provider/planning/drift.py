@@ -11,7 +11,7 @@ from access_key_provider.model.state import CURRENT
 from access_key_provider.planning.recovery import unknown_labels
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator
+    from collections.abc import Iterable, Iterator
 
     from access_key_provider.model.entry import Entry, KeyRecord
     from access_key_provider.model.state import Observed
@@ -46,11 +46,12 @@ def findings(entry: Entry, observed: Observed, owner: str) -> tuple[str, ...]:
     return tuple(found)
 
 
-def shown(found: Collection[str]) -> str:
+def shown(found: Iterable[str]) -> str:
     """Join as many sentences as the reason of a response has room for; the log has all of them."""
-    sentences = list(found)
+    every = tuple(found)
+    sentences = list(every)
     while sentences:
-        left_out = len(found) - len(sentences)
+        left_out = len(every) - len(sentences)
         text = "; ".join([*sentences, *([f"{left_out} more in the log"] if left_out else [])])
         if len(text) <= MAX_SHOWN:
             return text

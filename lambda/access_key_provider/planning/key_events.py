@@ -10,6 +10,7 @@ from access_key_provider.model.actions import (
     DeleteKey,
     Promote,
     RecordSwitch,
+    Settle,
 )
 from access_key_provider.model.codec import written
 
@@ -83,19 +84,21 @@ def about_secret(entry: Entry, **more: str) -> dict[str, str]:
 
 def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -> list[tuple[str, dict[str, str]]]:
     """List what is to be reported of an action that was carried out."""
+    events = []
     match action:
         case CreateKey(key_id=key_id):
-            return [(CREATED, about_key(after, after.keys[key_id]))]
+            events = [(CREATED, about_key(after, after.keys[key_id]))]
         case Promote(key_id, _, by):
-            return _switched(before, after, key_id, by)
+            events = _switched(before, after, key_id, by)
         case RecordSwitch(happened=True) if before.switching and before.switching.key_id in after.keys:
-            return _switched(before, after, before.switching.key_id, before.switching.by)
-        case Deactivate(key_id, by):
-            if observed_active(observed, key_id):
-                return [(DEACTIVATED, _about(before, after, key_id, observed, by))]
+            events = _switched(before, after, before.switching.key_id, before.switching.by)
+        case Deactivate(key_id, by) if observed_active(observed, key_id):
+            events = [(DEACTIVATED, _about(before, after, key_id, observed, by))]
         case DeleteKey(key_id, by):
-            return [(DELETED, _about(before, after, key_id, observed, by))]
-    return []
+            events = [(DELETED, _about(before, after, key_id, observed, by))]
+        case Settle() if before.failing:
+            events = [(RECOVERED, about_secret(after, why=before.failing.reason))]
+    return events
 
 
 def observed_active(observed: Observed, key_id: str) -> bool:

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 def free_key_slot(draft: Draft, owner: str, by: str, *, for_rotation: bool = False) -> None:
     """Remove as many keys as the new one needs to fit, and none that somebody may still use.
 
-    In this order: our Inactive keys, the oldest first; our replaced keys whose grace period is over and that are not
-    used. Beyond that only what the template names.
+    In this order: our keys that never became current; our Inactive keys, the oldest first; our replaced keys whose
+    grace period is over and that are not used. Beyond that only what the template names.
 
     Args:
         draft: the plan.
@@ -65,6 +65,12 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
     if is_displaced(draft.entry, owner):
         return []
     rules = draft.claim(owner).rules
+    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    unpublished = [
+        key
+        for key in draft.entry.keys_of(owner)
+        if draft.exists(key) and key.state is KeyState.PROVEN and key.id != pending
+    ]
     replaced = [
         key
         for key in draft.entry.keys_of(owner)
@@ -74,7 +80,7 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
     ]
     inactive = [key for key in replaced if not draft.is_active(key.id)]
     active = [key for key in replaced if draft.is_active(key.id)]
-    chosen = [*inactive, *(key for key in active if _is_out_of_grace(draft, rules, key))]
+    chosen = [*unpublished, *inactive, *(key for key in active if _is_out_of_grace(draft, rules, key))]
     if rules.on_key_limit == RETIRE_PREVIOUS:
         chosen += [key for key in active if key not in chosen]
     return chosen

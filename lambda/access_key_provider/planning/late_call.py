@@ -17,9 +17,11 @@ from access_key_provider.model.actions import (
     RecordKey,
     RemoveLabel,
     StoreSecret,
+    TagUser,
+    UntagUser,
 )
 from access_key_provider.model.entry import KeyRecord, KeyState
-from access_key_provider.model.state import version_id
+from access_key_provider.model.state import CURRENT, PENDING, PREVIOUS, version_id
 from access_key_provider.planning.recovery import recover
 
 if TYPE_CHECKING:
@@ -38,16 +40,28 @@ def plan_take_back(draft: Draft, owner: str, late: Action) -> None:
                 _restore_active(draft, key_id)
             case Activate(key_id):
                 _restore_inactive(draft, key_id)
-            case Promote(key_id) | GiveBack(key_id):
-                _restore_current(draft, owner, key_id)
+            case Promote(key_id, from_version):
+                _restore_current(draft, owner, key_id, from_version)
+            case GiveBack(to_version):
+                _restore_current(draft, owner, to_version)
             case StoreSecret(key_id=key_id) if not _exists(draft, key_id):
-                draft.add(RemoveLabel(late.version_id or version_id(owner, key_id), key_id))
+                _remove_labels(draft, late.version_id or version_id(owner, key_id), key_id)
+            case TagUser(key_id) if not _exists(draft, key_id):
+                draft.add(UntagUser(key_id))
     recover(draft, owner, BY_ROLLBACK)
 
 
 def _exists(draft: Draft, key_id: str) -> bool:
     key = draft.entry.keys.get(key_id)
     return key is not None and key.exists
+
+
+def _remove_labels(draft: Draft, version: str, key_id: str) -> None:
+    """Let go of a version with a key that is gone: AWSPENDING on it would block every rotation from now on."""
+    pending = draft.observed.secret.version_with(PENDING)
+    if pending and pending.id == version and not pending.labels & {CURRENT, PREVIOUS}:
+        draft.add(RemoveLabel(version, PENDING))
+    draft.add(RemoveLabel(version, key_id))
 
 
 def _restore_active(draft: Draft, key_id: str) -> None:
@@ -62,11 +76,15 @@ def _restore_inactive(draft: Draft, key_id: str) -> None:
         draft.add(Deactivate(key_id, BY_ROLLBACK))
 
 
-def _restore_current(draft: Draft, owner: str, moved_to: str) -> None:
-    """Move AWSCURRENT back from where the late call put it, if it is there."""
+def _restore_current(draft: Draft, owner: str, moved_to: str, from_version: str = "") -> None:
+    """Move AWSCURRENT back from where the late call put it, if it is there.
+
+    If no key is current in the ledger, the resource was deleted meanwhile: the value before the late call is back.
+    """
     current = draft.entry.current
-    if current is None or current.id == moved_to:
-        return
     late = draft.entry.keys.get(moved_to)
     version = late.version_id if late else moved_to if "-" in moved_to else version_id(owner, moved_to)
-    draft.add(Promote(current.id, version, BY_ROLLBACK))
+    if current and current.id != moved_to:
+        draft.add(Promote(current.id, version, BY_ROLLBACK))
+    elif current is None and from_version and draft.current == version:
+        draft.add(GiveBack(from_version, version))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import BY_SWEEP, EndRotation
 from access_key_provider.model.codec import written
-from access_key_provider.model.entry import KeyState
+from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
 from access_key_provider.planning.deletion import draft_deletion
+from access_key_provider.planning.deployment import tag_current
 from access_key_provider.planning.key_events import (
     DRIFT,
     ROTATION_OFF,
@@ -22,7 +24,7 @@ from access_key_provider.planning.removal import end_rotation, remove
 from access_key_provider.planning.retirement import due_of, retire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from datetime import datetime
 
     from access_key_provider.model.entry import Claim, Entry, KeyRecord
@@ -32,6 +34,7 @@ DAILY = timedelta(days=1)
 _FIRST_RETRY = timedelta(minutes=5)
 _AFTER_A_DEATH = timedelta(minutes=2)
 _STUCK = timedelta(days=1)
+_LONGEST_REASON = 300
 
 
 def plan_maintenance(draft: Draft, owner: str) -> None:
@@ -46,6 +49,7 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
     if not draft.observed.user_exists:
         _report_drift(draft, "user-missing", about_secret(draft.entry, userName=claim.user_name))
         return
+    _report_gone(draft, owner)
     recover(draft, owner)
     _remove_abandoned(draft, owner)
     _report_unknown(draft)
@@ -55,10 +59,20 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
         return
     if _current_is_as_recorded(draft, owner, claim):
         retire(draft, owner, BY_SWEEP)
+        tag_current(draft, owner)
     retire_orphans(draft, owner)
     _report_age(draft, claim)
     if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
         draft.report(ROTATION_OFF, about_secret(draft.entry, userName=claim.user_name), once_a_day="rotation-off")
+
+
+def owner_to_cut_over(entry: Entry, version_id: str) -> str:
+    """Name the resource whose previous key nobody needs once all consumers use a version; empty if there is none."""
+    current = entry.current
+    if current is None or current.version_id != version_id:
+        return ""
+    replaced = any(key.state is KeyState.REPLACED for key in entry.keys_of(current.owner))
+    return current.owner if replaced else ""
 
 
 def plan_cut_over(draft: Draft, owner: str, version_id: str) -> None:
@@ -75,20 +89,35 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
     retire(draft, owner, "operator", at_once=True)
 
 
+def left_to_the_sweep(entry: Entry, now: datetime, reasons: Sequence[str]) -> Entry:
+    """Record that something could not be done, so that the sweep comes back soon."""
+    return replace(entry, failing=entry.failing or Failing(now, 1, joined(reasons)))
+
+
+def joined(reasons: Sequence[str]) -> str:
+    """Write reasons as an entry keeps them."""
+    return "; ".join(reasons)[:_LONGEST_REASON]
+
+
 def next_due(entry: Entry, now: datetime) -> datetime | None:
     """Tell when the sweep is to come back to a secret; None if nothing is left of it."""
-    if entry.failing:
-        return now + retry_after(entry.failing.times)
-    times = list(_due_times(entry))
-    if not times:
+    if entry.is_over:
         return None
-    # What is due and was not done now waits for something else: it is not asked again at once.
-    return max(min(times), now + _FIRST_RETRY)
+    times = list(_due_times(entry))
+    ahead = [time for time in times if time > now]
+    if entry.failing:
+        ahead.append(_next_try(entry.failing, now))
+    elif len(ahead) < len(times):
+        # What is due and was not done waits for something else: it is asked for less and less often.
+        ahead.append(now + min(max(now - min(times), _FIRST_RETRY), DAILY))
+    return min(ahead, default=None)
 
 
-def retry_after(times: int) -> timedelta:
-    """Wait longer after each failure, a day at most."""
-    return min(_FIRST_RETRY * (1 << min(times - 1, 12)), DAILY)
+def _next_try(failing: Failing, now: datetime) -> datetime:
+    """Wait longer after each failure, but not past the time when it is to be reported again."""
+    pause = min(_FIRST_RETRY * (1 << min(failing.times - 1, 12)), DAILY)
+    report = failing.reported + DAILY if failing.reported else now
+    return min(now + pause, max(report, now + _FIRST_RETRY))
 
 
 def _due_times(entry: Entry) -> Iterator[datetime]:
@@ -157,6 +186,13 @@ def _current_is_as_recorded(draft: Draft, owner: str, claim: Claim) -> bool:
         _report_drift(draft, "current-key-status", about_key(draft.entry, current, status=status))
         return False
     return True
+
+
+def _report_gone(draft: Draft, owner: str) -> None:
+    """Report the keys that somebody else has deleted, before it is recorded; the current one is reported daily."""
+    for key in draft.entry.keys_of(owner):
+        if key.published and key.state is not KeyState.CURRENT and not key.note and not draft.exists(key):
+            _report_drift(draft, "previous-key-gone", about_key(draft.entry, key), key.id)
 
 
 def _report_unknown(draft: Draft) -> None:

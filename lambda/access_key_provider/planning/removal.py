@@ -60,6 +60,13 @@ def end_rotation(draft: Draft, by: str) -> None:
         remove(draft, key, by)
 
 
+def end_unrecorded_rotation(draft: Draft) -> None:
+    """Take AWSPENDING off a version that Secrets Manager has made, and for which no key could be created."""
+    pending = draft.observed.secret.version_with(PENDING)
+    if draft.entry.rotation is None and pending and pending.labels == {PENDING}:
+        draft.add(RemoveLabel(pending.id, PENDING))
+
+
 def end_pending(draft: Draft, key: KeyRecord) -> None:
     """Take AWSPENDING off a version that holds a key that is gone; left there, it would block the next rotation."""
     version = next((one for one in draft.observed.secret.versions if one.id == key.version_id), None)

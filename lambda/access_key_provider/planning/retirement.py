@@ -111,12 +111,12 @@ def _retire_replaced(draft: Draft, rules: RetirementRules, key: KeyRecord, by: s
 
 def _retire_inactive(draft: Draft, rules: RetirementRules, key: KeyRecord, by: str) -> None:
     since = key.deactivated or key.created
-    if rules.retention is not None and draft.now >= since + rules.retention:
+    if draft.is_active(key.id):
+        # The call that was recorded did not come through, or somebody has activated the key since.
+        draft.add(Deactivate(key.id, by, anew=True))
+    elif rules.retention is not None and draft.now >= since + rules.retention:
         with draft.left_to_the_sweep():
             remove(draft, key, by)
-    elif draft.is_active(key.id):
-        # The call that was recorded did not come through, or somebody has activated the key since.
-        draft.add(Deactivate(key.id, by))
 
 
 def _postpone(draft: Draft, rules: RetirementRules, key: KeyRecord) -> None:
@@ -125,7 +125,8 @@ def _postpone(draft: Draft, rules: RetirementRules, key: KeyRecord) -> None:
     use = draft.observed.last_uses.get(key.id)
     overdue = rules.overdue_after is not None and draft.now >= (key.replaced or key.created) + rules.overdue_after
     draft.add(Postpone(key.id, draft.now + rules.pause(key.postponed), str(use) if use else ""))
-    draft.report(OVERDUE if overdue else POSTPONED, about_key(draft.entry, key, use))
+    why = "" if use else "its last use could not be read"
+    draft.report(OVERDUE if overdue else POSTPONED, about_key(draft.entry, key, use, why=why))
 
 
 def _rounding(time: datetime, rules: RetirementRules) -> timedelta:

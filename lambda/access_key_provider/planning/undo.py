@@ -38,17 +38,20 @@ def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> Non
     """
     recover(draft, owner)
     claim = draft.claim(owner)
+    if alarm:
+        # First of all, so that an alarm that comes to nothing is not asked about again.
+        previous_key(draft, owner, alarm=alarm)
     require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
     by = BY_ALARM if alarm else BY_OPERATOR
     current = _current(draft, owner)
     if not alarm and _is_half_undone(draft, current):
-        draft.add(Activate(current.id))
+        _finish(draft, current)
         return
     previous = previous_key(draft, owner, alarm=alarm)
     if not alarm:
         make_active(draft, previous)
-    promote(draft, draft.entry.keys[previous.id], by, adds_serial=claim.serial)
-    draft.add(Deactivate(current.id, by, _TAKEN_BACK))
+    promote(draft, draft.entry.keys[previous.id], by, adds_serial=claim.serial, note=_TAKEN_BACK)
+    draft.add(Deactivate(current.id, by))
 
 
 def previous_key(draft: Draft, owner: str, *, alarm: datetime | None = None) -> KeyRecord:
@@ -106,6 +109,21 @@ def _current(draft: Draft, owner: str) -> KeyRecord:
 
 
 def _is_half_undone(draft: Draft, current: KeyRecord) -> bool:
-    """Tell whether an undo has made the key current, and it does not work: a second undo activates it."""
-    taken_back = any(key.note == _TAKEN_BACK for key in draft.entry.keys_of(current.owner))
-    return taken_back and not draft.is_active(current.id) and draft.claim(current.owner).status != INACTIVE
+    """Tell whether an undo has made the key current, and it does not work, or the bad one still does."""
+    if draft.claim(current.owner).status == INACTIVE:
+        return False
+    taken_back = _taken_back(draft, current)
+    return any(draft.is_active(key.id) for key in taken_back) or bool(taken_back and not draft.is_active(current.id))
+
+
+def _finish(draft: Draft, current: KeyRecord) -> None:
+    """Do what is left of an undo."""
+    if not draft.is_active(current.id):
+        draft.add(Activate(current.id))
+    for key in _taken_back(draft, current):
+        if draft.is_active(key.id):
+            draft.add(Deactivate(key.id, BY_OPERATOR))
+
+
+def _taken_back(draft: Draft, current: KeyRecord) -> list[KeyRecord]:
+    return [key for key in draft.entry.keys_of(current.owner) if key.note == _TAKEN_BACK and key.id != current.id]

@@ -53,12 +53,18 @@ class HeldLease:
         self._changes: list[tuple[Change, datetime]] = []
         self._watched: dict[str, tuple[str, bool]] = {}
         self._renewed: datetime | None = None
+        self._lost = False
 
     @property
     def entry(self) -> Entry:
         """The entry as it will be with what is not written yet."""
         assert self._stored is not None, "the lease is taken first"  # noqa: S101
         return self._changed(self._stored)
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether another caller has taken it from this one."""
+        return self._lost
 
     @property
     def taken(self) -> bool:
@@ -167,6 +173,7 @@ class HeldLease:
             except StaleEntryError as stale:
                 if stale.entry.lease is None or stale.entry.lease.holder != self.holder:
                     self._changes.clear()
+                    self._lost = True
                     return False
                 self._stored = stale.entry
                 continue

@@ -6,10 +6,11 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Protocol
 
 from access_key_provider.model.actions import CreateKey
-from access_key_provider.model.errors import ConflictError, KeyLimitReachedError
+from access_key_provider.model.errors import ConflictError, KeyLimitReachedError, LeaseLostError
 from access_key_provider.model.state import CONSISTENCY_WAIT, INACTIVE
 from access_key_provider.planning.draft import Draft
 from access_key_provider.planning.late_call import plan_take_back
+from access_key_provider.planning.maintenance import left_to_the_sweep
 from access_key_provider.reconcile.executor import Executor
 from access_key_provider.reconcile.observer import observe
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
@@ -114,10 +115,20 @@ class Reconciler:
             self._clock.sleep(CONSISTENCY_WAIT)
 
     def let_go(self, change: Change | None = None) -> None:
-        """Write what has changed and let others act. If the lease was lost meanwhile, take back the last call."""
+        """Write what has changed and let others act. If the lease was lost meanwhile, take back the last call.
+
+        Raises:
+            LeaseLostError: it was lost, and something was done that is not on record.
+        """
         late, self._late = self._late, None
-        if not self.lease.let_go(change) and late:
-            self._take_back(*late)
+        if self.left:
+            self.lease.change(lambda entry, now: left_to_the_sweep(entry, now, self.left))
+        if self.lease.let_go(change) or not late:
+            return
+        is_lost = self.lease.is_lost
+        self._take_back(*late)
+        if is_lost:
+            raise LeaseLostError("another caller has taken over the secret: the last step of this one is undone")
 
     def _take_back(self, session: Session, owner: str, late: Action) -> None:
         """Take back the one call whose outcome the ledger does not know."""

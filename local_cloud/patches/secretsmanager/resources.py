@@ -3,7 +3,8 @@
 `Ref` is the secret's ARN on AWS and its name in ministack, where a grant on it matches nothing. A secret that
 declares no value has no version on AWS and an empty one in ministack. `GenerateSecretString: {}` generates a
 password of 32 characters on AWS and nothing in ministack. A name that CloudFormation makes is the logical id and 12
-random characters, which the CDK's `secret_name` relies on; ministack puts the stack's name before it.
+random characters, which the CDK's `secret_name` relies on; ministack puts the stack's name before it. A name that is
+declared must be free; ministack takes over the secret that has it, value and all.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-resource-secretsmanager-secret.html
 """
 
@@ -42,6 +43,9 @@ def apply() -> None:
 def _creating(original: Function) -> Function:
     def create(logical_id: str, props: Properties, stack_name: str) -> Provisioned:
         props = {**_with_generation(props), "Name": props.get("Name") or _generated_name(logical_id)}
+        if props["Name"] in secretsmanager._secrets:
+            message = f"The operation failed because the secret {props['Name']} already exists."
+            raise ValueError(f"{message} (Service: SecretsManager, Status Code: 400)")
         name, attributes = original(logical_id, props, stack_name)
         drop_empty_versions(secretsmanager._secrets[name])
         return attributes["Arn"], attributes

@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import boto3
-from provider.world import Context, TestClock
+from support.invocation import Context, TestClock
 
 from access_key_provider import main
 from access_key_provider.entrypoints import session as handler_session

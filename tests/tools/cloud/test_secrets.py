@@ -277,3 +277,13 @@ class TestSecretResource:
         assert stack.physical_id("Secret") != arn
         assert stack.delete() == "DELETE_COMPLETE"
         assert secrets_manager.list_secrets()["SecretList"] == []
+
+    def test_a_name_that_is_taken_fails_the_secret(self, stack: Stack, cloud: LocalCloud) -> None:
+        """And leaves the secret that has it as it was."""
+        api = cloud.client("secretsmanager")
+        before = api.create_secret(Name="taken", SecretString="theirs")
+        secret = {"Type": "AWS::SecretsManager::Secret", "Properties": {"Name": "taken", "GenerateSecretString": {}}}
+        assert stack.create({"Resources": {"Secret": secret}}) == "ROLLBACK_COMPLETE"
+        assert "already exists" in stack.reasons("Secret")[0]
+        after = api.get_secret_value(SecretId="taken")
+        assert (after["ARN"], after["SecretString"]) == (before["ARN"], "theirs")
