@@ -474,18 +474,62 @@ MUTANTS = (
         GUARDS,
     ),
     Mutant("forget the age of a key", "decision.py", "max(use.at, key.created)", "use.at", GUARDS),
+    Mutant("delete without a plan", "deletion.py", "due = wanted if settings.at_once else", "due = wanted or", GUARDS),
+    Mutant("plan for nobody", "audit.py", "settings.at_once or key.id in account.due", "settings.at_once", GUARDS),
+    Mutant("object for a second", "plan.py", "if now - at >= notice_period)", "if now > at)", GUARDS),
+    Mutant("object for ever", "summary.py", "before.published(account_id).get(key_id, now)", "now", GUARDS),
+    Mutant("publish in the future", "summary.py", "min(first, now)", "first", GUARDS),
+    Mutant("take a time without its zone", "plan.py", "if at.tzinfo is None:", "if False:", GUARDS),
     Mutant(
-        "delete without a plan",
+        "enter whatever account is asked for",
         "audit.py",
-        "if run.may_delete(account, key.id)]",
-        "if run.deletes]",
+        "    check_selected(settings.selection, account.id)\n",
+        "",
         GUARDS,
     ),
     Mutant(
-        "delete what no run has announced",
+        "delete in whatever account", "deletion.py", "    check_selected(settings.selection, account.id)\n", "", GUARDS
+    ),
+    Mutant("look in the first unit only", "accounts.py", "range(_DEEPEST)", "range(1)", GUARDS),
+    Mutant("excluded is chosen", "accounts.py", "account_id in selection.excluding or not", "not", GUARDS),
+    Mutant(
+        "the root is below a unit",
+        "accounts.py",
+        'if not parents or parents[0]["Type"] == "ROOT":\n            return False',
+        'if not parents or parents[0]["Type"] == "ROOT":\n            return True',
+        GUARDS,
+    ),
+    Mutant("go on after a change of settings", "settings.py", "if run.settings != self.digest:", "if False:", GUARDS),
+    Mutant(
+        "publish for other settings",
+        "finish.py",
+        "if settings.deletes and run.settings == settings.digest:",
+        "if settings.deletes:",
+        GUARDS,
+    ),
+    Mutant("delete in the management account", "deletion.py", " or account.management:", ":", GUARDS),
+    Mutant("a run never ends", "deletion.py", "if now - run.began > _LONGEST_RUN:", "if False:", GUARDS),
+    Mutant("write beside the run", "model.py", "[^\\s/]{1,80}", ".{1,80}", GUARDS),
+    Mutant(
+        "any text for an account",
         "model.py",
-        "self.at_once or key_id in account.announced",
-        "self.at_once or account.announced",
+        '_ACCOUNT = re.compile(r"\\d{12}", re.ASCII)',
+        '_ACCOUNT = re.compile(r".*")',
+        GUARDS,
+    ),
+    Mutant("say anything in a notice", "summary.py", " if letter.isprintable()", "", GUARDS),
+    Mutant("no patience with a step's new role", "calls.py", "if since is None or", "if", GUARDS),
+    Mutant(
+        "patience with every account", "calls.py", "< SECONDS_FOR_A_NEW_ROLE:", "> -SECONDS_FOR_A_NEW_ROLE:", GUARDS
+    ),
+    Mutant(
+        "patience inside an account", "root_session.py", "listed = call(lambda", "listed = call_by_role(lambda", GUARDS
+    ),
+    Mutant(
+        "an unreadable plan fails the run",
+        "store.py",
+        "except (ValueError, KeyError, TypeError):",
+        "except ZeroDivisionError:",
         GUARDS,
     ),
     Mutant(
@@ -498,32 +542,28 @@ MUTANTS = (
     Mutant(
         "forget the plan of an account that failed",
         "summary.py",
-        'list(before.get(one["AccountId"], ()))',
-        "list[str]()",
+        'dict(before.published(one["AccountId"]))',
+        "{}",
         GUARDS,
     ),
     Mutant(
         "delete in a dry run",
         "start.py",
-        "rules.mode is Mode.DELETE_UNUSED and not dry",
-        "rules.mode is Mode.DELETE_UNUSED",
+        "settings.deletes and not dry and (",
+        "settings.deletes and (",
         GUARDS,
     ),
     Mutant(
-        "trust the plan",
-        "deletion.py",
-        "planned = {key.id for key in plan.keys if run.may_delete(account, key.id)}",
-        "planned = {key.id for key in plan.keys}",
-        GUARDS,
+        "delete in a run that must not", "deletion.py", "if not (settings.deletes and run.deletes)", "if False", GUARDS
     ),
     Mutant(
         "do not look again",
         "deletion.py",
-        "[judged(session, key, rules) for key in keys]",
+        "[judged(session, key, settings.rules) for key in keys]",
         '[KeyResult(key, KeyOutcome.PLANNED, "planned") for key in keys]',
         GUARDS,
     ),
-    Mutant("delete what came later", "deletion.py", "if one.key.id in planned else one", "if True else one", GUARDS),
+    Mutant("delete what came later", "deletion.py", "if one.key.id in due else one", "if True else one", GUARDS),
     Mutant(
         "do not prove a deletion", "deletion.py", "for pause in _PAUSES:", "left = set()\n    for pause in ():", GUARDS
     ),
@@ -537,7 +577,7 @@ MUTANTS = (
         '    if result is None:\n        result = {"Account": account, "Outcome": "clean", "Keys": [], "Why": ""}\n    if result is False:\n',
         GUARDS,
     ),
-    Mutant("announce for all settings", "store.py", 'plan["Settings"] != digest or ', "", GUARDS),
+    Mutant("announce for all settings", "store.py", ' if stored["Settings"] == digest else None', "", GUARDS),
     Mutant(
         "lose the keys of a deletion that failed",
         "summary.py",
@@ -555,8 +595,8 @@ MUTANTS = (
     Mutant(
         "tell nobody of a failed run",
         "finish.py",
-        '    if "Failure" in event:\n            return _tell_failure',
-        '    if "Failure" in event:\n            return {}\n            return _tell_failure',
+        '            if member(event, "Failure") is not None:\n                return _tell_failure',
+        '            if member(event, "Failure") is not None:\n                return {}\n                return _tell_failure',
         GUARDS,
     ),
 )

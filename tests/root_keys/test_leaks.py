@@ -58,6 +58,10 @@ def unexpected(text: str) -> BaseException:
     return RuntimeError(text)
 
 
+def _named(fault: Any) -> str:
+    return fault.__name__
+
+
 FAULTS = [client_error, invalid_parameters, unexpected]
 SILENT = [failed_inside, connection_lost, killed]
 
@@ -126,7 +130,9 @@ def test_no_credentials_leave(caplog: pytest.LogCaptureFixture, capsys: pytest.C
     assert calls(caplog, capsys)[1] > 15
 
 
-@pytest.mark.parametrize("fault", [*FAULTS, *SILENT], ids=lambda fault: fault.__name__)
+@pytest.mark.parametrize(
+    "fault", [*FAULTS, *(pytest.param(fault, marks=pytest.mark.thorough) for fault in SILENT)], ids=_named
+)
 def test_no_credentials_leave_with_an_error(
     fault: Any, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
 ) -> None:
