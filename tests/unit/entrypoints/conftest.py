@@ -39,7 +39,9 @@ def secrets_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def leaks(secrets_made: list[str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def leaks(
+    secrets_made: list[str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
     """Search what the test printed and logged, at every level, for the secrets made in it and for response URLs."""
     caplog.set_level(logging.DEBUG)
     yield

@@ -70,7 +70,7 @@ def test_a_previous_key_is_deactivated_and_deleted_at_its_time(stack: Stack) -> 
     assert stack.keys() == {second: "Active"}
     assert len(stack.entry["keys"]) == 1
     stack.account.log.clear()
-    stack.sweep_for(3 * DAY, every=5 * MINUTE * 12)
+    stack.sweep_for(3 * DAY + 4 * HOUR, every=HOUR)
     assert visited(stack) == [stack.secret_arn] * 3, "once a day"
 
 
