@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 
 _TRIES_TO_CLEAN = 2
-# The id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then.
-_NOTHING_WAS_MADE = "nothing-was-made"
+# Begins the id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then. Other
+# ids begin with a user's name, in which there is no slash.
+_NOTHING_WAS_MADE = "nothing-was-made/"
 
 
 class AccessKeyResource(CustomResource):
@@ -84,7 +85,7 @@ def on_create_or_update(request: Request, context: Any) -> Result:
             key = work.lease.entry.current
     except ProviderError as error:
         if request.kind == "Create" and _left_nothing(work, owner, error):
-            error.physical_id = f"{_NOTHING_WAS_MADE}/{request.logical_id}"
+            error.physical_id = f"{_NOTHING_WAS_MADE}{request.logical_id}"
         raise
     assert key is not None  # noqa: S101 - `plan_deployment` ends with a current key
     record(

@@ -89,8 +89,8 @@ class HeldLease:
             SupersededError: CloudFormation has made a later request.
             LedgerError: the ledger can't be read or written.
         """
-        entry = self._ledger.read(self._secret_arn)
-        for _ in range(_WRITES):
+        entry, beaten = self._ledger.read(self._secret_arn), 0
+        while beaten < _WRITES:
             now = self.now()
             announced = announce(entry, now) if announce else entry
             other = entry.lease if entry.lease and entry.lease.until > now else None
@@ -105,7 +105,7 @@ class HeldLease:
             try:
                 entry = self._ledger.write(wanted, next_due(wanted, now))
             except StaleEntryError as stale:
-                entry = stale.entry
+                entry, beaten = stale.entry, beaten + 1
                 continue
             if entry.lease and entry.lease.holder == self.holder:
                 self._stored, self._renewed = entry, now
