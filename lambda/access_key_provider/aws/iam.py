@@ -114,5 +114,5 @@ class IamUserKeys:
 
     def _refused(self, error: CallError) -> ProviderError:
         if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED}:
-            return ConflictError(str(error))
+            return ConflictError.said_by(error)
         return explained(error, "iam", f"user {self._user_name}", _QUESTION)

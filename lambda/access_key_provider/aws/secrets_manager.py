@@ -103,7 +103,7 @@ class SecretsManagerVersions:
             return self._call(method)
         except CallError as error:
             if error.code in {_NOT_FOUND, _INVALID_PARAMETER}:
-                raise ConflictError(str(error)) from error
+                raise ConflictError.said_by(error) from error
             raise self._refused(error) from error
 
     def _writing(self, method: Callable[[], _Result]) -> _Result:

@@ -12,6 +12,7 @@ from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
     from access_key_provider.model.state import AccessKey
+    from lambda_shared.errors import CallError
 
 
 class InvalidRequestError(ProviderError):
@@ -63,6 +64,13 @@ class OutOfTimeError(ProviderError):
 
 class ConflictError(ProviderError):
     """Something changed between observing and acting: observe again."""
+
+    @classmethod
+    def said_by(cls, error: CallError) -> ConflictError:
+        """Take what AWS says of a call for a conflict."""
+        conflict = cls(str(error))
+        conflict.changed_nothing = error.changed_nothing
+        return conflict
 
 
 class BusyError(ProviderError):
