@@ -62,11 +62,11 @@ def _sweep(secret_arn: str, context: Any) -> bool:
         for owner in tuple(work.lease.entry.claims):
             try:
                 _maintain(work, owner)
-                reasons += work.reconciler.left
             except (LeaseLostError, SupersededError, LedgerError):
                 raise
             except ProviderError as error:
                 reasons.append(str(error))
+        reasons += work.reconciler.left
         _record_outcome(work, reasons)
     return bool(reasons)
 

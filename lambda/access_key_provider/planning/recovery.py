@@ -38,6 +38,7 @@ def recover(draft: Draft, owner: str, by: str = BY_SWEEP) -> None:
     """End what was begun for a resource and not finished, and record what was lost."""
     _end_switch(draft)
     _rebuild(draft, owner)
+    record_stored(draft, owner)
     with draft.left_to_the_sweep():
         if draft.observed.user_exists:
             _record_missing(draft, owner)
@@ -78,6 +79,15 @@ def _end_switch(draft: Draft) -> None:
     if switching:
         key = draft.entry.keys.get(switching.key_id)
         draft.add(RecordSwitch(happened=key is not None and bool(key.version_id) and draft.current == key.version_id))
+
+
+def record_stored(draft: Draft, owner: str) -> None:
+    """Record that a key's secret is stored if its version bears its label: one call writes both."""
+    for key in draft.entry.keys_of(owner):
+        version = draft.observed.secret.version_with(key.id)
+        if key.stored is None and version and version.id == key.version_id:
+            state = KeyState.PROVEN if key.proven else KeyState.STORED
+            draft.add(RecordKey(replace(key, state=state, stored=draft.now), "found its secret stored"))
 
 
 def _record_missing(draft: Draft, owner: str) -> None:

@@ -121,6 +121,9 @@ class Executor:
         if action.writes:
             self._lease.renew(_described(action), self._begun(action), check=check)
             self.late = action
+        elif isinstance(action, ProveKey) and not self._lease.has_recorded(self._new_key.id):
+            # A key that was used is nobody's orphan: it has to be on record by then.
+            self._lease.renew(_described(action), check=check)
         try:
             done = self._call(action, draft)
         except ProviderError as error:

@@ -71,6 +71,10 @@ class HeldLease:
         """Whether it was ever taken."""
         return self._stored is not None
 
+    def has_recorded(self, key_id: str) -> bool:
+        """Tell whether a key is in the entry as it is written."""
+        return self._stored is not None and key_id in self._stored.keys
+
     def now(self) -> datetime:
         """Return the time as the ledger keeps it: to the millisecond."""
         time = self._clock.now()

@@ -91,7 +91,7 @@ class Reconciler:
             ProviderError: the plan refuses, or an action failed. What was done is recorded.
         """
         session = self._open_session(self.lease.entry.claims[owner], self._clock)
-        failures = 0
+        failures, left_before = 0, self.left
         while True:
             executor = Executor(session, self.lease, self._clock, owner, reserve=reserve, deploys=deploys)
             try:
@@ -108,7 +108,7 @@ class Reconciler:
                 return
             finally:
                 self.made += executor.made
-                self.left = executor.left
+                self.left = [*left_before, *executor.left]
                 self.events += executor.events
                 if executor.late:
                     self._late = session, owner, executor.late
