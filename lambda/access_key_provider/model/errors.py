@@ -12,7 +12,6 @@ from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
     from access_key_provider.model.state import AccessKey
-    from lambda_shared.errors import CallError
 
 
 class InvalidRequestError(ProviderError):
