@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Kept back for the key that is being worked on when the time is short.
 _RESERVE = 90.0
+_UNDECIDED = "a creation was interrupted, and it can't be read whether a key of the user was made by it"
 
 
 def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -63,6 +64,8 @@ def _sweep(secret_arn: str, context: Any) -> bool:
             try:
                 _maintain(work, owner)
                 reasons += work.reconciler.left
+                if owner in work.lease.entry.creating:
+                    reasons.append(_UNDECIDED)
             except (LeaseLostError, SupersededError, LedgerError):
                 raise
             except ProviderError as error:
@@ -103,7 +106,7 @@ def _record_outcome(work: Work, reasons: list[str]) -> None:
         work.reconciler.events.append((RECOVERED, about_secret(work.lease.entry, why=before.reason)))
 
     def change(entry: Entry, time: datetime) -> Entry:
-        settled = entry.settled if failing else time
-        return replace(entry, failing=failing, checked=time, settled=settled)
+        checked = replace(entry, failing=failing, checked=time)
+        return checked if failing else replace(checked, settled=time, interrupted=None)
 
     work.finally_change(change)
