@@ -106,7 +106,7 @@ def _record_outcome(work: Work, reasons: list[str]) -> None:
         work.reconciler.events.append((RECOVERED, about_secret(work.lease.entry, why=before.reason)))
 
     def change(entry: Entry, time: datetime) -> Entry:
-        checked = replace(entry, failing=failing, checked=time)
-        return checked if failing else replace(checked, settled=time, interrupted=None)
+        settled = entry.settled if failing else time
+        return replace(entry, failing=failing, checked=time, settled=settled)
 
     work.finally_change(change)
