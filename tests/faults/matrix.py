@@ -6,9 +6,10 @@ and each way goes on from its own copy. What a process can't tell apart is tried
 
 from __future__ import annotations
 
+import random
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from fakes.faults import (
@@ -19,8 +20,8 @@ from fakes.faults import (
     NOT_FOUND,
     PROCESS_DEATH,
 )
-from faults.ways import OF_CLOUDFORMATION, OF_OTHERS, SUCCESS, redelivered, repeated, send
-from support.stack import ProcessDeath, Stack
+from faults.ways import OF_CLOUDFORMATION, OF_OTHERS, send
+from support.stack import Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -118,12 +119,16 @@ class Matrix:
 
     def run(self) -> None:
         """Try everything."""
+        random.seed(self.operation.name)
         with Stack.on_fake_account(self.operation.value) as stack:
             self.operation.prepare(stack)
+            chance = random.getstate()
             stack.account.log.clear()
+            random.setstate(chance)
             calls = self._undisturbed(stack)
             self.calls = len(calls)
             for injected in self._injections(calls):
+                random.setstate(chance)
                 self._try(stack, injected)
 
     def _injections(self, calls: list[Call]) -> Iterator[Injected]:
@@ -131,7 +136,8 @@ class Matrix:
             for fault in FAULTS if self.thorough else REPRESENTATIVES:
                 if fault.applies_to(call):
                     phases = fault.phases if self.thorough or call.wrote else fault.phases[-1:]
-                    lasting = (False, True) if fault is not PROCESS_DEATH else (False,)
+                    # A user or a secret that is found by nobody for long is gone.
+                    lasting = (False,) if fault in (PROCESS_DEATH, NOT_FOUND) else (False, True)
                     yield from (Injected(call, fault, phase, lasts) for phase in phases for lasts in lasting)
 
     def _undisturbed(self, stack: Stack) -> list[Call]:
@@ -165,9 +171,11 @@ class Matrix:
         return ways
 
     def _go_on(self, stack: Stack, way: Way, event: Event, answer: str | None) -> None:
-        known, before = stack.known, event.get("OldResourceProperties")
         deployed = way(stack, event, answer)
         stack.sweep()
+        if stack.entry.get("rotation"):
+            # Nobody goes on with it.
+            stack.sweep(timedelta(days=1))
         stack.check_deployed(deployed)
 
     @contextmanager

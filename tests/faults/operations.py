@@ -97,6 +97,11 @@ def take_for_deployed(stack: Stack) -> None:
     stack.known, stack.logical_id = (stack.last_id, stack.known[1]), RENAMED
 
 
+def forget(stack: Stack) -> None:
+    """Take nothing for deployed any more."""
+    stack.known = None
+
+
 def run_steps(number: int) -> Prepare:
     """Let Secrets Manager rotate, up to a step."""
 
@@ -219,7 +224,9 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("delete in the grace period", kept("1", "2"), delete),
         Operation("delete in a rotation of Secrets Manager", then(deployed("1"), run_steps(1)), delete),
         Operation("delete what was there before a value", deployed("1"), delete, "before"),
-        Operation("delete the construct of the old name", then(deployed("1"), renamed, take_for_deployed), delete_old_name),
+        Operation(
+            "delete the construct of the old name", then(deployed("1"), renamed, take_for_deployed), delete_old_name
+        ),
         Operation("take back the construct of the new name", then(deployed("1"), renamed), delete_renamed),
         Operation("cancel a create whose key was lost", cancelled("iam:CreateAccessKey"), delete),
         Operation("cancel a create that has stored its key", cancelled("secretsmanager:PutSecretValue"), delete),
@@ -246,10 +253,8 @@ def _by_others() -> tuple[Operation, ...]:
         by_sweep("postpones", kept("1", "2"), use_previous, wait(GRACE)),
         by_sweep("removes an orphan", kept("1"), dies(keep("2"), "iam:CreateAccessKey"), minutes),
         by_sweep("removes a key that was stored", kept("1"), dies(keep("2"), "secretsmanager:PutSecretValue"), minutes),
-        by_sweep(
-            "finds a switch", kept("1"), dies(keep("2"), "secretsmanager:UpdateSecretVersionStage"), minutes
-        ),
-        by_sweep("finishes a delete", deployed("1", "2"), dies(delete, "iam:DeleteAccessKey"), minutes),
+        by_sweep("finds a switch", kept("1"), dies(keep("2"), "secretsmanager:UpdateSecretVersionStage"), minutes),
+        by_sweep("finishes a delete", deployed("1", "2"), dies(delete, "iam:DeleteAccessKey"), forget, minutes),
         by_sweep("heeds an alarm", kept("1", "2"), alarm_not_heeded, minutes),
         by_sweep("gives up a rotation", kept("1"), run_steps(1), wait(timedelta(days=1, minutes=5))),
         by_operator("Undo", "in the grace period", kept("1", "2"), minutes),

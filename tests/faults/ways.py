@@ -89,16 +89,12 @@ def _deferred_rolled_back(stack: Stack, event: Event) -> Properties:
 _CUT_OVER = {"ResourceType": CUT_OVER_TYPE}
 
 
-def redelivered_then_rolled_back(
-    stack: Stack, event: Event, _answer: str | None
-) -> Properties | None:
+def redelivered_then_rolled_back(stack: Stack, event: Event, _answer: str | None) -> Properties | None:
     """Both, in the order that they were made."""
     return rolled_back(stack, event, stack.deliver(event))
 
 
-def rolled_back_then_redelivered(
-    stack: Stack, event: Event, answer: str | None
-) -> Properties | None:
+def rolled_back_then_redelivered(stack: Stack, event: Event, answer: str | None) -> Properties | None:
     """The event comes again after it was undone: it must not be done again."""
     deployed = rolled_back(stack, event, answer)
     stack.deliver(event)
@@ -212,8 +208,9 @@ def _next(stack: Stack, failed: Properties | None = None) -> Properties:
     """Deploy another serial, on top of a failed change if there was one, then the one before again."""
     known = stack.known
     last = failed or (known[1] if known else stack.properties())
-    # A user with a key of a person has no key slot for another serial.
-    change = {"Description": "next"} if stack.unmanaged.get(last["UserName"]) else {"Serial": "9"}
+    # A user with a key of a person, or of another secret, has no key slot for another serial.
+    is_short = stack.unmanaged.get(last["UserName"]) or last["SecretArn"] != stack.secret_arn
+    change = {"Description": "next"} if is_short else {"Serial": "9"}
     for properties in (last | change | RETIRES_PREVIOUS, last | RETIRES_PREVIOUS):
         event = stack.update(properties) if stack.known else stack.create(properties)
         _must(stack, event)
