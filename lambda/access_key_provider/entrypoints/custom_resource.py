@@ -198,7 +198,7 @@ def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -
     try:
         if work.lease.entry.claims[owner].touched:
             work.reconciler.run(owner, plan, check=False, deploys=True)
-            if not superseded:
+            if not superseded and not work.reconciler.half_done:
                 work.lease.change(lambda entry, _: _untouched(entry, owner))
     except ProviderError as failure:
         left = ", ".join(key.id for key in work.lease.entry.keys_of(owner) if key.id in made)

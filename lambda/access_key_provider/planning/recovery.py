@@ -107,12 +107,28 @@ def _find_orphans(draft: Draft, owner: str, by: str) -> None:
     if attempt is None:
         return
     for key in tuple(_orphans(draft, owner)):
-        record = KeyRecord(key.id, owner, attempt.user_name, KeyState.ORPHAN, key.created)
+        is_sure = not draft.observed.creating_elsewhere
+        state = KeyState.CREATED if is_sure else KeyState.ORPHAN
+        record = KeyRecord(key.id, owner, attempt.user_name, state, key.created)
         draft.add(RecordKey(record, "found a key whose secret was lost"))
-        if not draft.observed.creating_elsewhere:
+        if is_sure:
             remove(draft, record, by)
-    if draft.now > attempt.until + _LISTED_AFTER:
+    if draft.now > attempt.until + _LISTED_AFTER and not _is_undecided(draft, owner):
         draft.add(EndAttempt(owner))
+
+
+def _is_undecided(draft: Draft, owner: str) -> bool:
+    """Tell whether there is a key of which it is not known who made it, because something could not be read."""
+    observed = draft.observed
+    elsewhere = observed.recorded_elsewhere
+    return any(
+        elsewhere is None or (key.id not in elsewhere and _is_unread(observed, key.id))
+        for key in orphan_candidates(draft.entry, observed.keys, owner)
+    )
+
+
+def _is_unread(observed: Observed, key_id: str) -> bool:
+    return key_id not in observed.last_uses or observed.user_tags is None
 
 
 def _orphans(draft: Draft, owner: str) -> Iterator[AccessKey]:
@@ -121,8 +137,8 @@ def _orphans(draft: Draft, owner: str) -> Iterator[AccessKey]:
         use = observed.last_uses.get(key.id)
         unused = use is not None and use.time is None
         untagged = observed.user_tags is not None and key.id not in observed.user_tags
-        elsewhere = observed.recorded_elsewhere or frozenset()
-        if unused and untagged and key.id not in elsewhere:
+        elsewhere = observed.recorded_elsewhere
+        if unused and untagged and elsewhere is not None and key.id not in elsewhere:
             yield key
 
 
