@@ -19,7 +19,11 @@ demo: setup ## The life of a key on an AWS account embedded in this machine. STE
 demo-root: setup ## Root access keys in an organization of 500 accounts embedded in this machine.
 	$(BIN)/python -m demo.root_keys
 
-benchmark: setup ## Show how a run over an organization grows with its accounts.
+benchmark: setup ## Print the figures of docs/performance.md, as ratios of one run.
+	$(BIN)/python benchmarks/calls.py
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/synthesis.py
 	$(BIN)/python benchmarks/organization_size.py
 
 test: setup ## Run the tests that prove the product, in a few minutes. ARGS=... goes to pytest.
