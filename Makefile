@@ -36,7 +36,7 @@ soak: setup ## Try random lives of keys for SECONDS=600.
 	SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_model_rotation.py -n $(JOBS) -p no:cacheprovider
 
 mutants: setup ## Plant bugs in a copy of the provider and show which test finds each.
-	$(BIN)/python tests/mutants.py $(ARGS)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 check: formatted lint types layers test ## Everything that must pass before a commit.
 
