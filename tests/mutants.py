@@ -588,8 +588,8 @@ MUTANTS = (
     Mutant(
         "throttled for good",
         "calls.py",
-        "if code in THROTTLED or status >= _SERVER_ERROR:",
-        "if status >= _SERVER_ERROR:",
+        "if code in THROTTLED or code == _NOT_KNOWN_YET or",
+        "if code == _NOT_KNOWN_YET or",
         GUARDS,
     ),
     Mutant(
