@@ -83,12 +83,12 @@ class TestAssumeRoot:
 
     def test_the_credentials_are_checked_and_expire(self, cloud: LocalCloud, guard: dict[str, str]) -> None:
         """A wrong secret, no token and a session that is over are refused."""
-        session = assume(cloud, guard, DurationSeconds=1)
+        session = assume(cloud, guard, DurationSeconds=5)
         with refused("SignatureDoesNotMatch"):
             cloud.client("iam", **session | {"secret_access_key": "wrong"}).list_access_keys()
         with refused("InvalidClientTokenId"):
             cloud.client("iam", **session | {"session_token": ""}).list_access_keys()
-        time.sleep(1.1)
+        time.sleep(5.1)
         with refused("ExpiredToken"):
             cloud.client("iam", **session).list_access_keys()
 

@@ -14,7 +14,7 @@ from lambda_shared import cfn_response
 from local_cloud.certificate import write_certificate
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 EVENT = {"StackId": "stack", "RequestId": "request", "LogicalResourceId": "Key"}
@@ -104,6 +104,7 @@ def test_the_number_of_attempts_is_bounded(bucket: str) -> None:
 def test_a_url_that_leads_nowhere_ends_too(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is raised: there is nobody to tell."""
     monkeypatch.setattr(cfn_response, "_PAUSE", 0)
+    monkeypatch.setattr(cfn_response, "_ATTEMPTS", 2)
     assert not cfn_response.send(url, BODY)
 
 
@@ -123,3 +124,80 @@ def test_a_body_is_never_too_long(reason: str) -> None:
     content = cfn_response.body(EVENT, "FAILED", "i" * 700, reason)
     assert len(content) <= 4096
     assert json.loads(content)["Reason"]
+
+
+# --- which events are requests, and who answers them
+
+
+REQUEST = EVENT | {"RequestType": "Create", "ResponseURL": "https://localhost/x"}
+
+
+@pytest.mark.parametrize("missing", REQUEST)
+def test_a_request_has_all_that_an_answer_needs(missing: str) -> None:
+    """As texts that are not empty."""
+    assert cfn_response.is_request(REQUEST)
+    assert not cfn_response.is_request({name: value for name, value in REQUEST.items() if name != missing})
+    for nonsense in (None, "", 7, ["x"]):
+        assert not cfn_response.is_request(REQUEST | {missing: nonsense})
+
+
+@pytest.mark.parametrize("nonsense", [None, [], "Create", 7])
+def test_anything_else_is_no_request(nonsense: object) -> None:
+    """Of whatever type."""
+    assert not cfn_response.is_request(nonsense)
+
+
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, str]]:
+    """Keep what would be sent."""
+    kept: list[dict[str, str]] = []
+    monkeypatch.setattr(cfn_response, "send", lambda _url, content: kept.append(json.loads(content)))
+    return kept
+
+
+def burst(*_: object) -> None:
+    """Handle a request as one without memory does."""
+    raise MemoryError
+
+
+@pytest.mark.parametrize(
+    ("kind", "handle", "reason"),
+    [
+        ("Ping", burst, "RequestType must be one of Create, Update, Delete"),
+        (
+            "Create",
+            None,
+            "the function could not start: ImportError while importing; deploy the construct library again",
+        ),
+        ("Create", burst, "the function failed: MemoryError; deploy again"),
+    ],
+)
+def test_a_request_that_nobody_can_handle_is_answered(
+    sent: list[dict[str, str]], kind: str, handle: Callable[..., None] | None, reason: str
+) -> None:
+    """With the standard library alone."""
+    cfn_response.answer_request(REQUEST | {"RequestType": kind}, None, handle, "ImportError")
+    assert [(answer["Status"], answer["Reason"]) for answer in sent] == [("FAILED", reason)]
+
+
+@pytest.mark.parametrize(("given", "expected"), [(None, "Key"), ("known", "known"), (["x"], "Key"), ("", "Key")])
+def test_such_an_answer_has_an_id(sent: list[dict[str, str]], given: object, expected: str) -> None:
+    """CloudFormation takes no empty one."""
+    cfn_response.answer_request(REQUEST | {"PhysicalResourceId": given}, None, burst, "")
+    assert sent[0]["PhysicalResourceId"] == expected
+
+
+def test_a_request_that_was_handled_is_not_answered_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The handler has done it."""
+    monkeypatch.setattr(cfn_response, "send", None)
+    handled: list[object] = []
+    cfn_response.answer_request(REQUEST, "context", lambda *given: handled.append(given), "")
+    assert handled == [(REQUEST, "context")]
+
+
+def test_an_unknown_event_is_described_by_the_names_of_its_members() -> None:
+    """A few of them, each cut: their values may be anything."""
+    assert cfn_response.shape({"b": "secret", "a" * 90: 1}) == f"dict with {'a' * 40}, b"
+    assert cfn_response.shape({}) == "dict with no members"
+    assert cfn_response.shape(["secret"]) == "list with no members"
+    assert len(cfn_response.shape(dict.fromkeys(range(1000)))) < 100
