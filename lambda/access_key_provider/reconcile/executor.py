@@ -167,7 +167,7 @@ class Executor:
             case StoreSecret(version_id):
                 self._store(version_id)
             case ProveKey():
-                self._prove()
+                self._session.prover.prove(self._new_key, self._lease.entry.keys[self._new_key.id].user_name)
             case Promote(key_id, from_version):
                 self._move_current(self._lease.entry.keys[key_id].version_id, from_version, new=key_id in self.made)
             case GiveBack(to_version, from_version):
@@ -201,13 +201,6 @@ class Executor:
             raise
         self.made.append(self._new.id)
         return replace(action, key_id=self._new.id)
-
-    def _prove(self) -> None:
-        key = self._lease.entry.keys[self._new_key.id]
-        if key.stored is None:
-            # A key is on record before it is used: of one that was used nobody could tell that its secret was lost.
-            self._lease.renew(f"ProveKey {key.id}")
-        self._session.prover.prove(self._new_key, key.user_name)
 
     def _named(self, action: Action) -> Action:
         """Put the new key's id where the plan has a stand-in. `CreateKey` has none before it is carried out."""
