@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from faults.interleavings.aftermath import KeyWatch, check_after
@@ -18,9 +19,10 @@ if TYPE_CHECKING:
 
     Order = Stall | Turns
     Check = Callable[[Race], None]
+    Skews = tuple[float, ...]
 
 
-def meet(meeting: Meeting, order: Order, check: Check | None = None) -> Taken:
+def meet(meeting: Meeting, order: Order, check: Check | None = None, skews: Skews = ()) -> Taken:
     """Let callers meet, and check what must hold.
 
     While all are alive, the current key must work at each moment, unless one of the callers removes it. A call that
@@ -30,21 +32,25 @@ def meet(meeting: Meeting, order: Order, check: Check | None = None) -> Taken:
         meeting: who meets, and where.
         order: in which order they make their calls.
         check: what is to be checked beside that, before anybody does anything else.
+        skews: how many seconds each one's clock is ahead.
     """
     removes = any(KINDS[kind].removes for kind in meeting.kinds)
+    is_late = isinstance(order, Stall) or any(skews)
     with SITUATIONS[meeting.situation].prepared.forked() as stack:
-        watch = KeyWatch(stack) if stack.known and not removes and not isinstance(order, Stall) else None
+        watch = KeyWatch(stack) if stack.known and not removes and not is_late else None
         try:
             with race(stack, callers_in(stack, *meeting.kinds)) as running:
+                for caller, skew in zip(running.callers.values(), skews, strict=False):
+                    caller.skew = timedelta(seconds=skew)
                 found = order.take(running)
-            if isinstance(order, Stall):
+            if is_late:
                 _forgive(stack)
             if check:
                 check(running)
             check_after(stack, running)
             assert watch is None or watch.broken == []
         except AssertionError as error:
-            error.add_note(f"{meeting}\n{order}\n{stack.account.log}")
+            error.add_note(f"{meeting}\n{order} {skews or ''}\n{story(stack)}")
             raise
     return found
 
@@ -64,6 +70,16 @@ def meet_in_some(meeting: Meeting, orders: Iterable[Order], check: Check | None 
     """Try some orders."""
     for order in orders:
         meet(meeting, order, check)
+
+
+def story(stack: Stack) -> str:
+    """Tell what was called, without the questions of those who wait for the lease."""
+    calls = stack.account.log.entries
+    return "\n".join(
+        f"{call} {call.parameters.get('AccessKeyId', '')}"
+        for before, call in zip([None, *calls], calls, strict=False)
+        if before is None or not before.name == call.name == "dynamodb:GetItem"
+    )
 
 
 def _forgive(stack: Stack) -> None:

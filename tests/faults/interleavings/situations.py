@@ -225,6 +225,7 @@ SITUATIONS = {
         Situation(
             "one key", _one_key, ("update", "rollback", "cut-over", "delete", *_OPERATORS, "createSecret", "testSecret")
         ),
+        Situation("value replaced", _one_key, ("update", "delete", "rotate", "sweep", "createSecret"), value=OWN_VALUE),
         Situation("in grace", _in_grace, ("update", "rollback", "cut-over", "delete", *_OPERATORS)),
         Situation("end of grace", _end_of_grace, ("rollback", "cut-over", *_OPERATORS)),
         Situation(

@@ -64,16 +64,18 @@ class Caller:
         name: what a schedule calls it.
         event: what it was sent.
         function: which function it runs in.
-        calls: how many calls it has sent.
+        sent: the calls that it has sent.
         held: how many calls it had sent when it took its lease last; None as long as it never did.
+        polls: how often it has found that another one holds the lease.
         result: what it returned.
         error: what it raised.
+        skew: how far its clock is ahead.
     """
 
     name: str
     event: Event
     function: str
-    calls: int = 0
+    sent: list[Call] = field(default_factory=list)
     held: int | None = None
     polls: int = 0
     ended: bool = False
@@ -87,6 +89,11 @@ class Caller:
     _alone: bool = False
     _why: Why = Why.STOPPED
     _killed: bool = False
+
+    @property
+    def calls(self) -> int:
+        """How many calls it has sent."""
+        return len(self.sent)
 
     @property
     def calls_under_lease(self) -> int:
@@ -177,7 +184,7 @@ class Race:
         if call.attempt > 1 or self._running is None:
             return
         self._meet(self._running, Moment("before", call))
-        self._running.calls += 1
+        self._running.sent.append(call)
 
     def _after(self, call: Call) -> None:
         if self._running is not None:
