@@ -1,4 +1,4 @@
-"""`python -m cdk_iam_access_key`: show the keys of a secret, or go back to the previous one."""
+"""`python -m cdk_iam_access_key`: show, undo, rotate or retire the keys of a secret."""
 
 import sys
 

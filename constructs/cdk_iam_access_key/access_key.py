@@ -114,7 +114,7 @@ class AccessKey(Construct):
         stack = Stack.of(self)
         declared = DeclaredKeys.of(stack)
         home = declared.home(stack)
-        validation.check_user(home, user)
+        user_name, user_arn = validation.checked_user(home, user)
         properties = {"Serial": validation.checked_serial(serial), "Status": validation.checked_status(status)}
         if description is not None:
             properties["Description"] = validation.checked_description(description)
@@ -137,7 +137,6 @@ class AccessKey(Construct):
         self.user = user
         self._grace = retirement.grace
         self._cut_over: CfnResource | None = None
-        user_name, user_arn = user.user_name, user.user_arn
         user_identity = identify_user(stack, user, user_name)
         validation.check_no_root(user_arn, user_identity)
         self.secret = KeySecret(

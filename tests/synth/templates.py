@@ -1,6 +1,5 @@
 """Reading templates."""
 
-import json
 from typing import Any
 
 from aws_cdk import Stack
@@ -27,12 +26,27 @@ def only(stack: Stack, kind: str) -> dict[str, Any]:
     return resource["Properties"]
 
 
+def function(stack: Stack, entry_points: str = "provider") -> str:
+    """Return the logical id of the function with these entry points."""
+    (name,) = [
+        name
+        for name, one in of_type(stack, "AWS::Lambda::Function").items()
+        if one["Properties"]["Environment"]["Variables"].get("ENTRY_POINTS") == entry_points
+    ]
+    return name
+
+
+def arn_of(name: str) -> dict[str, Any]:
+    """Return what a template says for the ARN of a resource."""
+    return {"Fn::GetAtt": [name, "Arn"]}
+
+
 def key_roles(stack: Stack) -> dict[str, Any]:
     """Return the roles that the keys of a stack bring along."""
     return {
         name: role
         for name, role in of_type(stack, ROLE).items()
-        if "cdk-iam-access-key" in json.dumps(role["Properties"].get("Path", ""))
+        if role["Properties"].get("Description", "").startswith("Manages the access keys")
     }
 
 
@@ -43,10 +57,10 @@ def key_role(stack: Stack) -> tuple[str, dict[str, Any]]:
 
 
 def provider_role(stack: Stack) -> dict[str, Any]:
-    """Return the properties of the role that the function of a stack's provider runs with."""
+    """Return the properties of the role that the functions of a stack's provider run with."""
     roles = of_type(stack, ROLE)
-    arn = only(stack, "AWS::Lambda::Function")["Role"]
-    return roles[arn["Fn::GetAtt"][0]]["Properties"]
+    (name,) = {one["Properties"]["Role"]["Fn::GetAtt"][0] for one in of_type(stack, "AWS::Lambda::Function").values()}
+    return roles[name]["Properties"]
 
 
 def statements(role: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,10 +6,9 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk.assertions import Template
-from synth.templates import KEY, ROLE, SECRET, key_role, of_type, only, resources, statements
+from synth.templates import KEY, ROLE, SECRET, arn_of, function, key_role, of_type, only, resources, statements
 
 from cdk_iam_access_key import AccessKey
-from cdk_iam_access_key._access_key.identity import schedule_name
 
 COMPLETE_ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deploy-key-AbCdEf"
 USER_ACTIONS = [
@@ -27,77 +26,62 @@ SECRET_ACTIONS = [
 ]
 
 
-def test_key_adds_a_secret_a_role_a_custom_resource_and_a_schedule(stack: Stack, user: iam.User) -> None:
-    """Each further key costs exactly four resources, whatever else the stack has."""
+def test_key_adds_a_secret_a_role_and_a_custom_resource(stack: Stack, user: iam.User) -> None:
+    """Each further key costs exactly three resources, whatever else the stack has."""
     AccessKey(stack, "Key", user=user)
     before = {kind: len(of_type(stack, kind)) for kind in {resource["Type"] for resource in resources(stack).values()}}
     assert before == {
         "AWS::IAM::User": 1,
         KEY: 1,
         SECRET: 1,
-        ROLE: 3,
-        "AWS::IAM::Policy": 1,
-        "AWS::Lambda::Function": 1,
-        "AWS::Lambda::EventInvokeConfig": 1,
+        ROLE: 2,
+        "AWS::DynamoDB::Table": 1,
+        "AWS::Events::Rule": 1,
+        "AWS::Lambda::Function": 2,
+        "AWS::Lambda::EventInvokeConfig": 2,
+        "AWS::Lambda::Permission": 1,
         "AWS::Logs::LogGroup": 1,
-        "AWS::Scheduler::Schedule": 1,
-        "AWS::Scheduler::ScheduleGroup": 1,
-        "AWS::SQS::Queue": 1,
-        "AWS::SQS::QueuePolicy": 1,
+        "AWS::SSM::Parameter": 1,
     }
 
 
-def test_twenty_keys_share_one_provider(stack: Stack) -> None:
-    """Twenty keys have twenty times four resources and one function, role, log group and event configuration."""
-    for index in range(20):
+def test_a_stack_has_room_for_115_keys_with_a_user_each(stack: Stack) -> None:
+    """CloudFormation takes 500 resources, of which a key with its user is four; all share one provider."""
+    for index in range(115):
         AccessKey(stack, f"Key{index}", user=iam.User(stack, f"User{index}"))
     template = Template.from_stack(stack)
-    for kind, count in {
-        KEY: 20,
-        SECRET: 20,
-        ROLE: 22,
-        "AWS::Lambda::Function": 1,
-        "AWS::Lambda::EventInvokeConfig": 1,
-        "AWS::Logs::LogGroup": 1,
-        "AWS::Scheduler::ScheduleGroup": 1,
-        "AWS::SQS::Queue": 1,
-        "AWS::IAM::Policy": 1,
-    }.items():
+    for kind, count in {KEY: 115, SECRET: 115, ROLE: 116, "AWS::Lambda::Function": 2}.items():
         template.resource_count_is(kind, count)
-    assert len(resources(stack)) == 20 * 5 + 9
+    assert len(resources(stack)) == 115 * 4 + 10 <= 500
 
 
-def test_key_with_a_secret_passed_in_adds_three_resources(stack: Stack, user: iam.User) -> None:
+def test_key_with_a_secret_passed_in_adds_two_resources(stack: Stack, user: iam.User) -> None:
     """An existing secret is written to, and none is defined."""
     secret = secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", COMPLETE_ARN)
     key = AccessKey(stack, "Key", user=user, secret=secret)
     assert of_type(stack, SECRET) == {}
-    assert len(resources(stack)) == 1 + 3 + 9
+    assert len(resources(stack)) == 1 + 2 + 10
     assert only(stack, KEY)["SecretArn"] == COMPLETE_ARN
-    assert key.secret is secret
+    assert key.secret.secret_name == secret.secret_name == "deploy-key"
 
 
 def test_custom_resource_carries_what_the_provider_needs(stack: Stack, user: iam.User) -> None:
     """The properties are those of the wire contract, all of them strings once resolved."""
-    key = AccessKey(
-        stack, "Key", user=user, serial=7, status=iam.AccessKeyStatus.INACTIVE, description="the build server"
-    )
+    AccessKey(stack, "Key", user=user, serial=7, status=iam.AccessKeyStatus.INACTIVE, description="the build server")
     role, _ = key_role(stack)
     (secret,) = of_type(stack, SECRET)
-    (function,) = of_type(stack, "AWS::Lambda::Function")
     assert only(stack, KEY) == {
-        "ServiceToken": {"Fn::GetAtt": [function, "Arn"]},
+        "ServiceToken": arn_of(function(stack)),
         "ServiceTimeout": "330",
         "UserName": stack.resolve(user.user_name),
         "SecretArn": {"Ref": secret},
-        "RoleArn": {"Fn::GetAtt": [role, "Arn"]},
+        "RoleArn": arn_of(role),
         "Serial": "7",
         "Status": "Inactive",
         "Description": "the build server",
         "GracePeriod": "3600",
         "RetentionPeriod": "604800",
         "OnKeyLimit": "Fail",
-        "ScheduleName": schedule_name(key),
     }
 
 
@@ -111,12 +95,17 @@ def test_defaults_are_serial_1_active_and_no_description(stack: Stack, user: iam
 
 
 def test_custom_resource_waits_for_all_of_the_provider(stack: Stack, user: iam.User) -> None:
-    """It is created after, and so deleted before, the function, its role, its log group and what schedules need."""
+    """It is created after, and so deleted before, the functions, their role and log, the ledger and the sweep.
+
+    One dependency stands for all, because ten a key would make the template of a hundred keys long.
+    """
     AccessKey(stack, "Key", user=user)
     (key,) = of_type(stack, KEY).values()
+    ((parameter, last),) = of_type(stack, "AWS::SSM::Parameter").items()
     provider = {name for name in resources(stack) if name.startswith("AccessKeyProvider")}
-    assert set(key["DependsOn"]) == provider
-    assert len(provider) == 9
+    assert key["DependsOn"] == [parameter]
+    assert {parameter, *last["DependsOn"]} == provider
+    assert len(provider) == 10
 
 
 def test_secret_starts_empty(stack: Stack, user: iam.User) -> None:
@@ -145,43 +134,30 @@ def test_role_may_manage_one_user_and_one_secret(stack: Stack, user: iam.User) -
     AccessKey(stack, "Key", user=user)
     _, role = key_role(stack)
     (secret,) = of_type(stack, SECRET)
-    assert statements(role)[:4] == [
+    assert statements(role) == [
         {"Action": USER_ACTIONS, "Effect": "Allow", "Resource": stack.resolve(user.user_arn)},
         {
             "Action": ["iam:TagUser", "iam:UntagUser"],
-            "Condition": only_tags("AKIA*", "cdk-iam-access-key:*"),
+            "Condition": {"ForAllValues:StringLike": {"aws:TagKeys": "AKIA*"}, "Null": {"aws:TagKeys": "false"}},
             "Effect": "Allow",
             "Resource": stack.resolve(user.user_arn),
         },
         {"Action": SECRET_ACTIONS, "Effect": "Allow", "Resource": {"Ref": secret}},
-        {
-            "Action": ["secretsmanager:TagResource", "secretsmanager:UntagResource"],
-            "Condition": only_tags("cdk-iam-access-key:*"),
-            "Effect": "Allow",
-            "Resource": {"Ref": secret},
-        },
-    ]
-    assert [statement["Action"] for statement in statements(role)[4:]] == [
-        ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"],
-        "iam:PassRole",
-        "events:PutEvents",
     ]
 
 
-def only_tags(*keys: str) -> dict[str, object]:
-    """Return the condition that keeps other tags out, and requests that name none."""
-    return {"ForAllValues:StringLike": {"aws:TagKeys": list(keys)}, "Null": {"aws:TagKeys": "false"}}
-
-
-def test_role_trusts_the_function_alone(stack: Stack, user: iam.User) -> None:
-    """Nobody but the function's role assumes the role of a key, which lives under the stack's path."""
+def test_role_trusts_the_functions_alone(stack: Stack, user: iam.User) -> None:
+    """Nobody but the functions' role assumes the role of a key, also if that role is created anew under its name."""
     AccessKey(stack, "Key", user=user)
     _, role = key_role(stack)
-    provider = only(stack, "AWS::Lambda::Function")["Role"]
     assert role["AssumeRolePolicyDocument"]["Statement"] == [
-        {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": {"AWS": provider}}
+        {
+            "Action": "sts:AssumeRole",
+            "Effect": "Allow",
+            "Principal": {"AWS": stack.resolve(f"arn:{stack.partition}:iam::{stack.account}:root")},
+            "Condition": {"ArnEquals": {"aws:PrincipalArn": resources(stack)[function(stack)]["Properties"]["Role"]}},
+        }
     ]
-    assert role["Path"] == "/cdk-iam-access-key/Stack/"
 
 
 def test_imported_user_and_secret_are_named_exactly(stack: Stack) -> None:
@@ -191,7 +167,7 @@ def test_imported_user_and_secret_are_named_exactly(stack: Stack) -> None:
         stack, "Key", user=user, secret=secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", COMPLETE_ARN)
     )
     _, role = key_role(stack)
-    assert {statement["Resource"] for statement in statements(role)[:4]} == {
+    assert {statement["Resource"] for statement in statements(role)} == {
         "arn:aws:iam::111122223333:user/robots/alice",
         COMPLETE_ARN,
     }
@@ -220,7 +196,7 @@ def test_encryption_key_is_used_through_secrets_manager_only(stack: Stack, user:
     name, role = key_role(stack)
     ((secret, definition),) = of_type(stack, SECRET).items()
     key_arn = stack.resolve(encryption_key.key_arn)
-    assert statements(role)[7:] == [kms_statement(stack, key_arn, {"Ref": secret})]
+    assert statements(role)[3:] == [kms_statement(stack, key_arn, {"Ref": secret})]
     assert definition["Properties"]["KmsKeyId"] == key_arn
     assert name not in json.dumps(of_type(stack, "AWS::KMS::Key"))
     assert name not in json.dumps(of_type(stack, "AWS::IAM::Policy"))
@@ -237,22 +213,7 @@ def test_encryption_key_of_a_secret_passed_in_is_used(stack: Stack, user: iam.Us
     )
     AccessKey(stack, "Key", user=user, secret=secret)
     _, role = key_role(stack)
-    assert statements(role)[7:] == [kms_statement(stack, key_arn, COMPLETE_ARN)]
-
-
-def test_grant_read_lets_the_grantee_read_the_secret(stack: Stack, user: iam.User) -> None:
-    """A consumer may read the secret, and gets nothing on the user."""
-    consumer = iam.Role(stack, "Consumer", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com"))
-    AccessKey(stack, "Key", user=user).grant_read(consumer)
-    (secret,) = of_type(stack, SECRET)
-    (policy,) = [one for name, one in of_type(stack, "AWS::IAM::Policy").items() if name.startswith("Consumer")]
-    assert policy["Properties"]["PolicyDocument"]["Statement"] == [
-        {
-            "Action": ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"],
-            "Effect": "Allow",
-            "Resource": {"Ref": secret},
-        }
-    ]
+    assert statements(role)[3:] == [kms_statement(stack, key_arn, COMPLETE_ARN)]
 
 
 def test_attributes_are_those_of_the_custom_resource(stack: Stack, user: iam.User) -> None:
@@ -328,8 +289,9 @@ def test_nested_stack_has_its_own_provider(stack: Stack) -> None:
     nested = NestedStack(stack, "Nested")
     AccessKey(nested, "Key", user=iam.User(stack, "User"))
     _, role = key_role(nested)
-    assert role["Path"] == {"Fn::Join": ["", ["/cdk-iam-access-key/", {"Ref": "AWS::StackName"}, "/"]]}
-    assert len(of_type(nested, "AWS::Lambda::Function")) == 1
+    path = {"Fn::Join": ["", ["/cdk-iam-access-key/", {"Ref": "AWS::StackName"}, "/"]]}
+    assert role["Path"]["Fn::Join"][1][:3] == [path, only(nested, KEY)["UserName"], "/"]
+    assert len(of_type(nested, "AWS::Lambda::Function")) == 2
     assert of_type(stack, "AWS::Lambda::Function") == {}
 
 

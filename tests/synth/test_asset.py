@@ -13,7 +13,7 @@ from zipfile import ZipFile
 import crhelper
 import pytest
 from aws_cdk import App, Stack
-from synth.templates import only
+from synth.templates import of_type
 
 from cdk_iam_access_key import AccessKeyProvider
 from cdk_iam_access_key._shared import lambda_asset
@@ -119,7 +119,8 @@ def synthesized(outdir: Path) -> tuple[dict[str, object], Path]:
     app = App(outdir=str(outdir))
     stack = Stack(app, "Stack")
     AccessKeyProvider(stack, "Provider")
-    properties = only(stack, "AWS::Lambda::Function")
+    properties, worker = (one["Properties"] for one in of_type(stack, "AWS::Lambda::Function").values())
+    assert properties["Code"] == worker["Code"]
     manifest = json.loads((outdir / "Stack.assets.json").read_text())
     (source,) = (path for entry in manifest["files"].values() if (path := entry["source"]["path"]).endswith(".zip"))
     return properties, outdir / source
@@ -144,6 +145,28 @@ def test_other_crhelper_is_refused(monkeypatch: pytest.MonkeyPatch, version: str
     monkeypatch.setattr(lambda_asset, "distribution", lambda _: SimpleNamespace(version=version))
     with pytest.raises(RuntimeError, match=rf"version 2\.0\.12, found {version}; run pip install crhelper==2\.0\.12"):
         handler_asset()
+
+
+@pytest.mark.parametrize("change", ["another byte", "another module", "a module less"])
+def test_changed_crhelper_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, change: str) -> None:
+    """Whoever can write to the environment that synthesizes can't add to functions that manage keys."""
+    package = tmp_path / "crhelper"
+    shutil.copytree(Path(crhelper.__file__).parent, package)
+    installed = SimpleNamespace(version="2.0.12", locate_file=lambda name: tmp_path / name)
+    monkeypatch.setattr(lambda_asset, "distribution", lambda _: installed)
+    assert handler_asset().files["crhelper/utils.py"] == (package / "utils.py").read_bytes()
+    if change == "another byte":
+        (package / "utils.py").write_bytes((package / "utils.py").read_bytes() + b"\n")
+    elif change == "another module":
+        (package / "more.py").write_text("print(1)")
+    else:
+        (package / "log_helper.py").unlink()
+    with pytest.raises(
+        RuntimeError, match=r"crhelper 2\.0\.12 must have the modules that it was published with"
+    ) as told:
+        handler_asset()
+    assert str(package) in str(told.value)
+    assert "pip install --force-reinstall --no-cache-dir crhelper==2.0.12" in str(told.value)
 
 
 def test_missing_crhelper_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@
 
 import ast
 import json
+import re
 import runpy
 import shutil
 from collections.abc import Callable, Iterator
@@ -18,6 +19,7 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
+from aws_cdk.aws_events import Schedule
 from botocore import xform_name
 from botocore.loaders import create_loader
 from cdk_nag import AwsSolutionsChecks
@@ -26,8 +28,7 @@ from cfnlint.config import ManualArgs
 from constructs import IConstruct
 from synth.templates import ROLE
 
-from cdk_iam_access_key import AccessKey, AccessKeyProvider, OnKeyLimit, RotationSchedule
-from cdk_iam_access_key._access_key.identity import schedule_name
+from cdk_iam_access_key import AccessKey, AccessKeyProvider, OnKeyLimit
 
 ROOT = Path(__file__).parents[2]
 HANDLERS = [ROOT / "lambda" / package for package in ("access_key_provider", "lambda_shared")]
@@ -37,24 +38,15 @@ ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:{}-AbCdEf"
 REGIONS = ["us-east-1", "cn-north-1", "us-gov-west-1"]
 
 NOT_SCHEDULED = "AwsSolutions-SMG4"
-NO_QUEUE_BEHIND = "AwsSolutions-SQS3"
 WILDCARD = "AwsSolutions-IAM5"
 ROLE_PATH = "Resource::arn:<AWS::Partition>:iam::<AWS::AccountId>:role/cdk-iam-access-key/{}/*"
-SECRETS = "Resource::arn:<AWS::Partition>:secretsmanager:<AWS::Region>:<AWS::AccountId>:secret:*"
-SCHEDULES = "Resource::arn:<AWS::Partition>:scheduler:<AWS::Region>:<AWS::AccountId>:schedule/<{}>/{}-*"
 # What remains of cdk-nag's findings, and why it may.
 REASONS = {
     NOT_SCHEDULED: "the key in it is rotated by a change of `serial`; a schedule is a choice of the app",
-    NO_QUEUE_BEHIND: "it is the dead-letter queue of schedules and rules, and holds what is left of their events",
     ROLE_PATH: (
         "a list of the keys' roles would lose a removed key's role before its Delete is sent; the path is this "
-        "stack's own, and each role under it trusts this stack's function alone"
+        "stack's own, and each role under it trusts this stack's functions alone"
     ),
-    SECRETS: (
-        "a list of the keys' secrets would lose a removed key's secret before its Delete is sent; a condition on the "
-        "provider's tag keeps all others out, and a description holds no secret"
-    ),
-    SCHEDULES: "a schedule's name carries the key and the time; what it begins with is this key's own",
 }
 IGNORED_BY_CFN_LINT = {
     "W3005": "the CDK writes out dependencies that references imply; said twice is not wrong",
@@ -64,9 +56,6 @@ IGNORED_BY_CFN_LINT = {
 ON_BEHALF = {
     "logs:CreateLogStream": "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html",
     "logs:PutLogEvents": "https://docs.aws.amazon.com/lambda/latest/dg/monitoring-cloudwatchlogs.html",
-    "iam:PassRole": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html",
-    "lambda:InvokeFunction": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/setting-up.html",
-    "sqs:SendMessage": "https://docs.aws.amazon.com/scheduler/latest/UserGuide/configuring-schedule-dlq.html",
     "kms:Decrypt": "https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html",
     "kms:GenerateDataKey": "https://docs.aws.amazon.com/secretsmanager/latest/userguide/security-encryption.html",
 }
@@ -120,7 +109,7 @@ def several_keys(app: App) -> Stack:
         stack,
         "Scheduled",
         user=iam.User(stack, "ScheduledUser"),
-        rotation_schedule=RotationSchedule.cron(hour="0/12"),
+        rotation_schedule=Schedule.cron(minute="0", hour="0/12"),
         undo_on_alarm=[alarm],
     )
     AccessKey(
@@ -135,7 +124,7 @@ def several_keys(app: App) -> Stack:
         stack,
         "Reminded",
         user=iam.User(stack, "RemindedUser"),
-        maximum_age=Duration.days(90),
+        max_active_age=Duration.days(90),
         grace_period=Duration.seconds(0),
         on_key_limit=OnKeyLimit.remove_unused(),
     )
@@ -179,16 +168,10 @@ def acknowledged(stack: Stack) -> dict[str, str]:
     for construct in stack.node.find_all():
         if isinstance(construct, AccessKeyProvider):
             acknowledge(construct.role, WILDCARD, ROLE_PATH.format(stack.stack_name), ROLE_PATH)
-            acknowledge(construct.role, WILDCARD, SECRETS, SECRETS)
-            acknowledge(construct.dead_letter_queue, NO_QUEUE_BEHIND)
-            group = stack.resolve(construct.schedule_group_name)["Ref"]
-    for construct in stack.node.find_all():
         if isinstance(construct, AccessKey):
-            (role,) = [child for child in construct.node.children if isinstance(child, iam.Role)]
-            acknowledge(role, WILDCARD, SCHEDULES.format(group, schedule_name(construct)), SCHEDULES)
             rotated = construct.node.try_find_child("RotationSchedule")
-            if construct.secret.node.scope is construct and not rotated:
-                acknowledge(construct.secret, NOT_SCHEDULED)
+            if isinstance(construct.secret.node.default_child, secretsmanager.CfnSecret) and not rotated:
+                acknowledge(construct.secret.node.find_child("Resource"), NOT_SCHEDULED)
     return reasons
 
 
@@ -221,7 +204,6 @@ def test_cdk_nag_looks(app: App) -> None:
     findings = found_by_cdk_nag(app)
     assert {finding["ruleName"].partition("[")[0] for finding in findings["violations"]} == {
         NOT_SCHEDULED,
-        NO_QUEUE_BEHIND,
         WILDCARD,
     }
 
@@ -239,14 +221,13 @@ def test_cfn_lint_looks(app: App) -> None:
 
 
 def statements(stack: Stack) -> list[dict[str, Any]]:
-    """List all statements of all policies in a template, inline in its roles but for that of the scheduler's role."""
+    """List all statements of all policies in a template, which are inline in its roles."""
     resources = json.loads(synthesized(stack))["Resources"].values()
-    assert not [one["Type"] for one in resources if one["Type"] == "AWS::IAM::ManagedPolicy"]
+    assert not [one["Type"] for one in resources if one["Type"] in {"AWS::IAM::ManagedPolicy", "AWS::IAM::Policy"}]
     roles = [one["Properties"] for one in resources if one["Type"] == ROLE]
     assert not [role for role in roles if "ManagedPolicyArns" in role]
-    (apart,) = [one["Properties"] for one in resources if one["Type"] == "AWS::IAM::Policy"]
-    policies = [policy for role in roles for policy in role.get("Policies", [])]
-    return [statement for policy in [*policies, apart] for statement in policy["PolicyDocument"]["Statement"]]
+    policies = [policy for role in roles for policy in role["Policies"]]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
 def listed(value: Any) -> list[Any]:
@@ -267,11 +248,11 @@ def test_statements_name_what_they_allow(declared: Stack) -> None:
     assert not [action for action in allowed_actions(declared) if "*" in action or "?" in action]
 
 
-def test_wildcards_are_bounded(declared: Stack) -> None:
-    """The keys' roles and secrets, and a key's own schedules; every other resource is one.
+def test_the_one_wildcard_is_bounded(declared: Stack) -> None:
+    """It is for the keys' roles; every other resource is one.
 
-    Roles and secrets can't be listed: CloudFormation changes policies before it sends the Delete of a removed key,
-    which would then no longer have a role to assume.
+    Roles can't be listed: CloudFormation changes policies before it sends the Delete of a removed key, which would then
+    no longer have a role to assume.
     """
     wildcards = [
         (statement["Action"], resource)
@@ -279,47 +260,40 @@ def test_wildcards_are_bounded(declared: Stack) -> None:
         for resource in listed(statement["Resource"])
         if "*" in json.dumps(resource) or "?" in json.dumps(resource)
     ]
-    keys = [one for one in declared.node.find_all() if isinstance(one, AccessKey)]
-    group = AccessKeyProvider.get_or_create(declared).schedule_group_name
-    account, here = declared.account, f"{declared.region}:{declared.account}"
-    roles = f"arn:{declared.partition}:iam::{account}:role/cdk-iam-access-key/{declared.stack_name}/*"
-    secrets = f"arn:{declared.partition}:secretsmanager:{here}:secret:*"
-    schedules = f"arn:{declared.partition}:scheduler:{here}:schedule/{group}/"
-    scheduling = ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"]
-    expected = [
-        ("sts:AssumeRole", declared.resolve(roles)),
-        ("secretsmanager:DescribeSecret", declared.resolve(secrets)),
-        *((scheduling, declared.resolve(f"{schedules}{schedule_name(key)}-*")) for key in keys),
+    roles = f"arn:{declared.partition}:iam::{declared.account}:role/cdk-iam-access-key/{declared.stack_name}/*"
+    assert wildcards == [("sts:AssumeRole", declared.resolve(roles))]
+
+
+def test_callers_of_the_functions_are_bounded(app: App) -> None:
+    """Secrets Manager of this account and its rules may call the worker, once for all keys; nobody the other one."""
+    resources = json.loads(synthesized(several_keys(app)))["Resources"]
+    assert not [one["Type"] for one in resources.values() if one["Type"] == "AWS::Lambda::Url"]
+    permissions = [one["Properties"] for one in resources.values() if one["Type"] == "AWS::Lambda::Permission"]
+    (worker,) = {one["FunctionName"]["Fn::GetAtt"][0] for one in permissions}
+    assert resources[worker]["Properties"]["Environment"]["Variables"]["ENTRY_POINTS"] == "worker"
+    assert sorted((one["Principal"], set(one) & {"SourceAccount", "SourceArn"}) for one in permissions) == [
+        ("events.amazonaws.com", {"SourceArn"}),
+        ("events.amazonaws.com", {"SourceAccount", "SourceArn"}),
+        ("secretsmanager.amazonaws.com", {"SourceAccount"}),
     ]
-    assert sorted(wildcards, key=str) == sorted(expected, key=str)
-
-
-def test_callers_of_the_function_are_bounded(app: App) -> None:
-    """Secrets Manager of this account may call it, once for all keys, and one rule of a key with alarms."""
-    resources = json.loads(synthesized(several_keys(app)))["Resources"].values()
-    assert not [one["Type"] for one in resources if one["Type"] == "AWS::Lambda::Url"]
-    permissions = [one["Properties"] for one in resources if one["Type"] == "AWS::Lambda::Permission"]
-    by_rotation = [one for one in permissions if one["Principal"] == "secretsmanager.amazonaws.com"]
-    by_rule = [one for one in permissions if one["Principal"] == "events.amazonaws.com"]
-    assert [one["SourceAccount"] for one in by_rotation] == [{"Ref": "AWS::AccountId"}]
-    assert len({json.dumps(one["SourceArn"]) for one in by_rule}) == 2
-    assert len(permissions) == len(by_rotation) + len(by_rule) == 3
 
 
 def test_roles_trust_one_principal(declared: Stack) -> None:
-    """A key's role trusts the function's role, that one trusts Lambda, and the scheduler's trusts the Scheduler."""
+    """A key's role trusts sessions of the functions' role, and that one trusts Lambda."""
     resources = json.loads(synthesized(declared))["Resources"]
     roles = {name: one["Properties"] for name, one in resources.items() if one["Type"] == ROLE}
-    (function,) = [one["Properties"]["Role"] for one in resources.values() if one["Type"] == "AWS::Lambda::Function"]
+    functions = [one["Properties"]["Role"] for one in resources.values() if one["Type"] == "AWS::Lambda::Function"]
+    assert functions[0] == functions[1]
     for name, role in roles.items():
         (statement,) = role["AssumeRolePolicyDocument"]["Statement"]
-        of_function = {"Fn::GetAtt": [name, "Arn"]} == function
-        if "SchedulerRole" in name:
-            assert set(statement.pop("Condition")["StringEquals"]) == {"aws:SourceAccount", "aws:SourceArn"}
-            expected = {"Service": "scheduler.amazonaws.com"}
+        assert (statement.pop("Action"), statement.pop("Effect")) == ("sts:AssumeRole", "Allow")
+        if {"Fn::GetAtt": [name, "Arn"]} == functions[0]:
+            assert statement == {"Principal": {"Service": "lambda.amazonaws.com"}}
         else:
-            expected = {"Service": "lambda.amazonaws.com"} if of_function else {"AWS": function}
-        assert statement == {"Action": "sts:AssumeRole", "Effect": "Allow", "Principal": expected}
+            assert statement == {
+                "Principal": {"AWS": declared.resolve(f"arn:{declared.partition}:iam::{declared.account}:root")},
+                "Condition": {"ArnEquals": {"aws:PrincipalArn": functions[0]}},
+            }
 
 
 def handler_calls() -> set[str]:
@@ -358,7 +332,7 @@ def test_every_client_is_found() -> None:
     """The handler makes clients in the one way that the comparison knows, of services named in its source."""
     sources = [file.read_text("utf-8") for folder in HANDLERS for file in folder.rglob("*.py")]
     calls = [node for source in sources for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
-    made = [call for call in calls if ast.unparse(call.func).startswith(("boto3.", "botocore."))]
+    made = [call for call in calls if re.fullmatch(r"(boto3|botocore)[\w.]+", ast.unparse(call.func))]
     assert made
     for call in made:
         assert ast.unparse(call.func) == "boto3.client"

@@ -9,10 +9,9 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from aws_cdk.assertions import Annotations, Match
-from synth.templates import KEY, key_role, of_type, only, statements
+from synth.templates import KEY, of_type, only
 
 from cdk_iam_access_key import AccessKey, OnKeyLimit
-from cdk_iam_access_key._access_key.identity import schedule_name
 
 CUT_OVER = "Custom::IAMAccessKeyCutOver"
 NO_GRACE = Duration.seconds(0)
@@ -24,7 +23,7 @@ def test_previous_key_is_kept_for_an_hour_and_a_week(stack: Stack, user: iam.Use
     properties = only(stack, KEY)
     assert (properties["GracePeriod"], properties["RetentionPeriod"]) == ("3600", "604800")
     assert properties["OnKeyLimit"] == "Fail"
-    assert not {"RetireWhenUnusedFor", "RetireAtLatest", "MaximumAge", "RemoveUnusedAfter", "CutOver"} & set(properties)
+    assert not {"RetireWhenUnusedFor", "OverdueAfter", "MaxActiveAge", "RemoveUnusedAfter", "CutOver"} & set(properties)
 
 
 @pytest.mark.parametrize(
@@ -36,8 +35,12 @@ def test_previous_key_is_kept_for_an_hour_and_a_week(stack: Stack, user: iam.Use
         ({"retention_period": Duration.hours(1)}, {"RetentionPeriod": "3600"}),
         ({"retention_period": Duration.days(365)}, {"RetentionPeriod": "31536000"}),
         ({"retire_when_unused_for": Duration.hours(1)}, {"RetireWhenUnusedFor": "3600"}),
-        ({"retire_at_latest": Duration.minutes(61)}, {"RetireAtLatest": "3660"}),
-        ({"maximum_age": Duration.days(1)}, {"MaximumAge": "86400"}),
+        ({"overdue_after": Duration.minutes(61)}, {"OverdueAfter": "3660"}),
+        ({"max_active_age": Duration.days(1)}, {"MaxActiveAge": "86400"}),
+        (
+            {"max_active_age": Duration.days(90), "automatically_after": Duration.days(80)},
+            {"MaxActiveAge": "7776000", "RotationSchedule": "rate(80 days) since the last rotation"},
+        ),
         ({"on_key_limit": OnKeyLimit.FAIL}, {"OnKeyLimit": "Fail"}),
         ({"on_key_limit": OnKeyLimit.RETIRE_PREVIOUS}, {"OnKeyLimit": "RetirePrevious"}),
         (
@@ -79,20 +82,22 @@ def test_rules_reach_the_provider(
             {"retire_when_unused_for": Duration.minutes(59)},
             "retire_when_unused_for must be whole seconds, at least 1 h",
         ),
-        ({"retire_when_unused_for": Duration.days(11_575)}, "at most 999999999 seconds, got 11575 days"),
-        ({"retire_at_latest": Duration.seconds(30)}, "retire_at_latest must be whole seconds, at least 1 minute"),
+        ({"retire_when_unused_for": Duration.days(366)}, "at most 365 days, got 366 days"),
+        ({"overdue_after": Duration.days(366)}, "at most 365 days, got 366 days"),
+        ({"max_active_age": Duration.days(3651)}, "at most 3650 days, got 3651 days"),
+        ({"overdue_after": Duration.seconds(30)}, "overdue_after must be whole seconds, at least 1 minute"),
         (
-            {"retire_at_latest": Duration.hours(1)},
-            "retire_at_latest must be longer than grace_period, got 1 hour and 1 hour; nothing can be overdue",
+            {"overdue_after": Duration.hours(1)},
+            "overdue_after must be longer than grace_period, got 1 hour and 1 hour; nothing can be overdue",
         ),
-        ({"maximum_age": Duration.hours(23)}, "maximum_age must be whole seconds, at least 1 day"),
+        ({"max_active_age": Duration.hours(23)}, "max_active_age must be whole seconds, at least 1 day"),
         (
             {"grace_period": NO_GRACE, "retire_when_unused_for": Duration.days(1)},
             "retire_when_unused_for must come with a grace_period of a minute or more, got 0",
         ),
         (
-            {"grace_period": NO_GRACE, "retire_at_latest": Duration.days(1)},
-            "retire_at_latest must come with a grace_period of a minute or more, got 0",
+            {"grace_period": NO_GRACE, "overdue_after": Duration.days(1)},
+            "overdue_after must come with a grace_period of a minute or more, got 0",
         ),
         ({"on_key_limit": "Fail"}, "on_key_limit must be an OnKeyLimit, got an object of str; pass OnKeyLimit.FAIL"),
     ],
@@ -105,7 +110,7 @@ def test_rules_that_cannot_work_are_refused(stack: Stack, user: iam.User, given:
 
 
 @pytest.mark.parametrize(
-    "name", ["grace_period", "retention_period", "retire_when_unused_for", "retire_at_latest", "maximum_age"]
+    "name", ["grace_period", "retention_period", "retire_when_unused_for", "overdue_after", "max_active_age"]
 )
 def test_durations_are_known_at_synth(stack: Stack, user: iam.User, name: str) -> None:
     """A parameter can't be compared with the others, so it is refused."""
@@ -118,50 +123,6 @@ def test_age_of_an_unused_key_is_a_day_at_least() -> None:
     """A key that was made today may not be used yet."""
     with pytest.raises(ValueError, match="older_than must be whole seconds, at least 1 day"):
         OnKeyLimit.remove_unused(older_than=Duration.hours(23))
-
-
-def test_key_role_schedules_its_own_looks_only(stack: Stack, user: iam.User) -> None:
-    """Its schedules are those named after it, they run with one role, and its events say whose they are."""
-    key = AccessKey(stack, "Key", user=user)
-    _, role = key_role(stack)
-    provider = key._provider
-    assert statements(role)[4:] == [
-        {
-            "Action": ["scheduler:CreateSchedule", "scheduler:DeleteSchedule"],
-            "Effect": "Allow",
-            "Resource": stack.resolve(
-                f"arn:{stack.partition}:scheduler:{stack.region}:{stack.account}:schedule/"
-                f"{provider.schedule_group_name}/{only(stack, KEY)['ScheduleName']}-*"
-            ),
-        },
-        {
-            "Action": "iam:PassRole",
-            "Condition": {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}},
-            "Effect": "Allow",
-            "Resource": stack.resolve(provider.scheduler_role.role_arn),
-        },
-        {
-            "Action": "events:PutEvents",
-            "Condition": {"StringEquals": {"events:source": "cdk-iam-access-key"}},
-            "Effect": "Allow",
-            "Resource": stack.resolve(f"arn:{stack.partition}:events:{stack.region}:{stack.account}:event-bus/default"),
-        },
-    ]
-
-
-def test_schedule_names_are_unique_and_stay(app: App) -> None:
-    """Each key has its own, nested stacks and equal ids included; the id of the stack's construct is not in it."""
-    names = []
-    for name in "AB":
-        stack = Stack(app, name)
-        nested = NestedStack(stack, "Nested")
-        names += [AccessKey(one, "Key", user=iam.User(one, "User")) for one in (stack, nested)]
-        names.append(AccessKey(stack, "Other", user=iam.User(stack, "OtherUser")))
-    found = {schedule_name(key) for key in names}
-    assert len(found) == 6
-    assert all(re.fullmatch("[A-Za-z0-9-]{1,20}", name) for name in found)
-    renamed = Stack(app, "Renamed", stack_name="A")
-    assert schedule_name(AccessKey(renamed, "Key", user=iam.User(renamed, "User"))) == schedule_name(names[0])
 
 
 def consumer(stack: Stack, key: AccessKey, name: str = "Consumer") -> ssm.StringParameter:
@@ -177,7 +138,10 @@ def test_cut_over_waits_for_all_consumers(stack: Stack, user: iam.User) -> None:
     key.cut_over_after(consumers[2])
     (cut_over,) = of_type(stack, CUT_OVER).values()
     (name,) = of_type(stack, KEY)
-    assert set(cut_over["DependsOn"]) >= {name, *of_type(stack, "AWS::SSM::Parameter")}
+    assert set(cut_over["DependsOn"]) >= {
+        name,
+        *(one for one in of_type(stack, "AWS::SSM::Parameter") if not one.startswith("AccessKeyProvider")),
+    }
     assert cut_over["Properties"] == {
         "ServiceToken": only(stack, KEY)["ServiceToken"],
         "ServiceTimeout": "330",

@@ -1,21 +1,21 @@
-"""Rotation by Secrets Manager, the daily look, and the way back on an alarm."""
+"""Rotation by Secrets Manager, and the way back on an alarm."""
 
-import json
 import re
-from collections.abc import Callable
 from typing import Any
 
 import pytest
-from aws_cdk import App, Duration, Environment, Stack
+from aws_cdk import App, CfnParameter, Duration, Environment, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
-from synth.templates import KEY, of_type, only, resources
+from aws_cdk.aws_events import Schedule
+from aws_cdk.aws_scheduler import ScheduleExpression
+from synth.templates import KEY, arn_of, function, of_type, only
 
-from cdk_iam_access_key import AccessKey, AccessKeyProvider, RotationSchedule
+from cdk_iam_access_key import AccessKey, AccessKeyProvider
+from cdk_iam_access_key._access_key.rotation_rules import checked_rules
 
 SCHEDULE = "AWS::SecretsManager::RotationSchedule"
-DAILY_LOOK = "AWS::Scheduler::Schedule"
 RULE = "AWS::Events::Rule"
 PERMISSION = "AWS::Lambda::Permission"
 COMPLETE_ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deploy-key-AbCdEf"
@@ -29,51 +29,96 @@ def alarm(stack: Stack, name: str = "Alarm") -> cloudwatch.Alarm:
     return cloudwatch.Alarm(stack, name, metric=metric, threshold=1, evaluation_periods=1)
 
 
+def permissions(stack: Stack, principal: str) -> dict[str, Any]:
+    """Return the permissions of a service to call the worker."""
+    found = of_type(stack, PERMISSION)
+    return {name: one for name, one in found.items() if one["Properties"]["Principal"] == principal}
+
+
+def undo_rules(stack: Stack) -> dict[str, Any]:
+    """Return the rules that wait for alarms."""
+    return {name: rule for name, rule in of_type(stack, RULE).items() if "EventPattern" in rule["Properties"]}
+
+
 @pytest.mark.parametrize(
-    ("given", "rules"),
+    ("given", "rules", "text"),
     [
-        ({"rotation_schedule": RotationSchedule.rate(Duration.hours(4))}, {"ScheduleExpression": "rate(4 hours)"}),
-        ({"rotation_schedule": RotationSchedule.rate(Duration.hours(48))}, {"ScheduleExpression": "rate(2 days)"}),
         (
-            {"rotation_schedule": RotationSchedule.rate(Duration.days(1)), "grace_period": Duration.seconds(0)},
-            {"ScheduleExpression": "rate(1 day)"},
+            {"rotation_schedule": Schedule.rate(Duration.hours(4))},
+            {"ScheduleExpression": "rate(4 hours)"},
+            "rate(4 hours)",
         ),
-        ({"rotation_schedule": RotationSchedule.rate(Duration.days(999))}, {"ScheduleExpression": "rate(999 days)"}),
-        ({"rotation_schedule": RotationSchedule.cron(day="L")}, {"ScheduleExpression": "cron(0 0 L * ? *)"}),
-        ({"automatically_after": Duration.days(2)}, {"AutomaticallyAfterDays": 2}),
-        ({"automatically_after": Duration.days(1000)}, {"AutomaticallyAfterDays": 1000}),
+        (
+            {"rotation_schedule": Schedule.rate(Duration.hours(48))},
+            {"ScheduleExpression": "rate(2 days)"},
+            "rate(2 days)",
+        ),
+        (
+            {"rotation_schedule": Schedule.rate(Duration.days(1)), "grace_period": Duration.seconds(0)},
+            {"ScheduleExpression": "rate(1 day)"},
+            "rate(1 day)",
+        ),
+        (
+            {"rotation_schedule": Schedule.rate(Duration.days(999))},
+            {"ScheduleExpression": "rate(999 days)"},
+            "rate(999 days)",
+        ),
+        (
+            {"rotation_schedule": Schedule.cron(minute="0", hour="0", day="L")},
+            {"ScheduleExpression": "cron(0 0 L * ? *)"},
+            "cron(0 0 L * ? *)",
+        ),
+        (
+            {"rotation_schedule": Schedule.rate(Duration.days(1)), "rotation_window": Duration.hours(2)},
+            {"ScheduleExpression": "rate(1 day)", "Duration": "2h"},
+            "rate(1 day) for 2 hours",
+        ),
+        (
+            {"automatically_after": Duration.days(2)},
+            {"AutomaticallyAfterDays": 2},
+            "rate(2 days) since the last rotation",
+        ),
+        (
+            {"automatically_after": Duration.days(1000)},
+            {"AutomaticallyAfterDays": 1000},
+            "rate(1000 days) since the last rotation",
+        ),
     ],
-    ids=["4 hours", "48 hours", "1 day", "999 days", "last day", "2 days after", "1000 days after"],
+    ids=["4 hours", "48 hours", "1 day", "999 days", "last day", "window", "2 days after", "1000 days after"],
 )
 @pytest.mark.parametrize("imported", [False, True], ids=["own secret", "imported secret"])
 def test_secrets_manager_rotates(
-    stack: Stack, user: iam.User, given: dict[str, Any], rules: dict[str, Any], *, imported: bool
+    stack: Stack, user: iam.User, given: dict[str, Any], rules: dict[str, Any], text: str, *, imported: bool
 ) -> None:
-    """The provider is the rotation function of the secret, from when the key is there on, and not at once."""
+    """The worker is the rotation function of the secret, from when the key is there on, and not at once.
+
+    The key knows the schedule, so that a change of it reaches the key first.
+    """
     secret = secretsmanager.Secret.from_secret_complete_arn(stack, "Far", COMPLETE_ARN) if imported else None
     AccessKey(stack, "Key", user=user, secret=secret, **given)
-    ((name, permission),) = of_type(stack, PERMISSION).items()
+    ((name, permission),) = permissions(stack, "secretsmanager.amazonaws.com").items()
     (schedule,) = of_type(stack, SCHEDULE).values()
     assert schedule["Properties"] == {
         "SecretId": only(stack, KEY)["SecretArn"],
-        "RotationLambdaARN": only(stack, KEY)["ServiceToken"],
+        "RotationLambdaARN": arn_of(function(stack, "worker")),
         "RotationRules": rules,
         "RotateImmediatelyOnUpdate": False,
     }
     assert {name, *of_type(stack, KEY)} <= set(schedule["DependsOn"])
     assert permission["Properties"] == {
         "Action": "lambda:InvokeFunction",
-        "FunctionName": only(stack, KEY)["ServiceToken"],
+        "FunctionName": arn_of(function(stack, "worker")),
         "Principal": "secretsmanager.amazonaws.com",
         "SourceAccount": {"Ref": "AWS::AccountId"},
     }
+    assert only(stack, KEY)["RotationSchedule"] == text
 
 
 def test_rotated_keys_share_one_permission(stack: Stack) -> None:
     """A second scheduled key adds its schedule and no permission: the policy of a function has a limit."""
     for name in "AB":
         AccessKey(stack, name, user=iam.User(stack, f"User{name}"), automatically_after=Duration.days(30))
-    assert (len(of_type(stack, SCHEDULE)), len(of_type(stack, PERMISSION))) == (2, 1)
+    assert (len(of_type(stack, SCHEDULE)), len(permissions(stack, "secretsmanager.amazonaws.com"))) == (2, 1)
 
 
 def test_key_of_another_stack_rotates_with_its_provider(app: App, stack: Stack, user: iam.User) -> None:
@@ -89,30 +134,32 @@ def test_key_of_another_stack_rotates_with_its_provider(app: App, stack: Stack, 
         undo_on_alarm=[alarm(stack)],
     )
     app.synth()
-    assert len(of_type(home, PERMISSION)) == 1
-    assert [one["Properties"]["Principal"] for one in of_type(stack, PERMISSION).values()] == ["events.amazonaws.com"]
+    assert len(permissions(home, "secretsmanager.amazonaws.com")) == 1
+    assert len(permissions(home, "events.amazonaws.com")) == 2
+    assert of_type(stack, PERMISSION) == {}
+    assert [dependency.node.path for dependency in stack.dependencies] == ["Home"]
 
 
 @pytest.mark.parametrize(
-    ("interval", "message"),
+    ("interval", "got"),
     [
-        (Duration.hours(3), "at least 4 hours and at most 999 days, got 3 hours; change it"),
-        (Duration.minutes(270), "rotation_schedule must be whole hours or days, got 4 hours 30 minutes; change it"),
-        (Duration.days(1000), "at least 4 hours and at most 999 days, got 1000 days"),
+        (Duration.hours(3), "rate(3 hours)"),
+        (Duration.minutes(270), "rate(270 minutes)"),
+        (Duration.days(1000), "rate(1000 days)"),
     ],
     ids=["3 hours", "4.5 hours", "1000 days"],
 )
-def test_rate_is_bounded(interval: Duration, message: str) -> None:
+def test_rate_is_bounded(interval: Duration, got: str) -> None:
     """Secrets Manager rotates every four hours at most, and every 999 days at least."""
-    with pytest.raises(ValueError, match=message):
-        RotationSchedule.rate(interval)
+    message = f"must be a rate of whole hours or days, at least 4 hours and at most 999 days, got {got}; change it"
+    with pytest.raises(ValueError, match=re.escape(message)):
+        checked_rules(Schedule.rate(interval), None)
 
 
 @pytest.mark.parametrize(
     ("expression", "shortest"),
     [
         ("cron(0 16 1 * ? *)", 28 * DAY),
-        ("0 16 1 * ? *", 28 * DAY),
         ("cron(0 4/12 * * ? *)", DAY // 2),
         ("cron(0 /8 * * ? *)", DAY // 3),
         ("cron(0 */4 * * ? *)", DAY // 6),
@@ -134,68 +181,57 @@ def test_rate_is_bounded(interval: Duration, message: str) -> None:
 )
 def test_cron_is_accepted(expression: str, shortest: int | None) -> None:
     """What Secrets Manager documents is taken; how close windows open is known where no calendar is needed."""
-    schedule = RotationSchedule.cron(expression, window=Duration.hours(1))
-    assert schedule.expression == (expression if expression.startswith("cron") else f"cron({expression})")
-    assert schedule.closest == (None if shortest is None else shortest - HOUR)
+    rules = checked_rules(Schedule.expression(expression), Duration.hours(1))
+    assert rules.expression == expression
+    assert rules.closest == (None if shortest is None else shortest - HOUR)
 
 
 @pytest.mark.parametrize(
-    ("schedule", "closest"),
+    ("expression", "hours", "closest"),
     [
-        (RotationSchedule.rate(Duration.hours(6)), 5 * HOUR),
-        (RotationSchedule.rate(Duration.days(1)), 0),
-        (RotationSchedule.rate(Duration.days(30)), 29 * DAY),
-        (RotationSchedule.rate(Duration.days(1), window=Duration.hours(2)), 22 * HOUR),
-        (RotationSchedule.cron(hour="/8"), 7 * HOUR),
-        (RotationSchedule.cron(hour="4"), 4 * HOUR),
-        (RotationSchedule.cron(hour="4", window=Duration.hours(3)), 21 * HOUR),
-        (RotationSchedule.cron(hour="20", week_day="MON"), 7 * DAY - 4 * HOUR),
-        (RotationSchedule.cron(day="L"), None),
+        ("rate(6 hours)", None, 5 * HOUR),
+        ("rate(1 day)", None, 0),
+        ("rate(30 days)", None, 29 * DAY),
+        ("rate(1 day)", 2, 22 * HOUR),
+        ("cron(0 /8 * * ? *)", None, 7 * HOUR),
+        ("cron(0 4 * * ? *)", None, 4 * HOUR),
+        ("cron(0 4 * * ? *)", 3, 21 * HOUR),
+        ("cron(0 20 ? * MON *)", None, 7 * DAY - 4 * HOUR),
+        ("cron(0 0 L * ? *)", None, None),
     ],
-    ids=lambda value: getattr(value, "expression", value),
 )
-def test_rotations_come_as_close_as_windows_allow(schedule: RotationSchedule, closest: int | None) -> None:
+def test_rotations_come_as_close_as_windows_allow(expression: str, hours: int | None, closest: int | None) -> None:
     """One at the end of its window, the next at the beginning of its own."""
-    assert schedule.closest == closest
+    window = None if hours is None else Duration.hours(hours)
+    assert checked_rules(Schedule.expression(expression), window).closest == closest
 
 
 @pytest.mark.parametrize(
-    ("make", "message"),
+    ("expression", "window", "message"),
     [
-        (lambda: RotationSchedule.rate(Duration.days(2), window=Duration.hours(25)), "at most 1 day, got 1 day 1 hour"),
-        (lambda: RotationSchedule.rate(Duration.hours(8), window=Duration.hours(9)), "at most 8 hours, got 9 hours"),
-        (lambda: RotationSchedule.rate(Duration.hours(9), window=Duration.hours(7)), "at most 6 hours, got 7 hours"),
-        (lambda: RotationSchedule.cron(hour="20", window=Duration.hours(5)), "at most 4 hours, got 5 hours"),
-        (lambda: RotationSchedule.cron(hour="2/10", window=Duration.hours(3)), "at most 2 hours, got 3 hours"),
-        (lambda: RotationSchedule.rate(Duration.days(2), window=Duration.minutes(90)), "window must be whole hours"),
-        (lambda: RotationSchedule.rate(Duration.days(2), window=Duration.minutes(30)), "at least 1 hour"),
+        ("rate(2 days)", Duration.hours(25), "at most 1 day, got 1 day 1 hour"),
+        ("rate(8 hours)", Duration.hours(9), "at most 8 hours, got 9 hours"),
+        ("rate(9 hours)", Duration.hours(7), "at most 6 hours, got 7 hours"),
+        ("cron(0 20 * * ? *)", Duration.hours(5), "at most 4 hours, got 5 hours"),
+        ("cron(0 2/10 * * ? *)", Duration.hours(3), "at most 2 hours, got 3 hours"),
+        ("rate(2 days)", Duration.minutes(90), "rotation_window must be whole hours"),
+        ("rate(2 days)", Duration.minutes(30), "at least 1 hour"),
     ],
     ids=["day", "interval", "last of the day", "end of the day", "last hour", "half hours", "short"],
 )
-def test_window_is_bounded(make: Callable[[], RotationSchedule], message: str) -> None:
+def test_window_is_bounded(expression: str, window: Duration, message: str) -> None:
     """A window must not go on into the next one, nor into the next day."""
     with pytest.raises(ValueError, match=re.escape(message)):
-        make()
-
-
-def test_window_reaches_secrets_manager(stack: Stack, user: iam.User) -> None:
-    """As the rule's duration, in hours."""
-    AccessKey(
-        stack,
-        "Key",
-        user=user,
-        rotation_schedule=RotationSchedule.rate(Duration.days(1), window=Duration.hours(2)),
-    )
-    assert only(stack, SCHEDULE)["RotationRules"] == {"ScheduleExpression": "rate(1 day)", "Duration": "2h"}
+        checked_rules(Schedule.expression(expression), window)
 
 
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
-        ("", "six fields, got '' with 0"),
-        ("cron(0 16 1 * ?)", "six fields, got 'cron(0 16 1 * ?)' with 5; write e.g."),
+        ("cron(0 16 1 * ?)", "six fields, got 'cron(0 16 1 * ?)' with 5; write e.g. Schedule.cron(minute"),
         ("cron(0 16 1 * ? * *)", "with 7"),
-        ("rate(4 hours)", "six fields, got 'rate(4 hours)' with 0"),
+        ("0 16 1 * ? *", "six fields, got '0 16 1 * ? *' with 0"),
+        ("at(2027-01-01T00:00:00)", "six fields, got 'at(2027-01-01T00:00:00)' with 0"),
         ("cron(30 16 1 * ? *)", "must have 0 as its minutes"),
         ("cron(* 16 1 * ? *)", "must have 0 as its minutes"),
         ("cron(0 16 1 * ? 2027)", "must have * as its year, got '2027'"),
@@ -230,33 +266,25 @@ def test_window_reaches_secrets_manager(stack: Stack, user: iam.User) -> None:
 def test_cron_is_refused(expression: str, message: str) -> None:
     """The mistakes that fail at deployment only, or never rotate, fail at synth and show what is right."""
     with pytest.raises(ValueError, match=re.escape(message)):
-        RotationSchedule.cron(expression)
+        checked_rules(Schedule.expression(expression), None)
 
 
-@pytest.mark.parametrize(
-    ("fields", "expression"),
-    [
-        ({}, "cron(0 0 * * ? *)"),
-        ({"hour": "4"}, "cron(0 4 * * ? *)"),
-        ({"day": "1", "month": "JAN,JUL"}, "cron(0 0 1 JAN,JUL ? *)"),
-        ({"week_day": "MON"}, "cron(0 0 ? * MON *)"),
-    ],
-    ids=str,
-)
-def test_cron_is_built_from_fields(fields: dict[str, str], expression: str) -> None:
-    """A field that is left out is every day of every month, at midnight."""
-    assert RotationSchedule.cron(**fields).expression == expression
+def test_cron_by_fields_needs_its_minute() -> None:
+    """Left out, it is each minute to the CDK."""
+    with pytest.raises(
+        ValueError, match=r"must have 0 as its minutes, .*, got '\*'; write e\.g\. Schedule\.cron\(minute"
+    ):
+        checked_rules(Schedule.cron(hour="4"), None)
 
 
-def test_cron_is_an_expression_or_fields() -> None:
-    """Both could contradict each other."""
-    with pytest.raises(ValueError, match="must be an expression or fields, got 'cron"):
-        RotationSchedule.cron("cron(0 0 * * ? *)", hour="4")
-    with pytest.raises(ValueError, match=r"must have \? as its day-of-month or as its day-of-week"):
-        RotationSchedule.cron(day="1", week_day="MON")
+def test_schedule_is_known_at_synth(stack: Stack) -> None:
+    """What can't be read can't be checked."""
+    token = Schedule.expression(CfnParameter(stack, "When").value_as_string)
+    with pytest.raises(ValueError, match="rotation_schedule must be known at synth, got a token"):
+        checked_rules(token, None)
 
 
-MONTHLY = RotationSchedule.rate(Duration.days(30))
+MONTHLY = Schedule.rate(Duration.days(30))
 
 
 @pytest.mark.parametrize(
@@ -266,7 +294,18 @@ MONTHLY = RotationSchedule.rate(Duration.days(30))
             {"rotation_schedule": MONTHLY, "automatically_after": Duration.days(30)},
             "rotation_schedule must come without automatically_after, got both",
         ),
-        ({"rotation_schedule": "rate(1 day)"}, "rotation_schedule must be a RotationSchedule, got an object of str"),
+        (
+            {"rotation_schedule": "rate(1 day)"},
+            "rotation_schedule must be an aws_events.Schedule, got 'rate(1 day)' (str); pass Schedule.rate(Duration.",
+        ),
+        (
+            {"rotation_schedule": ScheduleExpression.rate(Duration.days(1))},
+            "rotation_schedule must be an aws_events.Schedule, got an object of _ScheduleExpressionProxy",
+        ),
+        (
+            {"automatically_after": Duration.days(30), "rotation_window": Duration.hours(1)},
+            "rotation_window must come with rotation_schedule, got none",
+        ),
         ({"automatically_after": Duration.hours(36)}, "automatically_after must be whole days, got 1 day 12 hours"),
         ({"automatically_after": Duration.hours(4)}, "automatically_after must be whole seconds, at least 1 day"),
         ({"automatically_after": Duration.days(1001)}, "at most 1000 days, got 1001 days"),
@@ -279,24 +318,20 @@ MONTHLY = RotationSchedule.rate(Duration.days(30))
             "automatically_after must come with the status Active, got Inactive",
         ),
         (
-            {"rotation_schedule": MONTHLY, "maximum_age": Duration.days(90)},
-            "maximum_age must come without rotation_schedule, got both",
-        ),
-        (
-            {"rotation_schedule": RotationSchedule.rate(Duration.hours(4)), "grace_period": Duration.hours(4)},
+            {"rotation_schedule": Schedule.rate(Duration.hours(4)), "grace_period": Duration.hours(4)},
             "grace_period must be shorter than the time between two rotations by rotation_schedule, got 4 hours, and",
         ),
         (
-            {"rotation_schedule": RotationSchedule.cron(hour="/8"), "grace_period": Duration.days(1)},
+            {"rotation_schedule": Schedule.cron(minute="0", hour="/8"), "grace_period": Duration.days(1)},
             "by rotation_schedule, got 1 day, and rotations that may come 7 hours after each other",
         ),
         (
             {"automatically_after": Duration.days(1), "grace_period": Duration.days(2)},
-            "by automatically_after, got 2 days, and rotations that may come 0 days after each other",
+            "by automatically_after, got 2 days, and rotations that may come 0 seconds after each other",
         ),
         (
-            {"rotation_schedule": RotationSchedule.rate(Duration.days(1)), "grace_period": Duration.hours(23)},
-            "got 23 hours, and rotations that may come 0 days after each other",
+            {"rotation_schedule": Schedule.rate(Duration.days(1)), "grace_period": Duration.hours(23)},
+            "got 23 hours, and rotations that may come 0 seconds after each other",
         ),
         (
             {"rotation_schedule": MONTHLY, "retire_when_unused_for": Duration.days(60)},
@@ -313,40 +348,11 @@ def test_rotation_that_cannot_work_is_refused(
         AccessKey(stack, "Key", user=user, **given)
 
 
-def test_key_is_looked_at_daily(stack: Stack, user: iam.User) -> None:
-    """A schedule of the provider's group calls the function for this secret, once the key is there."""
-    AccessKey(stack, "Key", user=user)
-    (daily,) = of_type(stack, DAILY_LOOK).values()
-    (group,) = of_type(stack, "AWS::Scheduler::ScheduleGroup")
-    (queue,) = of_type(stack, "AWS::SQS::Queue")
-    properties = daily["Properties"]
-    target = properties["Target"]
-    assert properties["ScheduleExpression"] == "rate(1 day)"
-    assert properties["GroupName"] == {"Ref": group}
-    assert target["Arn"] == only(stack, KEY)["ServiceToken"]
-    assert target["Input"] == stack.resolve(
-        {"Fn::Join": ["", ['{"Operation":"Look","SecretId":"', only(stack, KEY)["SecretArn"], '"}']]}
-    )
-    assert "SchedulerRole" in target["RoleArn"]["Fn::GetAtt"][0]
-    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
-    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": DAY, "MaximumRetryAttempts": 185}
-    assert daily["DependsOn"] == list(of_type(stack, KEY))
-    assert len(resources(stack)) == 1 + 4 + 9
-
-
-def test_old_key_needs_no_resource_of_its_own(stack: Stack, user: iam.User) -> None:
-    """The daily look finds it."""
-    AccessKey(stack, "Key", user=user, maximum_age=Duration.days(90))
-    assert only(stack, KEY)["MaximumAge"] == str(90 * DAY)
-    assert len(resources(stack)) == 1 + 4 + 9
-
-
 def test_alarm_goes_back(stack: Stack, user: iam.User) -> None:
-    """A rule for just these alarms calls the function with the secret and the alarm's name, and may do so."""
+    """A rule for just these alarms calls the worker with the secret and all of the event."""
     alarms = [alarm(stack, "One"), alarm(stack, "Two")]
     AccessKey(stack, "Key", user=user, undo_on_alarm=alarms)
-    ((name, rule),) = of_type(stack, RULE).items()
-    (queue,) = of_type(stack, "AWS::SQS::Queue")
+    (rule,) = undo_rules(stack).values()
     assert rule["Properties"]["EventPattern"] == {
         "source": ["aws.cloudwatch"],
         "detail-type": ["CloudWatch Alarm State Change"],
@@ -354,38 +360,34 @@ def test_alarm_goes_back(stack: Stack, user: iam.User) -> None:
         "detail": {"state": {"value": ["ALARM"]}},
     }
     (target,) = rule["Properties"]["Targets"]
-    assert target["Arn"] == only(stack, KEY)["ServiceToken"]
-    assert target["InputTransformer"] == {
-        "InputPathsMap": {"alarm": "$.detail.alarmName", "time": "$.time"},
-        "InputTemplate": {
-            "Fn::Join": [
-                "",
-                ['{"Operation":"Undo","SecretId":"', only(stack, KEY)["SecretArn"], '","Alarm":<alarm>,"Time":<time>}'],
-            ]
+    template = ['{"Operation":"AlarmUndo","SecretId":"', only(stack, KEY)["SecretArn"]]
+    assert target == {
+        "Id": "Undo",
+        "Arn": arn_of(function(stack, "worker")),
+        "InputTransformer": {
+            "InputTemplate": {"Fn::Join": ["", [*template, '","Event":<aws.events.event.json>}']]},
         },
+        "RetryPolicy": {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 20},
     }
-    assert target["DeadLetterConfig"] == {"Arn": {"Fn::GetAtt": [queue, "Arn"]}}
-    assert target["RetryPolicy"] == {"MaximumEventAgeInSeconds": 3600, "MaximumRetryAttempts": 20}
-    assert only(stack, PERMISSION) == {
+
+
+def test_fifty_keys_with_alarms_share_one_permission(stack: Stack) -> None:
+    """The policy of a function has 20,480 bytes: whatever a key adds to it would fill it."""
+    one = alarm(stack)
+    for index in range(50):
+        AccessKey(stack, f"Key{index}", user=iam.User(stack, f"User{index}"), undo_on_alarm=[one])
+    found = permissions(stack, "events.amazonaws.com")
+    (sweep,) = [name for name in found if "Sweep" in name]
+    (shared,) = [permission["Properties"] for name, permission in found.items() if name != sweep]
+    assert shared == {
         "Action": "lambda:InvokeFunction",
-        "FunctionName": target["Arn"],
+        "FunctionName": arn_of(function(stack, "worker")),
         "Principal": "events.amazonaws.com",
-        "SourceArn": {"Fn::GetAtt": [name, "Arn"]},
+        "SourceAccount": {"Ref": "AWS::AccountId"},
+        "SourceArn": stack.resolve(f"arn:{stack.partition}:events:{stack.region}:{stack.account}:rule/*"),
     }
-
-
-def test_queue_takes_events_of_rules_once(stack: Stack) -> None:
-    """However many keys have alarms, the queue's policy has one statement for the rules of the account."""
-    for name in "AB":
-        AccessKey(stack, name, user=iam.User(stack, f"User{name}"), undo_on_alarm=[alarm(stack, f"Alarm{name}")])
-    statements = only(stack, "AWS::SQS::QueuePolicy")["PolicyDocument"]["Statement"]
-    (allowed,) = [one for one in statements if one["Effect"] == "Allow"]
-    assert (allowed["Action"], allowed["Principal"]) == ("sqs:SendMessage", {"Service": "events.amazonaws.com"})
-    assert allowed["Condition"] == {
-        "ArnLike": {
-            "aws:SourceArn": stack.resolve(f"arn:{stack.partition}:events:{stack.region}:{stack.account}:rule/*")
-        }
-    }
+    assert len(undo_rules(stack)) == 50
+    assert len(of_type(stack, PERMISSION)) == 2
 
 
 def test_alarm_may_be_imported(stack: Stack, user: iam.User) -> None:
@@ -393,7 +395,8 @@ def test_alarm_may_be_imported(stack: Stack, user: iam.User) -> None:
     arn = "arn:aws:cloudwatch:eu-west-1:111122223333:alarm:Denied"
     imported = cloudwatch.Alarm.from_alarm_arn(stack, "Far", arn)
     AccessKey(stack, "Key", user=user, undo_on_alarm=[imported])
-    assert only(stack, RULE)["EventPattern"]["resources"] == [arn]
+    (rule,) = undo_rules(stack).values()
+    assert rule["Properties"]["EventPattern"]["resources"] == [arn]
 
 
 def test_alarm_of_another_region_is_refused(app: App) -> None:
@@ -427,8 +430,9 @@ def test_alarm_needs_a_grace_period(stack: Stack, user: iam.User) -> None:
         AccessKey(stack, "Key", user=user, undo_on_alarm=[alarm(stack)], grace_period=Duration.seconds(0))
 
 
-def test_key_without_new_features_has_none_of_their_resources(stack: Stack, user: iam.User) -> None:
+def test_key_without_these_has_none_of_their_resources(stack: Stack, user: iam.User) -> None:
     """What is not asked for is not deployed."""
     AccessKey(stack, "Key", user=user)
-    assert not {SCHEDULE, RULE, PERMISSION} & {one["Type"] for one in resources(stack).values()}
-    assert "events.amazonaws.com" not in json.dumps(resources(stack))
+    assert of_type(stack, SCHEDULE) == undo_rules(stack) == {}
+    assert len(of_type(stack, PERMISSION)) == 1
+    assert "RotationSchedule" not in only(stack, KEY)

@@ -253,6 +253,34 @@ def test_secret_that_another_key_defines_is_taken(stack: Stack, user: iam.User) 
         AccessKey(stack, "OtherKey", user=iam.User(stack, "OtherUser"), secret=key.secret)
 
 
+def test_import_of_a_keys_secret_is_that_secret(app: App, stack: Stack, user: iam.User) -> None:
+    """What readers of a key's secret get leads back to it, from another stack too."""
+    key = AccessKey(stack, "Key", user=user)
+    other = Stack(app, "Other")
+    imported = secretsmanager.Secret.from_secret_complete_arn(other, "Secret", key.secret.secret_arn)
+    with pytest.raises(ValueError, match="Stack/Key and Other/OtherKey write the same"):
+        AccessKey(other, "OtherKey", user=iam.User(other, "OtherUser"), secret=imported)
+
+
+def test_import_of_the_secret_that_was_passed_to_a_key_is_that_secret(stack: Stack, user: iam.User) -> None:
+    """The same by the ARN of an imported one."""
+    secret = secretsmanager.Secret.from_secret_complete_arn(stack, "Far", HERE)
+    key = AccessKey(stack, "Key", user=user, secret=secret)
+    imported = secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", key.secret.secret_arn)
+    with pytest.raises(ValueError, match="write the same"):
+        AccessKey(stack, "OtherKey", user=iam.User(stack, "OtherUser"), secret=imported)
+
+
+def test_a_stack_may_have_the_librarys_name(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Before and after the first key is declared."""
+    for first in (True, False):
+        app = App(outdir=str(tmp_path_factory.mktemp("out")))
+        stack = Stack(app, "cdk-iam-access-key" if first else "Stack")
+        AccessKey(stack, "Key", user=iam.User(stack, "User"))
+        Stack(app, "Stack" if first else "cdk-iam-access-key")
+        app.synth()
+
+
 def test_one_parameter_is_one_secret_and_two_are_two(app: App, stack: Stack) -> None:
     """A token is known by where it comes from: the same parameter twice is the same secret."""
     other = Stack(app, "Other")
@@ -307,7 +335,7 @@ def test_three_keys_in_three_stacks_are_not_counted(app: App) -> None:
         AccessKey(stack, "Key", user=iam.User.from_user_name(stack, "User", "alice"))
 
 
-def test_two_keys_of_a_user_leave_no_room_to_rotate(stack: Stack, user: iam.User) -> None:
+def test_two_keys_of_a_user_leave_no_slot_to_rotate(stack: Stack, user: iam.User) -> None:
     """Two keys work until one has to rotate; a warning on the second one says so."""
     AccessKey(stack, "A", user=user)
     AccessKey(stack, "B", user=user)
@@ -317,7 +345,7 @@ def test_two_keys_of_a_user_leave_no_room_to_rotate(stack: Stack, user: iam.User
 
 
 def test_one_key_a_user_is_not_warned_about(stack: Stack) -> None:
-    """Two users with a key each leave room to rotate."""
+    """Two users with a key each have a free slot to rotate."""
     for name in "AB":
         AccessKey(stack, name, user=iam.User(stack, f"User{name}"))
     assert Annotations.from_stack(stack).find_warning("*", Match.any_value()) == []

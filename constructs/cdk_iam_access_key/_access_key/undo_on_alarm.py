@@ -29,7 +29,7 @@ def checked_alarms(
     if not isinstance(alarms, Sequence) or not alarms:
         raise ValueError("undo_on_alarm must be a list of alarms, got none; pass at least one, or leave it out")
     for alarm in alarms:
-        if not hasattr(type(alarm), "alarm_arn"):
+        if not hasattr(alarm, "alarm_arn"):
             raise ValueError(
                 f"undo_on_alarm must be a list of cloudwatch.IAlarm, got an object of {type(alarm).__name__} in it; "
                 "import an alarm with cloudwatch.Alarm.from_alarm_arn"

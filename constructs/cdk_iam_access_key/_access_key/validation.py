@@ -20,19 +20,22 @@ _FIELDS = ("accessKeyId", "secretAccessKey")
 _STATUS = {iam.AccessKeyStatus.ACTIVE: "Active", iam.AccessKeyStatus.INACTIVE: "Inactive"}
 
 
-def check_user(home: Home, user: iam.IUser) -> None:
-    """Refuse what is no IUser, and a user of another account than the stack's."""
-    if not (hasattr(type(user), "user_name") and hasattr(type(user), "user_arn")):
+def checked_user(home: Home, user: iam.IUser) -> tuple[str, str]:
+    """Return the name and the ARN of a user of the stack's account."""
+    try:
+        name, arn = user.user_name, user.user_arn
+    except AttributeError:
         raise ValueError(
             f"user must be an iam.IUser, got {shown(user)}; "
             "pass an iam.User, or import one with iam.User.from_user_name or iam.User.from_user_arn"
-        )
+        ) from None
     account = user.principal_account
     if account is not None and _differ(account, home.account):
         raise ValueError(
-            f"user must be of the stack's account {home.account}, got {user.user_arn} of {account}; "
+            f"user must be of the stack's account {home.account}, got {arn} of {account}; "
             "declare the key in a stack of the user's account"
         )
+    return name, arn
 
 
 def check_no_root(user_arn: str, identity: str) -> None:
@@ -101,12 +104,13 @@ def checked_description(description: str) -> str:
 
 def checked_secret_arn(home: Home, secret: secretsmanager.ISecret) -> str:
     """Return the complete ARN of a secret that a function at home can write."""
-    if not hasattr(type(secret), "secret_full_arn"):
+    try:
+        arn = secret.secret_full_arn
+    except AttributeError:
         raise ValueError(
             f"secret must be a secretsmanager.ISecret, got {shown(secret)}; "
             "import one with secretsmanager.Secret.from_secret_complete_arn"
-        )
-    arn = secret.secret_full_arn
+        ) from None
     if arn is None:
         raise ValueError(
             f"secret must be known by its complete ARN, got the name or partial ARN of {secret.secret_name}; "

@@ -35,10 +35,8 @@ def checked_seconds(name: str, duration: Any, *, minimum: int = MINUTE, maximum:
 
 def in_words(seconds: int) -> str:
     """Write a duration in its largest whole unit."""
-    if not seconds:
-        return "0"
     for unit, length in (("day", DAY), ("hour", HOUR), ("minute", MINUTE)):
-        if seconds % length == 0:
+        if seconds and seconds % length == 0:
             return _counted(seconds // length, unit)
     return _counted(seconds, "second")
 

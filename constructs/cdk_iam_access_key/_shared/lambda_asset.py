@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from stat import S_IFREG
 from tempfile import TemporaryDirectory
@@ -21,6 +21,9 @@ GUARD_PACKAGE = "root_access_keys"
 # How requests are answered and calls are made.
 SHARED_PACKAGE = "lambda_shared"
 CRHELPER_VERSION = "2.0.12"
+# Of its modules as they are published: whoever can write to the environment that synthesizes must not be able to add to
+# functions that manage keys. A new version comes with a new digest, and both are reviewed.
+CRHELPER_DIGEST = "1f4cd60078686f46a64f3c7c8ada7f1ab095a071f834e6980632226f02fa0e8b"
 
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _READABLE_FILE = S_IFREG | 0o644
@@ -66,11 +69,11 @@ def handler_asset(package: str = HANDLER_PACKAGE) -> HandlerAsset:
         package: The handler package.
 
     Raises:
-        RuntimeError: A package is missing, or crhelper is missing or not of the pinned version.
+        RuntimeError: A package is missing, or crhelper is missing, not of the pinned version, or was changed.
     """
-    crhelper = Path(str(_crhelper().locate_file("crhelper")))
-    folders = [_handler(package), _handler(SHARED_PACKAGE), crhelper]
-    return HandlerAsset({path: content for folder in folders for path, content in _modules(folder).items()})
+    folders = [_handler(package), _handler(SHARED_PACKAGE)]
+    own = {path: content for folder in folders for path, content in _modules(folder).items()}
+    return HandlerAsset({**own, **_crhelper_modules()})
 
 
 def _handler(name: str) -> Path:
@@ -86,7 +89,7 @@ def _handler(name: str) -> Path:
     )
 
 
-def _crhelper() -> Distribution:
+def _crhelper_modules() -> dict[str, bytes]:
     try:
         found = distribution("crhelper")
     except PackageNotFoundError:
@@ -96,7 +99,16 @@ def _crhelper() -> Distribution:
             f"crhelper must be installed in version {CRHELPER_VERSION}, "
             f"found {found.version if found else 'none'}; run pip install crhelper=={CRHELPER_VERSION}"
         )
-    return found
+    folder = Path(str(found.locate_file("crhelper")))
+    modules = _modules(folder)
+    digest = HandlerAsset(modules).hash
+    if digest != CRHELPER_DIGEST:
+        raise RuntimeError(
+            f"crhelper {CRHELPER_VERSION} must have the modules that it was published with, found others in {folder}: "
+            f"their digest is {digest}, not {CRHELPER_DIGEST}; find out who changed them, then run "
+            f"pip install --force-reinstall --no-cache-dir crhelper=={CRHELPER_VERSION}"
+        )
+    return modules
 
 
 def _modules(folder: Path) -> dict[str, bytes]:

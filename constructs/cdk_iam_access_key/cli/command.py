@@ -5,22 +5,33 @@ import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from cdk_iam_access_key.cli.operations import Operations, RefusedError, connect
+from cdk_iam_access_key.cli.errors import RefusedError
+from cdk_iam_access_key.cli.operations import Operations, connect
+from cdk_iam_access_key.cli.status_table import active_previous_keys, printable, remarks, status_table
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    Report = dict[str, Any]
+
 DONE, REFUSED, WRONG_USE, ABORTED = 0, 1, 2, 3
 
 _DESCRIPTION = """\
-Show the access keys of a secret, or make the previous key current again. With your AWS credentials, which need
-secretsmanager:DescribeSecret on the secret and lambda:InvokeFunction on the provider's function. No secret is read.
+Show the access keys of a secret, make the previous key current again, make a new one, or deactivate the previous one.
+
+With your AWS credentials, which need secretsmanager:DescribeSecret on the secret, ssm:GetParametersByPath on
+/cdk-iam-access-key/, dynamodb:GetItem on the provider's table, and lambda:GetFunctionConfiguration and
+lambda:InvokeFunction on the provider's function. No secret is read.
 """
 _EXIT_CODES = f"""\
 exit codes: {DONE} done, {REFUSED} refused or failed, {WRONG_USE} wrong arguments, {ABORTED} not confirmed
 """
-_COLUMNS = ("accessKeyId", "status", "role", "created", "replaced", "deactivated", "nextLook")
-_TITLES = ("ACCESS KEY ID", "STATUS", "KEY", "CREATED", "REPLACED", "DEACTIVATED", "NEXT LOOK")
+_HELP = {
+    "show": "show the keys, and what an undo would do",
+    "undo": "make the previous key Active and current again, deactivate the current one",
+    "rotate": "make a new key current now; the previous one retires as after each rotation",
+    "retire": "deactivate the previous key now, as when it has leaked, whatever its grace period and its last use",
+}
 
 
 def main(arguments: Sequence[str] | None = None, connect: "Callable[..., Operations]" = connect) -> int:
@@ -28,16 +39,19 @@ def main(arguments: Sequence[str] | None = None, connect: "Callable[..., Operati
 
     Args:
         arguments: What follows the program's name; that of this process if left out.
-        connect: Makes what a command talks to AWS with, from a region and a profile.
+        connect: Makes what a command talks to AWS with, from a secret, a region and a profile.
     """
     given = _parser().parse_args(arguments)
     try:
         operations = connect(given.secret, region=given.region, profile=given.profile)
+        report = operations.show()
+        _write(status_table(report))
         if given.command == "show":
-            return _show(operations.show())
-        return _undo(operations, confirmed=given.yes)
+            _write(remarks(report))
+            return DONE
+        return _change(given.command, operations, report, confirmed=given.yes)
     except RefusedError as error:
-        _write(str(error), error=True)
+        _write(printable(error), error=True)
         return REFUSED
 
 
@@ -49,50 +63,57 @@ def _parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    show = commands.add_parser("show", help="show the keys, and what an undo would do")
-    undo = commands.add_parser(
-        "undo", help="make the previous key Active and current again, deactivate the current one"
-    )
-    for command in (show, undo):
+    for name, text in _HELP.items():
+        command = commands.add_parser(name, help=text, description=text)
         command.add_argument("--secret", required=True, metavar="NAME_OR_ARN", help="the secret that holds the key")
         command.add_argument(
             "--region", help="the secret's region; that of the ARN or of your configuration if left out"
         )
         command.add_argument("--profile", help="a profile of your AWS configuration")
-    undo.add_argument("--yes", action="store_true", help="do not ask")
+        if name != "show":
+            command.add_argument("--yes", action="store_true", help="do not ask")
     return parser
 
 
-def _show(statement: dict[str, Any]) -> int:
-    _write(_table(statement))
-    refused = statement.get("undoRefused")
-    _write(f"undo: refused, {refused}" if refused else f"undo: makes {statement['undoRestores']} current again")
-    return DONE
-
-
-def _undo(operations: Operations, *, confirmed: bool) -> int:
-    before = operations.show()
-    _write(_table(before))
-    if "undoRefused" in before:
-        raise RefusedError(f"nothing to undo: {before['undoRefused']}")
-    _write(f"{before['undoRestores']} becomes Active and current again, the key that is current becomes Inactive")
-    if not confirmed and not _agreed():
+def _change(command: str, operations: Operations, report: "Report", *, confirmed: bool) -> int:
+    _write(_EFFECTS[command](report))
+    if not confirmed and not _agreed(command):
         _write("nothing was changed", error=True)
         return ABORTED
-    _write(_table(operations.undo()))
+    after = {"undo": operations.undo, "rotate": operations.rotate, "retire": operations.retire}[command]()
+    _write(status_table(after))
     return DONE
 
 
-def _agreed() -> bool:
-    _write("Go back? [y/N] ", end="")
+def _effect_of_undo(report: "Report") -> str:
+    if report.get("undoRestores") is None:
+        raise RefusedError(f"nothing to undo: {report.get('undoRefused', 'the provider says no more')}")
+    restored = printable(report["undoRestores"])
+    return f"{restored} becomes Active and current again, the key that is current becomes Inactive"
+
+
+def _effect_of_rotate(report: "Report") -> str:
+    del report
+    return "a new key becomes current, the key that is current becomes the previous one"
+
+
+def _effect_of_retire(report: "Report") -> str:
+    previous = active_previous_keys(report)
+    if not previous:
+        raise RefusedError("nothing to retire: no previous key is Active")
+    return f"{' and '.join(previous)} becomes Inactive, in use or not"
+
+
+_EFFECTS: "dict[str, Callable[[Report], str]]" = {
+    "undo": _effect_of_undo,
+    "rotate": _effect_of_rotate,
+    "retire": _effect_of_retire,
+}
+
+
+def _agreed(command: str) -> bool:
+    _write(f"{command.capitalize()}? [y/N] ", end="")
     return sys.stdin.readline().strip().lower() in {"y", "yes"}
-
-
-def _table(statement: dict[str, Any]) -> str:
-    rows = [_TITLES, *(tuple(str(key.get(name, "-")) for name in _COLUMNS) for key in statement["keys"])]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(_TITLES))]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return "\n".join([f"user {statement['userName']}, secret {statement['secretArn']}", *lines])
 
 
 def _write(text: str, *, error: bool = False, end: str = "\n") -> None:

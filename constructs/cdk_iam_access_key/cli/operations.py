@@ -8,20 +8,20 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-_FUNCTION_TAG = "cdk-iam-access-key:function"
+from cdk_iam_access_key.cli.errors import RefusedError
+from cdk_iam_access_key.cli.ledgers import ledger_of
+
 # As long as the function may run. It is asked once: an undo that is sent again would be refused.
 _CONFIG = Config(read_timeout=310, retries={"total_max_attempts": 1})
 _PART_OF_REGION = 3
 _PARTS_OF_ARN = 7
 
 
-class RefusedError(Exception):
-    """What was asked for can't be done; the message says why."""
-
-
 @dataclass(frozen=True, slots=True)
 class Operations:
     """What can be done for the key in one secret.
+
+    Each returns the state of the keys after it: ids, statuses and times.
 
     Attributes:
         function: The provider's function.
@@ -34,7 +34,7 @@ class Operations:
     client: Any
 
     def show(self) -> dict[str, Any]:
-        """Return the state of the keys: ids, statuses and times.
+        """Do nothing.
 
         Raises:
             RefusedError: The function can't be called, or fails.
@@ -42,21 +42,37 @@ class Operations:
         return self._call("Show")
 
     def undo(self) -> dict[str, Any]:
-        """Make the previous key current again, and return the state after it.
+        """Make the previous key current again.
 
         Raises:
             RefusedError: The function can't be called, or refuses.
         """
         return self._call("Undo")
 
+    def rotate(self) -> dict[str, Any]:
+        """Make a new key current.
+
+        Raises:
+            RefusedError: The function can't be called, or refuses.
+        """
+        return self._call("Rotate")
+
+    def retire(self) -> dict[str, Any]:
+        """Deactivate the previous key now.
+
+        Raises:
+            RefusedError: The function can't be called, or refuses.
+        """
+        return self._call("Retire")
+
     def _call(self, operation: str) -> dict[str, Any]:
         event = {"Operation": operation, "SecretId": self.secret_arn}
         try:
-            answer = self.client.invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
+            response = self.client.invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
         except (ClientError, BotoCoreError) as error:
             raise RefusedError(f"function {self.function} can't be called: {error}") from error
-        payload = json.loads(answer["Payload"].read() or "null")
-        if "FunctionError" in answer or not isinstance(payload, dict):
+        payload = _decoded(response["Payload"].read())
+        if "FunctionError" in response or not isinstance(payload, dict):
             message = payload.get("errorMessage") if isinstance(payload, dict) else None
             raise RefusedError(str(message or "the function failed without a message; its log says more"))
         return payload
@@ -73,14 +89,15 @@ def connect(secret: str, *, region: str | None, profile: str | None) -> Operatio
         region = parts[_PART_OF_REGION]
     try:
         session = boto3.Session(region_name=region, profile_name=profile)
-        described = session.client("secretsmanager").describe_secret(SecretId=secret)
+        secret_arn = session.client("secretsmanager").describe_secret(SecretId=secret)["ARN"]
         client = session.client("lambda", config=_CONFIG)
     except (ClientError, BotoCoreError) as error:
         raise RefusedError(f"secret {secret} can't be described: {error}") from error
-    tags = {tag["Key"]: tag["Value"] for tag in described.get("Tags", [])}
-    if _FUNCTION_TAG not in tags:
-        raise RefusedError(
-            f"secret {described['ARN']} has no tag {_FUNCTION_TAG}: it holds no key of cdk-iam-access-key, or one "
-            "whose stack was deployed with an earlier release; deploy it again"
-        )
-    return Operations(tags[_FUNCTION_TAG], described["ARN"], client)
+    return Operations(ledger_of(session, secret_arn).function, secret_arn, client)
+
+
+def _decoded(content: bytes) -> Any:
+    try:
+        return json.loads(content or b"null")
+    except ValueError:
+        return None
