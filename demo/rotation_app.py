@@ -35,7 +35,7 @@ class KeyRotationExample(Stack):
             rotation_schedule=events.Schedule.rate(Duration.hours(4)),
             undo_on_alarm=[alarm],
         )
-        resource = cast("CfnResource", key.node.find_child("Resource").node.default_child)
+        resource = cast("CfnResource", key.node.find_child("Resource"))
         grace = self._given("grace", "10")
         resource.add_property_override("GracePeriod", grace)
         resource.add_property_override("RetentionPeriod", grace)
