@@ -23,6 +23,7 @@ class KeyRotationExample(Stack):
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
         user = iam.User(self, "User")
+        user.add_to_policy(iam.PolicyStatement(actions=["s3:ListAllMyBuckets"], resources=["*"]))
         denied = cloudwatch.Metric(namespace="Demo", metric_name="DeniedCalls")
         alarm = cloudwatch.Alarm(self, "Alarm", metric=denied, threshold=1, evaluation_periods=1)
         # No other endpoint will see the key here, so it need not settle for long.

@@ -207,15 +207,15 @@ class Account:
         value: dict[str, str] = json.loads(self.secrets.get_secret_value(SecretId=secret_arn)["SecretString"])
         return value
 
-    def signed_with(self, secret_arn: str) -> Any:
-        """Give a client of STS that signs with the key that readers of a secret get."""
+    def client_of(self, secret_arn: str, service: str) -> Any:
+        """Give a client that signs with the key that readers of a secret get."""
         value = self.value(secret_arn)
         keys = {"access_key_id": value["accessKeyId"], "secret_access_key": value["secretAccessKey"]}
-        return self.cloud.client("sts", **keys)
+        return self.cloud.client(service, **keys)
 
     def works(self, secret_arn: str) -> bool:
         """Sign a call with the key that readers of a secret get."""
-        sts = self.signed_with(secret_arn)
+        sts = self.client_of(secret_arn, "sts")
         try:
             sts.get_caller_identity()
         except sts.exceptions.ClientError:
