@@ -228,9 +228,7 @@ SITUATIONS = {
         Situation("value replaced", _one_key, ("update", "delete", "rotate", "sweep", "createSecret"), value=OWN_VALUE),
         Situation("in grace", _in_grace, ("update", "rollback", "cut-over", "delete", *_OPERATORS)),
         Situation("end of grace", _end_of_grace, ("rollback", "cut-over", *_OPERATORS)),
-        Situation(
-            "grace over", _grace_over, ("update", "rollback", "cut-over", "delete", *_OPERATORS, "createSecret")
-        ),
+        Situation("grace over", _grace_over, ("update", "rollback", "cut-over", "delete", *_OPERATORS, "createSecret")),
         Situation(
             "retention over", _retention_over, ("update", "rollback", "cut-over", "delete", *_OPERATORS, "createSecret")
         ),

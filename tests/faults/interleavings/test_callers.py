@@ -56,7 +56,4 @@ def _threes(situation: str, number: int) -> list[Meeting]:
     chance = random.Random(situation)
     kinds = SITUATIONS[situation].kinds
     order = list(kinds)
-    return [
-        Meeting(situation, tuple(sorted(chance.choices(kinds, k=3), key=order.index)))
-        for _ in range(number)
-    ]
+    return [Meeting(situation, tuple(sorted(chance.choices(kinds, k=3), key=order.index))) for _ in range(number)]

@@ -226,7 +226,10 @@ def test_no_slow_call_costs_the_lease(meeting: Meeting) -> None:
 
 
 def _be_slow(meeting: Meeting, where: int) -> bool:
-    with SITUATIONS[meeting.situation].prepared.forked() as stack, race(stack, callers_in(stack, *meeting.kinds)) as two:
+    with (
+        SITUATIONS[meeting.situation].prepared.forked() as stack,
+        race(stack, callers_in(stack, *meeting.kinds)) as two,
+    ):
         slow: list[Call] = []
 
         def stop(caller: Caller, moment: Moment) -> bool:
