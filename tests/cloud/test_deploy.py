@@ -7,12 +7,10 @@ hand-made events in the provider's tests.
 from __future__ import annotations
 
 import json
-from functools import partial
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
-import jsii
 import pytest
-from aws_cdk import Aspects, CfnOutput, Duration, IAspect, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -23,8 +21,6 @@ from cdk_iam_access_key import AccessKey
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
-
-    from constructs import IConstruct
 
     from local_cloud import LocalCloud
 
@@ -186,50 +182,17 @@ def test_another_user_rolled_back(account: Account, shop: Deployment) -> None:
     account.check("deploy", before["Secret"])
 
 
-def by_property(stack: Stack, name: str) -> iam.User:
-    """Name a user where it is declared."""
-    return iam.User(stack, "Own", user_name=name)
+def test_another_name_of_a_user_of_the_same_stack(account: Account, shop: Deployment) -> None:
+    """The logical id stays, the user behind it is replaced: the old role must keep its rights till the Delete."""
 
+    def declare(user_name: str) -> Callable[[Stack], None]:
+        def user_and_key(stack: Stack) -> None:
+            AccessKey(stack, "Key", user=iam.User(stack, "Own", user_name=user_name))
 
-def by_override(stack: Stack, name: str) -> iam.User:
-    """Name a user through the escape hatch."""
-    user = iam.User(stack, "Own")
-    cast("iam.CfnUser", user.node.default_child).add_property_override("UserName", name)
-    return user
+        return user_and_key
 
-
-def by_aspect(stack: Stack, name: str) -> iam.User:
-    """Let an aspect name all users of the stack, when all is declared."""
-
-    @jsii.implements(IAspect)
-    class Naming:
-        def visit(self, node: IConstruct) -> None:
-            if isinstance(node, iam.CfnUser):
-                node.user_name = name
-
-    Aspects.of(stack).add(Naming())
-    return iam.User(stack, "Own")
-
-
-def by_logical_id(stack: Stack, name: str) -> iam.User:
-    """Give a user another logical id, which makes it another user."""
-    user = iam.User(stack, "Own", user_name=name)
-    cast("iam.CfnUser", user.node.default_child).override_logical_id(f"User{name}")
-    return user
-
-
-def user_and_key(naming: Callable[[Stack, str], iam.User], name: str, stack: Stack) -> None:
-    """Declare a user and its key."""
-    AccessKey(stack, "Key", user=naming(stack, name))
-
-
-@pytest.mark.parametrize("naming", [by_property, by_override, by_aspect, by_logical_id])
-def test_another_name_of_a_user_of_the_same_stack(
-    account: Account, shop: Deployment, naming: Callable[[Stack, str], iam.User]
-) -> None:
-    """Whoever says so, the user is replaced: the old key's role must keep its rights till the Delete."""
-    shop.deploy(partial(user_and_key, naming, "before"))
-    shop.deploy(partial(user_and_key, naming, "after"))
+    shop.deploy(declare("before"))
+    shop.deploy(declare("after"))
     assert list(account.keys("after").values()) == ["Active"]
     with pytest.raises(account.iam.exceptions.NoSuchEntityException):
         account.keys("before")
