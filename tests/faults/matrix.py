@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fakes.calls import Call
     from fakes.faults import Fault, Phase
     from faults.ways import Way
-    from support.stack import Event, Operation, Properties
+    from support.stack import Event, Operation
 
 # One of each class that the code can tell apart. Connections lost, timeouts, unreachable endpoints and errors inside AWS
 # leave the outcome unknown; a call that is throttled for long is refused.
