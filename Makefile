@@ -19,7 +19,11 @@ demo: setup ## The life of a key on an AWS account embedded in this machine. STE
 demo-root: setup ## Root access keys in an organization of 500 accounts embedded in this machine.
 	$(BIN)/python -m demo.root_keys
 
-benchmark: setup ## Show how a run over an organization grows with its accounts.
+benchmark: setup ## Print the figures of docs/performance.md, as ratios of one run.
+	$(BIN)/python benchmarks/calls.py
+	$(BIN)/python benchmarks/cold_start.py
+	$(BIN)/python benchmarks/sweep.py
+	$(BIN)/python benchmarks/synthesis.py
 	$(BIN)/python benchmarks/organization_size.py
 
 test: setup ## Run the tests that prove the product, in a few minutes. ARGS=... goes to pytest.
@@ -32,7 +36,7 @@ soak: setup ## Try random lives of keys for SECONDS=600.
 	SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_model_rotation.py -n $(JOBS) -p no:cacheprovider
 
 mutants: setup ## Plant bugs in a copy of the provider and show which test finds each.
-	$(BIN)/python tests/mutants.py $(ARGS)
+	$(BIN)/python -m tests.mutants $(ARGS)
 
 check: formatted lint types layers test ## Everything that must pass before a commit.
 

@@ -14,6 +14,9 @@ from cdk_iam_access_key import (
     RootKeyMode,
 )
 
+# The least that there is; an hour is the default.
+NOTICE_PERIOD = Duration.minutes(1)
+
 
 class RootKeyAccount(Stack):
     """The guard of the account itself, which fails the deployment or warns."""
@@ -37,6 +40,7 @@ class RootKeyOrganization(Stack):
             "OrgRoot",
             mode=RootKeyMode(self.node.try_get_context("mode") or "Audit"),
             unused_for=Duration.days(90),
+            notice_period=NOTICE_PERIOD,
             notify=topic,
         )
         CfnOutput(self, "StateMachineArn", value=guard.state_machine.state_machine_arn)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from local_cloud import LocalCloud
 
 _PATIENCE = 600
+_NOTICE_PERIOD = 60
 _SECONDS_BETWEEN_LOOKS = 2.0
 _KEYS_SHOWN = 6
 
@@ -35,6 +36,7 @@ class RootKeyJourney:
         self._report = organization.report
         self._planted: Planted = plant(cloud)
         self._bucket = ""
+        self._ended = 0.0
 
     def steps(self) -> Sequence[Step]:
         """Tell the steps in their order."""
@@ -46,7 +48,11 @@ class RootKeyJourney:
             ),
             Step("Audit 500 accounts", "A run finds the keys, and touches none.", self.audit),
             Step("Dry run", "mode=DELETE_UNUSED: the first run publishes what the next one deletes.", self.dry_run),
-            Step("Delete", "The second run deletes what was unused for 90 days, and nothing else.", self.delete),
+            Step(
+                "Delete",
+                "After the notice period a run deletes what was unused for 90 days, and nothing else.",
+                self.delete,
+            ),
             Step("Audit again", "Accounts that were closed before are announced first, then cleaned.", self.again),
             Step("Destroy", "The stack goes, its results stay.", self.destroy),
             Step("Look back", "Search all that was written for the root sessions' credentials.", self.look_back),
@@ -106,7 +112,8 @@ class RootKeyJourney:
         self._report.quote(self._notice().splitlines()[:_KEYS_SHOWN])
 
     def delete(self) -> Iterator[Expectation]:
-        """Run again."""
+        """Run again, when there was time to object."""
+        self._let_notice_period_pass()
         summary = self._run()
         planted = self._planted
         left = {key.access_key_id for keys in self._cloud.organization.root_keys().values() for key in keys}
@@ -120,6 +127,7 @@ class RootKeyJourney:
         yield _equal("accounts failed", 0, summary["Accounts"]["failed"])
         yield _equal("keys are announced", len(self._planted.denied), summary["Keys"]["planned"])
         yield _equal("keys were deleted", 0, summary["Keys"]["deleted"])
+        self._let_notice_period_pass()
         summary = self._run()
         left = {key.access_key_id for keys in self._cloud.organization.root_keys().values() for key in keys}
         yield _equal("keys were deleted", len(self._planted.denied), summary["Keys"]["deleted"])
@@ -142,6 +150,11 @@ class RootKeyJourney:
         yield _equal("root sessions were issued", "True", bool(issued))
         yield _equal("none of their credentials is anywhere", "[]", found)
 
+    def _let_notice_period_pass(self) -> None:
+        """Wait until the last run has published its plan a minute ago."""
+        with self._report.waiting("the notice period is over"):
+            time.sleep(max(0.0, self._ended + _NOTICE_PERIOD - time.monotonic()))
+
     def _run(self) -> dict[str, Any]:
         """Run the state machine, show how it goes on, and read its summary."""
         states, machine = self._cloud.client("stepfunctions"), self._output(self._driver, "StateMachineArn")
@@ -159,6 +172,7 @@ class RootKeyJourney:
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
         if told["status"] != "SUCCEEDED":
             raise RuntimeError(f"the run is {told['status']}: {told.get('error')} {told.get('cause')}")
+        self._ended = time.monotonic()
         self._bucket = self._output(self._driver, "Bucket")
         key = f"runs/{execution.rsplit(':', 1)[-1]}/summary.json"
         found = self._cloud.client("s3").get_object(Bucket=self._bucket, Key=key)

@@ -120,7 +120,9 @@ class Caller:
                     raise failure from error
             except ParamValidationError as error:
                 # Its text may hold the parameters of the call; it was never sent.
-                raise CallError("a call has parameters that AWS does not take", type(error).__name__) from None
+                invalid = CallError("a call has parameters that AWS does not take", type(error).__name__)
+                invalid.changed_nothing = not lost
+                raise invalid from None
             except BotoCoreError as error:
                 lost += 1
                 if lost >= attempts:

@@ -57,6 +57,10 @@ class CustomResource(CfnResource):
         for kind, handle in handlers.items():
             getattr(self, kind)(self._guarded(handle))
 
+    def __call__(self, event: Mapping[str, Any], context: Any) -> None:
+        """Carry out a request, without the members that crhelper writes into its own events to poll."""
+        super().__call__({name: value for name, value in event.items() if not name.startswith("CrHelper")}, context)
+
     def _guarded(self, handle: Callable[[Mapping[str, Any], Any], Result]) -> Any:
         """Pass on our own errors as the reason, and of all others only what kind they are."""
 

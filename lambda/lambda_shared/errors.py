@@ -6,6 +6,10 @@ never holds a secret access key, a request id or a response URL.
 
 from __future__ import annotations
 
+from typing import TypeVar
+
+_Error = TypeVar("_Error", bound="ProviderError")
+
 
 class ProviderError(Exception):
     """A failure whose message may be shown to the user as it stands.
@@ -17,6 +21,12 @@ class ProviderError(Exception):
 
     physical_id: str = ""
     changed_nothing: bool = False
+
+
+def in_other_words(error: ProviderError, said: _Error) -> _Error:
+    """Take an error for another one; whether anything was changed stays known."""
+    said.changed_nothing = error.changed_nothing
+    return said
 
 
 class OutcomeUnknownError(ProviderError):

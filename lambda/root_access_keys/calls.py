@@ -19,6 +19,8 @@ _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
 
 _SERVER_ERROR = 500
+# Credentials that were just made may not be known everywhere yet.
+_NOT_KNOWN_YET = "InvalidClientTokenId"
 DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 # A role and its policy work some seconds after CloudFormation says they exist, at each service for itself.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
@@ -40,7 +42,8 @@ def call(method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **n
     What AWS says of an error is not passed on, its code is: the text may quote whatever was sent.
 
     Raises:
-        TryAgainError: it was throttled, failed inside AWS, or its answer was lost. It may have been carried out.
+        TryAgainError: it was throttled, failed inside AWS, its answer was lost, or its credentials are too new. It may
+            have been carried out.
         RefusedError: AWS refused it.
     """
     try:
@@ -48,7 +51,7 @@ def call(method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **n
     except ClientError as error:
         code = str(error.response.get("Error", {}).get("Code", ""))
         status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-        if code in THROTTLED or status >= _SERVER_ERROR:
+        if code in THROTTLED or code == _NOT_KNOWN_YET or status >= _SERVER_ERROR:
             raise TryAgainError(f"{error.operation_name}: {code}") from None
         raise RefusedError(f"{error.operation_name}: {code}", code) from None
     except ParamValidationError as error:

@@ -8,6 +8,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from cloud.guards.runs import date_plan_back
 from cloud.stacks import Deployment, fail_after
 
 from cdk_iam_access_key import RootAccessKeyGuard, RootKeyAction
@@ -71,12 +72,16 @@ def left(cloud: LocalCloud) -> set[str]:
     return set(cloud.organization.root_keys())
 
 
+@pytest.mark.thorough
 def test_unused_keys_are_planned_then_deleted(guards: CdkCli, bootstrapped_cloud: LocalCloud) -> None:
     """By roles that may do no more; the account that denies is named, and the notice is sent."""
     cloud = bootstrapped_cloud
     guards.deploy(context={"mode": "DeleteUnused"})
     first = run(cloud)
     assert (first["DryRun"], first["Keys"]["planned"], left(cloud)) == (True, 1, {UNUSED, USED, DENIED})
+    again = run(cloud)
+    assert (again["DryRun"], again["Keys"]["planned"], left(cloud)) == (False, 1, {UNUSED, USED, DENIED})
+    date_plan_back(cloud, outputs(cloud)["Bucket"])
     second = run(cloud)
     assert (second["Keys"]["deleted"], second["Keys"]["kept"], left(cloud)) == (1, 1, {USED, DENIED})
     assert [failure["AccountId"] for failure in second["Failed"]] == [DENIED]
@@ -88,6 +93,7 @@ def test_unused_keys_are_planned_then_deleted(guards: CdkCli, bootstrapped_cloud
     guards.destroy()
 
 
+@pytest.mark.thorough
 def test_the_deployment_names_the_missing_step(guards: CdkCli, bootstrapped_cloud: LocalCloud) -> None:
     """Where central root access is off, and where the account is none that may enter others."""
     organization = bootstrapped_cloud.organization
@@ -101,6 +107,7 @@ def test_the_deployment_names_the_missing_step(guards: CdkCli, bootstrapped_clou
     assert "register-delegated-administrator" in " ".join(refused.value.result.output.split())
 
 
+@pytest.mark.thorough
 def test_an_account_with_a_root_key_is_refused_and_a_rollback_goes_through(
     guards: CdkCli, bootstrapped_cloud: LocalCloud
 ) -> None:

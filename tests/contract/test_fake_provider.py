@@ -11,6 +11,7 @@ import boto3
 import pytest
 from fakes.aws import Context, FakeAccount, ProcessDeath, cold_start
 from fakes.faults import CONNECTION_LOST, PROCESS_DEATH
+from fakes.installation import LEDGER_TABLE
 
 from access_key_provider import main
 from access_key_provider.entrypoints import session
@@ -28,7 +29,8 @@ ROLE = "arn:aws:iam::123456789012:role/cdk-iam-access-key/shop/r"
 
 @pytest.fixture
 def arn(account: FakeAccount) -> str:
-    """Make a secret without a value."""
+    """Make a secret without a value, and the ledger."""
+    account.person.make_table(LEDGER_TABLE)
     return account.person.make_secret("shop/deploy")
 
 

@@ -66,7 +66,7 @@ CONNECTION_LOST: Final = Fault(
     "connection lost", lambda _call: ConnectionClosedError(endpoint_url=_ENDPOINT), ("before", "after")
 )
 TIMED_OUT: Final = Fault(
-    "timed out", lambda _call: ReadTimeoutError(endpoint_url=_ENDPOINT), ("before", "after"), seconds=15
+    "timed out", lambda _call: ReadTimeoutError(endpoint_url=_ENDPOINT), ("before", "after"), seconds=10
 )
 UNREACHABLE: Final = Fault(
     "unreachable", lambda _call: EndpointConnectionError(endpoint_url=_ENDPOINT, error="refused"), seconds=5

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from root_keys.account import Account
@@ -101,6 +101,22 @@ def test_the_session_of_a_root_user_is_not_new(account: Account, name: str) -> N
     account.log.clear()
     run(account, "run", settings())
     assert account.log.count(name) < 2 * 4
+
+
+def test_a_session_may_be_too_new_as_well(account: Account) -> None:
+    """Its credentials are refused for some seconds; another session is made."""
+    found = account.iam_list_access_keys
+    refusals = iter([AwsError("InvalidClientTokenId", 403)] * 3)
+
+    def refuse_first(given: dict[str, Any], signer: str) -> dict[str, Any]:
+        for refusal in refusals:
+            raise refusal
+        return found(given, signer)
+
+    account.iam_list_access_keys = refuse_first  # type: ignore[method-assign]
+    summary = run(account, "run", settings("Audit"))
+    assert (summary["Accounts"]["failed"], summary["Keys"]["reported"]) == (0, 2)
+    assert len(account.sessions) == 2 + 3
 
 
 def test_what_is_no_denial_is_not_waited_for(account: Account) -> None:

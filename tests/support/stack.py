@@ -46,6 +46,7 @@ class Stack:
     other_arn: str
     unmanaged: dict[str, dict[str, str]] = field(default_factory=dict)
     known: tuple[str, Properties] | None = None
+    logical_id: str = "Key"
     requests: int = 0
     answers: list[dict[str, Any]] = field(default_factory=list)
     _user_ids: dict[str, str] = field(default_factory=dict)
@@ -115,7 +116,7 @@ class Stack:
         properties: Properties,
         physical_id: str | None,
         old: Properties | None = None,
-        logical_id: str = "Key",
+        logical_id: str = "",
     ) -> Event:
         """Make a request now."""
         self.requests += 1
@@ -125,7 +126,7 @@ class Stack:
             "StackId": STACK_ID,
             "RequestId": f"00000000-0000-4000-8000-{self.requests:012}",
             "ResourceType": "Custom::IAMAccessKey",
-            "LogicalResourceId": logical_id,
+            "LogicalResourceId": logical_id or self.logical_id,
             "ResourceProperties": properties,
             "PhysicalResourceId": physical_id,
             "OldResourceProperties": old,

@@ -185,7 +185,7 @@ def test_a_step_waits_for_its_new_role(
         assert account.log.count("sts:AssumeRoot") == attempts + 3 - len(failed)
 
 
-@pytest.mark.parametrize(("unread", "ends"), [(4, "Finish"), (5, "Failed")])
+@pytest.mark.parametrize(("unread", "ends"), [(10, "Finish"), (11, "Failed")])
 def test_a_new_role_gets_time(machines: dict[str, Machine], unread: int, ends: str) -> None:
     """What the machine may read and start works some seconds later; for ever it is not waited, and no account is."""
     with organization().installed() as account:

@@ -88,10 +88,9 @@ def define_workflow(scope: Construct, steps: Steps, bucket: s3.IBucket, max_conc
     )
     accounts.add_retry(
         errors=_NOT_BEGUN,
-        interval=Duration.seconds(5),
-        max_attempts=4,
-        backoff_rate=2,
-        jitter_strategy=sfn.JitterType.FULL,
+        interval=Duration.seconds(_SECONDS_BETWEEN_ATTEMPTS),
+        max_attempts=_ATTEMPTS_OF_A_NEW_ROLE,
+        backoff_rate=1,
     )
     accounts.item_processor(_each_account(scope, steps, bucket))
     finish = _step(scope, "Finish", steps.finish, {"Start": sfn.JsonPath.object_at("$.Start")}, "$.Summary")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from lambda_shared.errors import AccessDeniedError, CallError
+from lambda_shared.errors import AccessDeniedError, CallError, in_other_words
 
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html
 _WHO = {
@@ -32,5 +32,4 @@ def explained(error: CallError, service: str, resource: str, question: str) -> C
     who = next((f" {who}" for name, who in _WHO.items() if name in said), f": {question}")
     quoted = said if len(said) <= _LONGEST_QUOTE else f"{said[:_LONGEST_QUOTE]}…"
     denied = AccessDeniedError(f"{service}:{action} on {resource} was denied{who}. AWS says: {quoted}", error.code)
-    denied.changed_nothing = error.changed_nothing
-    return denied
+    return in_other_words(error, denied)

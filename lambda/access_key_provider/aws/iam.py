@@ -15,7 +15,7 @@ from access_key_provider.model.state import (
     NewAccessKey,
 )
 from lambda_shared.aws_calls import SENT_ONCE
-from lambda_shared.errors import CallError, ProviderError
+from lambda_shared.errors import CallError, ProviderError, in_other_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -109,10 +109,11 @@ class IamUserKeys:
             return self._call(method)
         except CallError as error:
             if error.code == _NO_SUCH_ENTITY:
-                raise UserNotFoundError(f"user {self._user_name} does not exist") from error
+                missing = UserNotFoundError(f"user {self._user_name} does not exist")
+                raise in_other_words(error, missing) from error
             raise explained(error, "iam", f"user {self._user_name}", _QUESTION) from error
 
     def _refused(self, error: CallError) -> ProviderError:
         if error.code in {_NO_SUCH_ENTITY, _LIMIT_EXCEEDED}:
-            return ConflictError(str(error))
+            return in_other_words(error, ConflictError(str(error)))
         return explained(error, "iam", f"user {self._user_name}", _QUESTION)

@@ -15,7 +15,7 @@ from access_key_provider.model.state import (
     SecretVersion,
 )
 from lambda_shared.aws_calls import SENT_ONCE
-from lambda_shared.errors import CallError
+from lambda_shared.errors import CallError, in_other_words
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -103,7 +103,7 @@ class SecretsManagerVersions:
             return self._call(method)
         except CallError as error:
             if error.code in {_NOT_FOUND, _INVALID_PARAMETER}:
-                raise ConflictError(str(error)) from error
+                raise in_other_words(error, ConflictError(str(error))) from error
             raise self._refused(error) from error
 
     def _writing(self, method: Callable[[], _Result]) -> _Result:
@@ -111,7 +111,8 @@ class SecretsManagerVersions:
             return self._call(method)
         except CallError as error:
             if error.code in {_NOT_FOUND, _INVALID_REQUEST}:
-                raise SecretUnavailableError(f"the secret can't be written to: {error}") from error
+                unavailable = SecretUnavailableError(f"the secret can't be written to: {error}")
+                raise in_other_words(error, unavailable) from error
             raise self._refused(error) from error
 
     def _refused(self, error: CallError) -> CallError:

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 
 _TRIES_TO_CLEAN = 2
-# The id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then.
-_NOTHING_WAS_MADE = "nothing-was-made"
+# Begins the id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then. Other
+# ids begin with a user's name, in which there is no slash.
+_NOTHING_WAS_MADE = "nothing-was-made/"
 
 
 class AccessKeyResource(CustomResource):
@@ -84,7 +85,7 @@ def on_create_or_update(request: Request, context: Any) -> Result:
             key = work.lease.entry.current
     except ProviderError as error:
         if request.kind == "Create" and _left_nothing(work, owner, error):
-            error.physical_id = f"{_NOTHING_WAS_MADE}/{request.logical_id}"
+            error.physical_id = f"{_NOTHING_WAS_MADE}{request.logical_id}"
         raise
     assert key is not None  # noqa: S101 - `plan_deployment` ends with a current key
     record(
@@ -197,7 +198,7 @@ def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -
     try:
         if work.lease.entry.claims[owner].touched:
             work.reconciler.run(owner, plan, check=False, deploys=True)
-            if not superseded:
+            if not superseded and not work.reconciler.half_done:
                 work.lease.change(lambda entry, _: _untouched(entry, owner))
     except ProviderError as failure:
         left = ", ".join(key.id for key in work.lease.entry.keys_of(owner) if key.id in made)

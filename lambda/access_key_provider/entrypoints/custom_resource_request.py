@@ -23,7 +23,8 @@ SECRET_ARN = re.compile(
     r"arn:[a-z-]{1,20}:secretsmanager:(?P<region>[a-z0-9-]{1,30}):[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
 )
 _ROLE_ARN = re.compile(r"(?=.{1,700}\Z)arn:[a-z-]{1,20}:iam::[0-9]{12}:role/[\x21-\x7e]+")
-_SERIAL = re.compile(r"(?=.*\S).{1,128}", re.DOTALL)
+# Any text but halves of characters, which can't be written anywhere.
+_SERIAL = re.compile(r"(?=.*\S)[^\ud800-\udfff]{1,128}", re.DOTALL)
 # What IAM allows in a tag's value, less what `key_tag` adds.
 _DESCRIPTION = re.compile(r"[\w .:/=+\-@]{1,233}")
 _STATUS = re.compile(f"{ACTIVE}|{INACTIVE}")

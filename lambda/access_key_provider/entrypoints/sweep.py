@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # Kept back for the key that is being worked on when the time is short.
 _RESERVE = 90.0
+_UNDECIDED = "a creation was interrupted, and it can't be read whether a key of the user was made by it"
 
 
 def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -62,11 +63,13 @@ def _sweep(secret_arn: str, context: Any) -> bool:
         for owner in tuple(work.lease.entry.claims):
             try:
                 _maintain(work, owner)
-                reasons += work.reconciler.left
+                if owner in work.lease.entry.creating:
+                    reasons.append(_UNDECIDED)
             except (LeaseLostError, SupersededError, LedgerError):
                 raise
             except ProviderError as error:
                 reasons.append(str(error))
+        reasons += work.reconciler.left
         _record_outcome(work, reasons)
     return bool(reasons)
 

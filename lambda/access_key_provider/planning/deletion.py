@@ -32,6 +32,10 @@ def draft_deletion(draft: Draft, owner: str, by: str) -> None:
     if not draft.observed.user_exists:
         _leave_behind(draft, owner)
         return
+    for key in draft.entry.keys_of(owner):
+        if not draft.exists(key) and not key.note:
+            why = f"IAM does not list it for user {key.user_name}: if the user was renamed, delete the key by hand"
+            draft.report(LEFT_BEHIND, about_key(draft.entry, key, why=why))
     recover(draft, owner, by)
     if _is_rotating(draft, owner):
         end_rotation(draft, by)

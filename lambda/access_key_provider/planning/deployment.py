@@ -150,10 +150,10 @@ def promote_existing(draft: Draft, owner: str, key: KeyRecord, by: str) -> None:
 def make_active(draft: Draft, key: KeyRecord) -> None:
     """Make a key Active before it becomes current.
 
-    If the ledger and IAM agree that it is, only a change of the last seconds can have made it Inactive. So who goes
-    back to it need not be allowed to do more than to move AWSCURRENT.
+    If IAM shows it as Active, only a change of the last seconds can have made it Inactive. So who goes back to it need
+    not be allowed to do more than to move AWSCURRENT.
     """
-    if draft.is_active(key.id) and key.deactivated is None:
+    if draft.is_active(key.id):
         with draft.left_to_the_sweep():
             draft.add(Activate(key.id))
     else:

@@ -38,6 +38,7 @@ def recover(draft: Draft, owner: str, by: str = BY_SWEEP) -> None:
     """End what was begun for a resource and not finished, and record what was lost."""
     _end_switch(draft)
     _rebuild(draft, owner)
+    record_stored(draft, owner)
     with draft.left_to_the_sweep():
         if draft.observed.user_exists:
             _record_missing(draft, owner)
@@ -80,6 +81,15 @@ def _end_switch(draft: Draft) -> None:
         draft.add(RecordSwitch(happened=key is not None and bool(key.version_id) and draft.current == key.version_id))
 
 
+def record_stored(draft: Draft, owner: str) -> None:
+    """Record that a key's secret is stored if its version bears its label: one call writes both."""
+    for key in draft.entry.keys_of(owner):
+        version = draft.observed.secret.version_with(key.id)
+        if key.stored is None and version and version.id == key.version_id:
+            state = KeyState.PROVEN if key.proven else KeyState.STORED
+            draft.add(RecordKey(replace(key, state=state, stored=draft.now), "found its secret stored"))
+
+
 def _record_missing(draft: Draft, owner: str) -> None:
     """Record keys as gone that IAM does not list; it was asked twice, with a pause between."""
     for key in draft.entry.keys_of(owner):
@@ -97,12 +107,28 @@ def _find_orphans(draft: Draft, owner: str, by: str) -> None:
     if attempt is None:
         return
     for key in tuple(_orphans(draft, owner)):
-        record = KeyRecord(key.id, owner, attempt.user_name, KeyState.ORPHAN, key.created)
+        is_sure = not draft.observed.creating_elsewhere
+        state = KeyState.CREATED if is_sure else KeyState.ORPHAN
+        record = KeyRecord(key.id, owner, attempt.user_name, state, key.created)
         draft.add(RecordKey(record, "found a key whose secret was lost"))
-        if not draft.observed.creating_elsewhere:
+        if is_sure:
             remove(draft, record, by)
-    if draft.now > attempt.until + _LISTED_AFTER:
+    if draft.now > attempt.until + _LISTED_AFTER and not _is_undecided(draft, owner):
         draft.add(EndAttempt(owner))
+
+
+def _is_undecided(draft: Draft, owner: str) -> bool:
+    """Tell whether there is a key of which it is not known who made it, because something could not be read."""
+    observed = draft.observed
+    elsewhere = observed.recorded_elsewhere
+    return any(
+        elsewhere is None or (key.id not in elsewhere and _is_unread(observed, key.id))
+        for key in orphan_candidates(draft.entry, observed.keys, owner)
+    )
+
+
+def _is_unread(observed: Observed, key_id: str) -> bool:
+    return key_id not in observed.last_uses or observed.user_tags is None
 
 
 def _orphans(draft: Draft, owner: str) -> Iterator[AccessKey]:
@@ -111,8 +137,8 @@ def _orphans(draft: Draft, owner: str) -> Iterator[AccessKey]:
         use = observed.last_uses.get(key.id)
         unused = use is not None and use.time is None
         untagged = observed.user_tags is not None and key.id not in observed.user_tags
-        elsewhere = observed.recorded_elsewhere or frozenset()
-        if unused and untagged and key.id not in elsewhere:
+        elsewhere = observed.recorded_elsewhere
+        if unused and untagged and elsewhere is not None and key.id not in elsewhere:
             yield key
 
 

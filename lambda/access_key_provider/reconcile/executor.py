@@ -49,6 +49,7 @@ class Executor:
     Attributes:
         made: the keys that it has created.
         late: the last call whose outcome is not in the ledger yet.
+        half_done: what may be recorded as begun, and of which it is not known whether it was done.
         left: why optional actions failed.
         events: what is to be reported.
     """
@@ -67,6 +68,7 @@ class Executor:
         self._new_labels: frozenset[str] = frozenset()
         self.made: list[str] = []
         self.late: Action | None = None
+        self.half_done: list[str] = []
         self.left: list[str] = []
         self.events: list[Event] = []
         self._given_up: set[str] = set()
@@ -119,14 +121,19 @@ class Executor:
     def _perform(self, action: Action, draft: Draft, *, check: bool) -> None:
         unchanged = self._lease.entry
         if action.writes:
-            self._lease.renew(_described(action), self._begun(action), check=check)
+            self._renew(action, check=check)
             self.late = action
+        elif isinstance(action, ProveKey) and not self._lease.has_recorded(self._new_key.id):
+            # A key that was used is nobody's orphan: it has to be on record by then.
+            self._lease.renew(_described(action), check=check)
         try:
             done = self._call(action, draft)
-        except ProviderError as error:
-            if error.changed_nothing:
+        except Exception as error:
+            if getattr(error, "changed_nothing", False):
                 self.late = None
                 self._lease.change(lambda entry, _: _put_back(entry, unchanged))
+            elif action.writes:
+                self.half_done.append(_may_be_half_done(action))
             raise
         if action.writes:
             self.late = done
@@ -134,7 +141,14 @@ class Executor:
         self._lease.change(done.end)
         self.events += events_of(done, before, self._lease.entry, draft.observed)
 
-    def _begun(self, action: Action) -> Callable[[Entry, datetime], Entry]:
+    def _renew(self, action: Action, *, check: bool) -> None:
+        try:
+            self._lease.renew(_described(action), self._with_begin(action), check=check)
+        except LedgerError:
+            self.half_done.append(_may_be_half_done(action))
+            raise
+
+    def _with_begin(self, action: Action) -> Callable[[Entry, datetime], Entry]:
         """Record what is about to be done, and that a deployment changes what the resource had."""
 
         def change(entry: Entry, now: datetime) -> Entry:
@@ -230,6 +244,10 @@ def secret_document(key: NewAccessKey) -> str:
 def _put_back(entry: Entry, before: Entry) -> Entry:
     """Take back what was recorded before a call that has changed nothing. Only the lease's holder records these."""
     return replace(entry, keys=before.keys, creating=before.creating, switching=before.switching)
+
+
+def _may_be_half_done(action: Action) -> str:
+    return f"{_described(action)}: not known whether it was done"
 
 
 def _described(action: Action) -> str:

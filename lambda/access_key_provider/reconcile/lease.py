@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.aws.dynamodb import StaleEntryError
 from access_key_provider.model.entry import LEASE_LENGTH, Lease
 from access_key_provider.model.errors import BusyError, LeaseLostError, LedgerError, SupersededError
-from access_key_provider.planning.maintenance import next_due
+from access_key_provider.planning.maintenance import left_to_the_sweep, next_due
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -54,6 +54,7 @@ class HeldLease:
         self._watched: dict[str, tuple[str, bool]] = {}
         self._renewed: datetime | None = None
         self._lost = False
+        self._unsure: tuple[Lease, int] | None = None
 
     @property
     def entry(self) -> Entry:
@@ -70,6 +71,10 @@ class HeldLease:
     def taken(self) -> bool:
         """Whether it was ever taken."""
         return self._stored is not None
+
+    def has_recorded(self, key_id: str) -> bool:
+        """Tell whether a key is in the entry as it is written."""
+        return self._stored is not None and key_id in self._stored.keys
 
     def now(self) -> datetime:
         """Return the time as the ledger keeps it: to the millisecond."""
@@ -89,13 +94,13 @@ class HeldLease:
             SupersededError: CloudFormation has made a later request.
             LedgerError: the ledger can't be read or written.
         """
-        entry = self._ledger.read(self._secret_arn)
-        for _ in range(_WRITES):
+        entry, beaten = self._ledger.read(self._secret_arn), 0
+        while beaten < _WRITES:
             now = self.now()
             announced = announce(entry, now) if announce else entry
             other = entry.lease if entry.lease and entry.lease.until > now else None
             if other is None or other.holder == self.holder:
-                wanted = replace(announced, lease=self._lease(now, "observing"))
+                wanted = replace(_after_a_death(announced, now), lease=self._lease(now, "observing"))
             elif announced == entry:
                 self._wait_for(other.doing, other.holder, now, wait=wait)
                 entry = self._ledger.read(self._secret_arn)
@@ -105,7 +110,7 @@ class HeldLease:
             try:
                 entry = self._ledger.write(wanted, next_due(wanted, now))
             except StaleEntryError as stale:
-                entry = stale.entry
+                entry, beaten = stale.entry, beaten + 1
                 continue
             if entry.lease and entry.lease.holder == self.holder:
                 self._stored, self._renewed = entry, now
@@ -121,6 +126,18 @@ class HeldLease:
     def change(self, change: Change) -> None:
         """Change the entry; it is written with the next renewal, or when the lease is let go."""
         self._changes.append((change, self.now()))
+
+    def refresh(self) -> None:
+        """Read the entry again if the last write may have come through.
+
+        Raises:
+            LeaseLostError: another caller has taken the lease.
+            LedgerError: the ledger can't be read.
+        """
+        if self._unsure:
+            entry = self._ledger.read(self._secret_arn)
+            self._require_held(entry)
+            self._adopt(entry)
 
     def renew(self, doing: str, change: Change | None = None, *, check: bool = True) -> None:
         """Renew the lease, and write what has changed.
@@ -142,15 +159,19 @@ class HeldLease:
             wanted = self._changed(self._stored)
             if change and not superseded:
                 wanted = change(wanted, now)
-            wanted = replace(wanted, lease=self._lease(now, doing))
+            lease = self._lease(now, doing)
+            wanted = replace(wanted, lease=lease)
             try:
                 self._stored = self._ledger.write(wanted, next_due(wanted, now))
             except StaleEntryError as stale:
                 self._require_held(stale.entry)
-                self._stored = stale.entry
+                self._adopt(stale.entry)
                 continue
+            except LedgerError:
+                self._unsure = lease, len(self._changes)
+                raise
             self._changes.clear()
-            self._renewed = now
+            self._renewed, self._unsure = now, None
             if superseded:
                 raise SupersededError(
                     "CloudFormation made another request while this one was carried out: it is undone"
@@ -175,7 +196,7 @@ class HeldLease:
                     self._changes.clear()
                     self._lost = True
                     return False
-                self._stored = stale.entry
+                self._adopt(stale.entry)
                 continue
             except LedgerError:
                 # The lease ends by itself; what was done last is found by whoever comes next.
@@ -193,6 +214,12 @@ class HeldLease:
             left -= piece
             if self._renewed and (self._clock.now() - self._renewed).total_seconds() > _FRESH:
                 self.renew("waiting", check=False)
+
+    def _adopt(self, entry: Entry) -> None:
+        """Go on from what is there, which may have what the last write has changed."""
+        if self._unsure and entry.lease == self._unsure[0]:
+            del self._changes[: self._unsure[1]]
+        self._stored, self._unsure = entry, None
 
     def _changed(self, entry: Entry) -> Entry:
         for change, time in self._changes:
@@ -234,6 +261,11 @@ class LeasedClock:
     def sleep(self, seconds: float) -> None:
         """Wait."""
         self._lease.pause(seconds)
+
+
+def _after_a_death(entry: Entry, now: datetime) -> Entry:
+    """Let the sweep come soon if the last holder did not let go: it may have left something half done."""
+    return left_to_the_sweep(entry, now, [f"a caller died ({entry.lease.doing})"]) if entry.lease else entry
 
 
 def _wish(entry: Entry, owner: str) -> tuple[str, bool]:

@@ -30,11 +30,13 @@ def observe(session: Session, lease: HeldLease, ledger: Ledger, owner: str) -> O
     a pause.
     """
     observed = _observe_once(session, lease)
-    for _ in range(_TRIES):
-        if _is_complete(observed, lease.entry, owner):
-            break
+    missing, tries = _missing(observed, lease.entry, owner), 0
+    while missing and tries < _TRIES:
         lease.pause(CONSISTENCY_WAIT)
-        observed = _observe_once(session, lease)
+        observed, before = _observe_once(session, lease), missing
+        missing = _missing(observed, lease.entry, owner)
+        # What was there a moment ago is missing for the first time.
+        tries = tries + 1 if missing <= before else 1
     return _with_details(observed, session, lease.entry, ledger, owner)
 
 
@@ -46,13 +48,14 @@ def _observe_once(session: Session, lease: HeldLease) -> Observed:
     return Observed(lease.now(), exists, keys, session.secret.describe())
 
 
-def _is_complete(observed: Observed, entry: Entry, owner: str) -> bool:
-    listed = {key.id for key in observed.keys}
-    return (
-        observed.user_exists
-        and observed.secret.state is not SecretState.MISSING
-        and all(key.id in listed for key in entry.keys_of(owner))
-    )
+def _missing(observed: Observed, entry: Entry, owner: str) -> set[str]:
+    """Name what the entry knows and AWS does not show."""
+    missing = {key.id for key in entry.keys_of(owner)} - {key.id for key in observed.keys}
+    if not observed.user_exists:
+        missing.add("user")
+    if observed.secret.state is SecretState.MISSING:
+        missing.add("secret")
+    return missing
 
 
 def _with_details(observed: Observed, session: Session, entry: Entry, ledger: Ledger, owner: str) -> Observed:

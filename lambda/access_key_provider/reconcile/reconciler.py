@@ -54,6 +54,7 @@ class Reconciler:
         made: the keys that it has created.
         left: what was left to the sweep, and why.
         events: what is to be reported.
+        half_done: what was begun and of which it is not known whether it was done; the sweep sees to it soon.
     """
 
     def __init__(self, lease: HeldLease, ledger: Ledger, clock: Clock, open_session: OpenSession) -> None:
@@ -66,6 +67,7 @@ class Reconciler:
         self.made: list[str] = []
         self.left: list[str] = []
         self.events: list[Event] = []
+        self.half_done: list[str] = []
 
     def run(
         self,
@@ -91,28 +93,34 @@ class Reconciler:
             ProviderError: the plan refuses, or an action failed. What was done is recorded.
         """
         session = self._open_session(self.lease.entry.claims[owner], self._clock)
-        failures = 0
+        failures, left_before = 0, self.left
         while True:
             executor = Executor(session, self.lease, self._clock, owner, reserve=reserve, deploys=deploys)
             try:
+                self.lease.refresh()
                 observed = observe(session, self.lease, self._ledger, owner)
                 draft = Draft(self.lease.entry, observed, deployed_serial)
                 plan(draft, owner)
                 executor.run(draft, check=check)
-            except (ConflictError, OutcomeUnknownError, KeyLimitReachedError) as error:
-                # A key that was just deleted may be listed still, and one that was just retired seem Active.
+            except ProviderError as error:
                 failures += 1
-                if failures == _ATTEMPTS or self._clock.remaining() < reserve + CONSISTENCY_WAIT:
+                if failures == _ATTEMPTS or not self._is_worth_another_try(error, reserve):
                     raise _explained(session, error) from error
             else:
                 return
             finally:
                 self.made += executor.made
-                self.left = executor.left
+                self.left = [*left_before, *executor.left]
                 self.events += executor.events
+                self.half_done += executor.half_done
                 if executor.late:
                     self._late = session, owner, executor.late
             self._clock.sleep(CONSISTENCY_WAIT)
+
+    def _is_worth_another_try(self, error: ProviderError, reserve: float) -> bool:
+        # A key that was just deleted may be listed still, and one that was just retired seem Active.
+        passes = isinstance(error, (ConflictError, OutcomeUnknownError, KeyLimitReachedError))
+        return passes and self._clock.remaining() >= reserve + CONSISTENCY_WAIT
 
     def let_go(self, change: Change | None = None) -> None:
         """Write what has changed and let others act. If the lease was lost meanwhile, take back the last call.
@@ -121,8 +129,9 @@ class Reconciler:
             LeaseLostError: it was lost, and something was done that is not on record.
         """
         late, self._late = self._late, None
-        if self.left:
-            self.lease.change(lambda entry, now: left_to_the_sweep(entry, now, self.left))
+        left = [*self.half_done, *self.left]
+        if left:
+            self.lease.change(lambda entry, now: left_to_the_sweep(entry, now, left))
         if self.lease.let_go(change) or not late:
             return
         is_lost = self.lease.is_lost

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from cloud.guards.deployed import Guard
 
+    from local_cloud import LocalCloud
+
 KEY = RootKey("AKIAROOTUNUSED000001", created=dt.datetime(2024, 1, 1, tzinfo=dt.UTC))
 
 _SECONDS = 60
@@ -85,13 +87,8 @@ class Runs:
         return summary(self.guard, arn)
 
     def let_notice_period_pass(self) -> None:
-        """Date back what has been published, by a little more than the hour that there is to object."""
-        s3, named = self.guard.account.cloud.client("s3"), {"Bucket": self.guard.outputs["Bucket"], "Key": "plan.json"}
-        plan = json.loads(s3.get_object(**named)["Body"].read())
-        for keys in plan["Keys"].values():
-            for key, at in keys.items():
-                keys[key] = (dt.datetime.fromisoformat(at) - dt.timedelta(minutes=61)).isoformat()
-        s3.put_object(**named, Body=json.dumps(plan).encode())
+        """Date back what has been published."""
+        date_plan_back(self.guard.account.cloud, self.guard.outputs["Bucket"])
 
     def denied(self) -> set[tuple[str, str]]:
         """Name the actions that were denied in these runs, with whose role it was."""
@@ -128,6 +125,16 @@ class Runs:
         # A failure of a map is told where it is caught, of a task in its own event.
         histories = [states.get_execution_history(executionArn=arn, maxResults=1000)["events"] for arn in arns]
         return set(_NOT_AUTHORIZED.findall(json.dumps(histories, default=str)))
+
+
+def date_plan_back(cloud: LocalCloud, bucket: str) -> None:
+    """Let what was published have been published a little more than an hour earlier."""
+    s3, named = cloud.client("s3"), {"Bucket": bucket, "Key": "plan.json"}
+    plan = json.loads(s3.get_object(**named)["Body"].read())
+    for keys in plan["Keys"].values():
+        for key, at in keys.items():
+            keys[key] = (dt.datetime.fromisoformat(at) - dt.timedelta(minutes=61)).isoformat()
+    s3.put_object(**named, Body=json.dumps(plan).encode())
 
 
 def called(guard: Guard, *, denied: bool = False) -> set[tuple[str, str]]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from cloud.guards.checks import Checks
-from cloud.guards.deployed import EVERYWHERE, GUARDS, ONLY, OWN, synthesized_permissions
+from cloud.guards.deployed import EVERYWHERE, ONLY, OWN, UNITS, synthesized_permissions
 from cloud.guards.runs import KEY, RunError, Runs, called
 from cloud.guards.schedules import fire, without_permission
 
@@ -79,7 +79,7 @@ def live(guard: Guard, checks: Checks, runs: Runs) -> None:
         runs.live()
 
 
-@pytest.fixture(params=GUARDS)
+@pytest.fixture(params=[OWN, UNITS, *(pytest.param(name, marks=pytest.mark.thorough) for name in (EVERYWHERE, ONLY))])
 def guard(request: pytest.FixtureRequest, guards: dict[str, Guard]) -> Guard:
     """Give each guard."""
     return guards[request.param]
@@ -111,6 +111,7 @@ def test_the_roles_as_synthesized_are_enough(guard: Guard, tester: Session, monk
     assert called(guard) == used - _NOT_USED.get(guard.name, set())
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("permission", TRIED, ids=[one.name for one in TRIED])
 def test_every_permission_is_needed(
     guards: dict[str, Guard], tester: Session, monkeypatch: pytest.MonkeyPatch, permission: Permission

@@ -75,6 +75,7 @@ def attached(cloud: LocalCloud) -> dict[str, set[str]]:
     }
 
 
+@pytest.mark.thorough
 def test_root_users_of_member_accounts_create_no_keys(organization: LocalCloud, administrators: list[Any]) -> None:
     """Below the targets, from the deployment to the destruction; targets change in place, and nobody else is bound."""
     cloud, cdk = organization, CdkCli(organization, app=("python", "-m", "demo.root_app"))

@@ -136,6 +136,7 @@ def test_their_rules_start_both_guards(watched: Watched) -> None:
     assert set(cloud.organization.root_keys()) == {cloud.account, UNUSED}
 
 
+@pytest.mark.thorough
 def test_what_a_rule_finds_clean_is_told_by_the_run_only(watched: Watched) -> None:
     """The check of the account gives its metric a value, and no event, no notice and no alarm."""
     cloud = watched.cloud

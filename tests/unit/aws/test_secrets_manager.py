@@ -70,8 +70,9 @@ def test_awscurrent_is_moved_only_from_where_it_is(secret: SecretsManagerVersion
     secret.move_current(SECOND, FIRST)
     assert labels_of(secret) == {FIRST: {"AKIA1", "AWSPREVIOUS"}, SECOND: {"AKIA2", "AWSCURRENT"}}
     for to, moved_from in ((FIRST, FIRST), (SECOND, FIRST), (FIRST, None), ("3" * 36, SECOND)):
-        with pytest.raises(ConflictError):
+        with pytest.raises(ConflictError) as conflict:
             secret.move_current(to, moved_from)
+        assert conflict.value.changed_nothing
     assert labels_of(secret)[SECOND] == {"AKIA2", "AWSCURRENT"}
 
 

@@ -405,6 +405,7 @@ def test_r14_the_grace_period_counts_from_the_switch(stack: Stack) -> None:
     """R14: a grace period of a minute, and a new key that takes 90 seconds to work."""
     stack.deploy("1", GracePeriod="60")
     previous = stack.current_key()[0]
+    stack.account.clock.sleep(3600)
     stack.account.switches.new_key_seconds = 90
     stack.deploy("2", GracePeriod="60")
     assert stack.keys()[previous] == "Active"
@@ -421,6 +422,7 @@ def test_r14_the_grace_period_counts_from_the_switch_of_an_interrupted_deploymen
     """R14, with a process that dies right after the switch: the redelivery comes minutes later."""
     stack.deploy("1", GracePeriod="600")
     previous = stack.current_key()[0]
+    stack.account.clock.sleep(3600)
     stack.account.fail(PROCESS_DEATH, "secretsmanager:UpdateSecretVersionStage", phase="after")
     update = stack.update(stack.properties("2", GracePeriod="600"))
     assert stack.deliver(update) is None

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def secrets_made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Remember every secret access key that the provider is given."""
     secrets: list[str] = []
     create = IamUserKeys.create
@@ -39,14 +39,16 @@ def made(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture(autouse=True)
-def leaks(made: list[str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+def leaks(
+    secrets_made: list[str], capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> Iterator[None]:
     """Search what the test printed and logged, at every level, for the secrets made in it and for response URLs."""
     caplog.set_level(logging.DEBUG)
     yield
     printed = capsys.readouterr()
     logged = [record.getMessage() for record in caplog.records if record.name.split(".")[0] != "moto"]
     for text in (printed.out, printed.err, *logged):
-        assert not any(secret in text for secret in made), "a secret access key was printed or logged"
+        assert not any(secret in text for secret in secrets_made), "a secret access key was printed or logged"
         assert "https://localhost/" not in text, "a response URL was printed or logged"
 
 
@@ -59,7 +61,7 @@ def stack() -> Iterator[Stack]:
 
 
 @pytest.fixture
-def moto(monkeypatch: pytest.MonkeyPatch, made: list[str]) -> Iterator[MotoStack]:
+def moto(monkeypatch: pytest.MonkeyPatch, secrets_made: list[str]) -> Iterator[MotoStack]:
     """Give a stack on moto; it ends with the invariants checked, and no answer may be too long or hold a secret."""
     for name in [name for name in os.environ if name.startswith("AWS_")]:
         monkeypatch.delenv(name)
@@ -81,7 +83,7 @@ def moto(monkeypatch: pytest.MonkeyPatch, made: list[str]) -> Iterator[MotoStack
 
         def put(_url: str, content: bytes) -> int:
             assert len(content) <= cfn_response.MAX_BODY
-            assert not any(secret in content.decode() for secret in made), "a secret access key was answered"
+            assert not any(secret in content.decode() for secret in secrets_made), "a secret access key was answered"
             stack.answers.append(json.loads(content))
             return 200
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import boto3
 import botocore.loaders
@@ -122,6 +124,15 @@ class MotoStack:
         return self.handle(
             self.event("Delete", properties, PhysicalResourceId=physical_id or "shop-Key961D73C5-1ABCDEF", **members)
         )
+
+    # --- the sweep
+
+    def sweep(self, after: float = 300) -> dict[str, Any]:
+        """Let the sweep come after some seconds."""
+        self.clock.sleep(after)
+        with mock.patch.dict(os.environ, ENTRY_POINTS="worker"):
+            swept: dict[str, Any] = main.handler({"Operation": "Sweep"}, Context(self.clock)) or {}
+        return swept
 
     # --- people
 

@@ -22,9 +22,16 @@ if TYPE_CHECKING:
 Answer = dict[str, Any]
 
 
+def denied() -> AccessDeniedError:
+    """Make the error of a call that AWS refuses: it has changed nothing."""
+    error = AccessDeniedError("iam:TagUser on user deploy was denied", "AccessDenied")
+    error.changed_nothing = True
+    return error
+
+
 def fail(*_: object, **__: object) -> None:
     """Stand for a call that AWS refuses."""
-    raise AccessDeniedError("iam:TagUser on user deploy was denied", "AccessDenied")
+    raise denied()
 
 
 def unproven(*_: object) -> None:
@@ -132,7 +139,7 @@ def test_create_at_the_limit_fails_before_any_write(moto: MotoStack) -> None:
         (StsProver, "prove"),
     ],
 )
-@pytest.mark.parametrize("error", [AccessDeniedError("denied", "AccessDenied"), OutcomeUnknownError("lost")])
+@pytest.mark.parametrize("error", [denied(), OutcomeUnknownError("lost")])
 def test_a_failed_create_undoes_itself(
     moto: MotoStack, monkeypatch: pytest.MonkeyPatch, port: type, method: str, error: ProviderError
 ) -> None:
@@ -158,14 +165,14 @@ def test_the_delete_of_a_create_that_left_nothing_needs_nothing(
     moto: MotoStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whatever is refused for good: the ledger knows that no key was ever made."""
-    for name in ("list", "create", "tags"):
-        monkeypatch.setattr(IamUserKeys, name, fail)
-    monkeypatch.setattr(SecretsManagerVersions, "describe", fail)
-    failed = moto.create()
-    assert failed["Status"] == "FAILED"
-    assert moto.delete(physical_id=failed["PhysicalResourceId"])["Status"] == "SUCCESS"
-    monkeypatch.undo()
-    moto.expected = None
+    with monkeypatch.context() as patch:
+        for name in ("list", "create", "tags"):
+            patch.setattr(IamUserKeys, name, fail)
+        patch.setattr(SecretsManagerVersions, "describe", fail)
+        failed = moto.create()
+        assert failed["Status"] == "FAILED"
+        assert moto.delete(physical_id=failed["PhysicalResourceId"])["Status"] == "SUCCESS"
+    moto.expect(status=None)
 
 
 def test_a_create_whose_answer_is_lost_makes_one_key_and_not_two(
@@ -176,6 +183,7 @@ def test_a_create_whose_answer_is_lost_makes_one_key_and_not_two(
     assert moto.create()["Status"] == "SUCCESS"
     assert len(moto.statuses()) == 1
     assert lost[0] not in moto.statuses()
+    assert moto.sweep()["swept"] == 1, "the attempt stays open while another key may come to light"
 
 
 def lose_the_first_creation(patch: pytest.MonkeyPatch) -> list[str]:
@@ -193,16 +201,29 @@ def lose_the_first_creation(patch: pytest.MonkeyPatch) -> list[str]:
     return lost
 
 
-def test_an_existing_value_is_there_again_when_a_create_fails_after_the_proof(
+def test_an_existing_value_stays_current_when_a_create_fails_at_the_switch(
     moto: MotoStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Whoever read the secret before must not be left with a dead key."""
     moto.secret_arn = moto.new_secret("the value before")
     with monkeypatch.context() as patch:
-        hooked(patch, SecretsManagerVersions, "move_current", fail, after=True)
+        patch.setattr(SecretsManagerVersions, "move_current", fail)
         assert moto.create()["Status"] == "FAILED"
     assert moto.current_value() == "the value before"
     moto.expect(status=None)
+
+
+def test_a_switch_whose_answer_is_lost_is_found(moto: MotoStack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWSCURRENT is there already: nothing is switched or created again."""
+    moto.secret_arn = moto.new_secret("the value before")
+
+    def lose() -> None:
+        raise OutcomeUnknownError("AWS could not be reached: ReadTimeoutError")
+
+    hooked(monkeypatch, SecretsManagerVersions, "move_current", lose, after=True)
+    assert moto.statuses() == {}
+    assert key_of(moto.create()) == moto.current_key()
+    assert len(moto.statuses()) == 1
 
 
 # --- Create running, sibling fails
@@ -626,9 +647,9 @@ def test_a_create_delivered_again_needs_no_call_and_takes_no_key_away(
     """The first delivery succeeded: whatever is refused by now, the second says the same."""
     event = moto.event("Create", moto.properties())
     first = moto.handle(event)
-    monkeypatch.setattr(IamUserKeys, "list", fail)
-    assert moto.handle(event) == first
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(IamUserKeys, "list", fail)
+        assert moto.handle(event) == first
 
 
 def test_a_rotation_delivered_again_after_its_rollback_does_nothing(moto: MotoStack) -> None:

@@ -215,22 +215,22 @@ def test_a_deployment_that_mends_publishes_recovered(stack: Stack) -> None:
     assert since(stack, lambda: stack.sweep_for(3 * DAY))["Upkeep Recovered"] == 0
 
 
-DRIFTS: dict[str, Callable[[Stack], object]] = {
-    "user-missing": lambda stack: stack.account.person.rename_user("deploy", "renamed"),
-    "secret-unavailable": lambda stack: stack.account.person.schedule_deletion(stack.secret_arn),
-    "current-key-gone": lambda stack: stack.account.person.delete_key(stack.current_key()[0]),
-    "current-key-status": lambda stack: stack.account.person.deactivate_key(stack.current_key()[0]),
-    "current-version-moved": lambda stack: stack.account.person.put_value(stack.secret_arn, "{}"),
-    "unknown-key": lambda stack: label_a_new_key(stack),
-}
-
-
 def label_a_new_key(stack: Stack) -> None:
     """Label a version with a key that came to be after the entry and AWS last agreed."""
     stack.account.clock.sleep(60)
     theirs = stack.account.person.make_key("deploy")
     version = stack.account.person.put_value(stack.secret_arn, "{}", "mine")
     stack.account.person.move_label(stack.secret_arn, theirs, version)
+
+
+DRIFTS: dict[str, Callable[[Stack], object]] = {
+    "user-missing": lambda stack: stack.account.person.rename_user("deploy", "renamed"),
+    "secret-unavailable": lambda stack: stack.account.person.schedule_deletion(stack.secret_arn),
+    "current-key-gone": lambda stack: stack.account.person.delete_key(stack.current_key()[0]),
+    "current-key-status": lambda stack: stack.account.person.deactivate_key(stack.current_key()[0]),
+    "current-version-moved": lambda stack: stack.account.person.put_value(stack.secret_arn, "{}"),
+    "unknown-key": label_a_new_key,
+}
 
 
 @pytest.mark.parametrize("drift", DRIFTS)

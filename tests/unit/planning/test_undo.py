@@ -57,8 +57,8 @@ def test_an_undo_makes_the_previous_key_active_and_current_before_it_takes_the_b
     draft = switched(state, 99 * DAY).drafted(plan_undo)
     assert changes(draft.actions) == [
         Activate(A),
-        Promote(A, version_of(B), "operator", "2"),
-        Deactivate(B, "operator", TAKEN_BACK),
+        Promote(A, version_of(B), "operator", "2", TAKEN_BACK),
+        Deactivate(B, "operator"),
     ]
     assert draft.entry.keys[A].serials == ("1", "2")
     assert not draft.entry.keys[B].restorable
@@ -107,13 +107,13 @@ def test_a_second_undo_activates_the_restored_key_if_it_does_not_work() -> None:
 def test_a_key_that_somebody_deactivated_is_not_half_undone() -> None:
     """No undo was at work: the previous key is meant."""
     situation = switched().unmanaged(B, "Inactive")
-    assert Promote(A, version_of(B), "operator", "2") in situation.plan(plan_undo)
+    assert Promote(A, version_of(B), "operator", "2", TAKEN_BACK) in situation.plan(plan_undo)
 
 
 def test_an_undo_whose_switch_died_is_finished() -> None:
     """The previous key was activated, AWSCURRENT not moved."""
     situation = switched("replaced").switching(A, "operator", "2")
-    assert Promote(A, version_of(B), "operator", "2") in situation.plan(plan_undo)
+    assert Promote(A, version_of(B), "operator", "2", TAKEN_BACK) in situation.plan(plan_undo)
     moved = switched("replaced").switching(A, "operator", "2").current_is(version_of(A))
     draft = moved.draft()
     with pytest.raises(errors.NothingToUndoError):
@@ -126,7 +126,7 @@ def test_an_undo_goes_back_over_a_rotation_of_secrets_manager() -> None:
     situation = switched().managed(B, "current", "2", PENDING, version=TOKEN)
     situation.versions = {version_of(A): {A, PREVIOUS}, TOKEN: {B, "AWSCURRENT", PENDING}}
     actions = situation.plan(plan_undo)
-    assert actions.index(RemoveLabel(TOKEN, PENDING)) < actions.index(Promote(A, TOKEN, "operator", "2"))
+    assert actions.index(RemoveLabel(TOKEN, PENDING)) < actions.index(Promote(A, TOKEN, "operator", "2", TAKEN_BACK))
 
 
 # --- nothing to undo
@@ -184,8 +184,8 @@ def test_an_undo_needs_the_user_and_the_secret() -> None:
 def test_an_alarm_goes_back_within_the_grace_period() -> None:
     """The previous key is Active yet, so it is not activated."""
     assert changes(switched().plan(plan_undo, alarm=NOW - MINUTE)) == [
-        Promote(A, version_of(B), "alarm", "2"),
-        Deactivate(B, "alarm", TAKEN_BACK),
+        Promote(A, version_of(B), "alarm", "2", TAKEN_BACK),
+        Deactivate(B, "alarm"),
     ]
 
 
