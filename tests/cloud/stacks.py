@@ -133,16 +133,15 @@ class Deployment:
         found: dict[str, Any] = client.describe_stacks(StackName=self.name)["Stacks"][0]
         return found
 
-    def log(self) -> str:
+    def log(self, lines: int = 30) -> str:
         """Join the last lines that the functions of the account have logged."""
         logs = self.cloud.client("logs")
-        lines: list[str] = []
+        logged: list[tuple[int, str]] = []
         for group in logs.describe_log_groups()["logGroups"]:
-            named = {"logGroupName": group["logGroupName"]}
-            for stream in logs.describe_log_streams(**named)["logStreams"]:
-                events = logs.get_log_events(**named, logStreamName=stream["logStreamName"])["events"]
-                lines += [event["message"] for event in events]
-        return "\n".join(lines[-30:])
+            events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+            logged += [(event["timestamp"], event["message"]) for event in events]
+        logged.sort(key=lambda line: line[0])
+        return "\n".join(message for _, message in logged[-lines:])
 
 
 @dataclass(frozen=True)
