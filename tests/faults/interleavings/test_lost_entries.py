@@ -5,22 +5,18 @@ A key is managed again if a version's label and a tag of the user say so. One of
 
 from __future__ import annotations
 
-import json
 import random
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from faults.interleavings.aftermath import check_after, check_errors, declared_after, go_on
+from faults.interleavings.aftermath import check_errors, declared_after, go_on
 from faults.interleavings.meet import story
-from faults.interleavings.orders import WRITES, calls_of
-from faults.interleavings.situations import KINDS, RULES, SITUATIONS, callers_in
+from faults.interleavings.situations import RULES, SITUATIONS, callers_in
 from faults.interleavings.turns import race
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
 
-    from fakes.attribute_values import Item
     from faults.interleavings.turns import Race
     from support.stack import Stack
 
