@@ -44,7 +44,9 @@ def define_role(
         description="Manages the access keys of one IAM user and the secret that holds them",
         assume_role_policy_document=permissions.trust(_ACCOUNT, provider.role_arn),
         # Inline, so that a key costs one resource for its permissions and waits for them.
-        policies=[{"policyName": "AccessKey", "policyDocument": permissions.document(*statements)}],
+        policies=[
+            iam.CfnRole.PolicyProperty(policy_name="AccessKey", policy_document=permissions.document(*statements))
+        ],
     )
     # An override, which an aspect that gives all roles a path does not take away.
     role.add_property_override("Path", _joined("", [provider.role_path, user_name, "/", _name(secret_arn), "/"]))
