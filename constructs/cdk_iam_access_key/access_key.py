@@ -174,7 +174,7 @@ class AccessKey(Construct):
 
     @property
     def access_key_id(self) -> str:
-        """The id of the key as of the last deployment, a token."""
+        """The id of the key after the last deployment, a token."""
         return self._key.get_att("AccessKeyId").to_string()
 
     @property

@@ -148,8 +148,8 @@ class AccessKeyProvider(Construct):
     def allow_alarm_rules(self) -> lambda_.CfnPermission:
         """Let the rules of this account and region call the worker, once for all keys.
 
-        A function's policy has 20,480 bytes: a statement for each key's rule would fill it. A rule that is none of ours
-        gets a sweep or an alarm's undo, and nothing else.
+        A function's policy has 20,480 bytes: a statement for each key's rule would fill it. Any other
+        rule gets a sweep or an alarm's undo, and nothing else.
         """
         found = self.node.try_find_child(_ALARM_PERMISSION)
         if found is not None:

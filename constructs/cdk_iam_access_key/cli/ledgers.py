@@ -39,7 +39,7 @@ class Ledger:
 
     @classmethod
     def parse(cls, name: str, value: str) -> "Ledger | None":
-        """Read a parameter; None if it is none of ours."""
+        """Read a parameter; None if no provider can have written it."""
         try:
             content = json.loads(value)
             table, function = content["table"], content["function"]
@@ -54,7 +54,7 @@ def ledger_of(session: Any, secret_arn: str) -> Ledger:
     """Find the one ledger that has an entry for a secret, and verify its function.
 
     Raises:
-        RefusedError: There is none or more than one, its function is none of ours, or AWS can't be asked.
+        RefusedError: There is none or more than one, its function does not belong to it, or AWS can't be asked.
     """
     unreadable: list[str] = []
     tables = session.client("dynamodb")
@@ -69,7 +69,7 @@ def ledger_of(session: Any, secret_arn: str) -> Ledger:
         raise RefusedError(
             f"more than one ledger has an entry for secret {secret_arn}, named by the parameters "
             f"{', '.join(ledger.parameter for ledger in found)}: find out which stack declares the key, and delete the "
-            "parameter that is none of a stack's"
+            "parameter that no stack has made"
         )
     _verify(session, found[0], secret_arn)
     return found[0]
@@ -103,7 +103,7 @@ def _has_entry(tables: Any, ledger: Ledger, secret_arn: str, unreadable: list[st
 
 
 def _verify(session: Any, ledger: Ledger, secret_arn: str) -> None:
-    """Refuse a function that is none of the provider's: somebody else may have written the parameter."""
+    """Refuse a function that does not run the provider: somebody else may have written the parameter."""
     place = _FUNCTION.fullmatch(ledger.function)
     _, _, _, region, account, *_ = secret_arn.split(":")
     if place is None or (place["region"], place["account"]) != (region, account):

@@ -82,7 +82,7 @@ def connect(secret: str, *, region: str | None, profile: str | None) -> Operatio
     """Find the function that manages the key in a secret, given by its name or ARN.
 
     Raises:
-        RefusedError: There is no such secret, it holds no key of ours, or AWS can't be asked.
+        RefusedError: There is no such secret, it holds no key of this library, or AWS can't be asked.
     """
     parts = secret.split(":")
     if region is None and len(parts) == _PARTS_OF_ARN:
