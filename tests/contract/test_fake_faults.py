@@ -36,7 +36,7 @@ _WRITES: dict[str, dict[str, Any]] = {
     "iam:UpdateAccessKey": {"UserName": "deploy", "AccessKeyId": "", "Status": "Inactive"},
     "iam:DeleteAccessKey": {"UserName": "deploy", "AccessKeyId": ""},
     "iam:TagUser": {"UserName": "deploy", "Tags": [{"Key": "AKIA", "Value": "v"}]},
-    "iam:UntagUser": {"UserName": "deploy", "TagKeys": ["cdk-iam-access-key:old"]},
+    "iam:UntagUser": {"UserName": "deploy", "TagKeys": ["AKIAOLD"]},
     "secretsmanager:PutSecretValue": {"SecretId": "s", "SecretString": "w", "ClientRequestToken": version(2)},
     "secretsmanager:UpdateSecretVersionStage": {"SecretId": "s", "VersionStage": "two", "MoveToVersionId": version(1)},
 }
@@ -48,7 +48,7 @@ def prepared() -> FakeAccount:
     account.switches.deletions_of_active_keys = True
     account.person.make_user("deploy")
     account.person.make_key("deploy")
-    account.person.tag_user("deploy", "cdk-iam-access-key:old", "v")
+    account.person.tag_user("deploy", "AKIAOLD", "v")
     secrets = account.client("secretsmanager")
     secrets.create_secret(Name="s", SecretString="v", ClientRequestToken=version(1))
     account.person.make_table("ledger")

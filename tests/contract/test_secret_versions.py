@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from contract.subjects import CURRENT, PREVIOUS, WRITES, Secret, not_sent, refused, version
 
+from access_key_provider.model.state import version_id
+
 _MISSING = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:missing-AbCdEf"
 
 
@@ -156,10 +158,10 @@ def test_a_secret_made_again_has_another_arn(secrets: Any, secret: Secret) -> No
 
 
 def test_what_the_provider_writes_fits(secret: Secret) -> None:
-    """Version ids and labels have lengths and characters that Secrets Manager takes."""
-    labels = ["AKIAIOSFODNN7EXAMPLE", "serial-0123456789abcdef-123456789"]
-    version_id = "01234567-89ab-cdef-0123-456789abcdef"
+    """The version's id and the label of a key have lengths and characters that Secrets Manager takes."""
+    key_id = "AKIAIOSFODNN7EXAMPLE"
+    version = version_id("0123456789abcdef", key_id)
     secret.client.put_secret_value(
-        SecretId=secret.arn, ClientRequestToken=version_id, SecretString="v", VersionStages=labels
+        SecretId=secret.arn, ClientRequestToken=version, SecretString="v", VersionStages=[key_id]
     )
-    assert secret.labels() == {version_id: {*labels, CURRENT}}
+    assert secret.labels() == {version: {key_id, CURRENT}}

@@ -1,4 +1,4 @@
-"""Tags of a user: the records that the provider keeps in IAM."""
+"""Tags of a user: what the IAM console shows as the description of a key."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from contract.subjects import refused
+
+from access_key_provider.model.state import key_tag
 
 
 def tag(iam: Any, user: str, **tags: str) -> None:
@@ -136,11 +138,7 @@ def test_tags_come_in_pages(iam: Any, user: str) -> None:
 
 
 def test_what_the_provider_writes_fits(iam: Any, user: str) -> None:
-    """The records of a key and of an intent have characters and lengths that IAM takes."""
-    times = "20260102T030405Z/20260102T030405Z"
-    records = {
-        "AKIAIOSFODNN7EXAMPLE": "d" * 233 + " owner=0123456789abcdef",
-        "cdk-iam-access-key:intent:0123456789abcdef": times + "/AKIAIOSFODNN7EXAMPLE" * 8,
-    }
+    """The longest description of a key has characters and a length that IAM takes."""
+    records = {"AKIAIOSFODNN7EXAMPLE": key_tag("d" * 233, "0123456789abcdef")}
     tag(iam, user, **records)
     assert tags(iam, user) == records

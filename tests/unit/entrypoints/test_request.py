@@ -216,9 +216,9 @@ def test_the_date_of_a_request_is_that_of_its_signature(url: str, time: datetime
 
 
 def test_a_date_of_the_future_is_none_of_cloudformations() -> None:
-    """It would outdate every request to come."""
+    """It would outdate every request to come; two clocks may differ by minutes, and no more is believed."""
     late = request(ResponseURL="https://localhost/1?X-Amz-Date=99991231T235959Z")
-    assert late.claim(Properties.parse(VALID), NOW, present=True).request.time == NOW
+    assert late.claim(Properties.parse(VALID), NOW, present=True).request.time <= NOW + timedelta(minutes=5)
 
 
 def test_signature_times_are_read_as_signatures_have_them() -> None:
