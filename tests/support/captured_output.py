@@ -1,11 +1,11 @@
-"""Collects everything that leaves the process while the handler runs, for the hunt to search.
+"""Captures everything that leaves the process while the functions run, for a scanner to search.
 
 Around whatever stands for AWS::
 
-    with collected() as departures:      # AWS is in place already: its requests and the answers are watched
+    with capturing() as output:      # AWS is in place already: its requests and the answers are watched
         main.handler(event, context)
-    departures.add_account(iam, secretsmanager, users, secret_arns)
-    Hunt(secrets, departures.urls).check(departures.texts)
+    output.add_account(iam, secretsmanager, users, secret_arns)
+    LeakScanner(secrets, output.urls).check(output.values)
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ from fakes.endpoint import SignedEndpoint
 
 from access_key_provider import main
 from lambda_shared import cfn_response
+from lambda_shared.custom_resource import quieten_loggers
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -50,24 +51,33 @@ def everything_to_debug() -> None:
 
 
 @dataclass(slots=True)
-class Departures:
+class CapturedOutput:
     """What left.
 
     Attributes:
-        texts: what it was, each with the name of where it went.
+        values: what it was, each with the name of where it went.
         urls: the response URLs of the events handled.
         answers: how often CloudFormation was answered.
     """
 
-    texts: list[tuple[str, str | bytes]] = field(default_factory=list, repr=False)
+    values: list[tuple[str, Any]] = field(default_factory=list, repr=False)
     urls: list[str] = field(default_factory=list, repr=False)
     answers: int = 0
 
-    def add(self, where: str, text: object) -> None:
-        """Add a text, or whatever can be written as one; nothing is no text."""
-        written = text if isinstance(text, str | bytes) else json.dumps(text, default=repr, ensure_ascii=False)
-        if written:
-            self.texts.append((where, written))
+    def add(self, where: str, value: Any) -> None:
+        """Add a value; nothing is no value."""
+        if value:
+            self.values.append((where, value))
+
+    def add_lines(self, where: str, text: str) -> None:
+        """Add lines, of which some are JSON."""
+        others = []
+        for line in text.splitlines():
+            try:
+                self.add(where, json.loads(line))
+            except ValueError:
+                others.append(line)
+        self.add(where, "\n".join(others))
 
     def add_exception(self, where: str, error: BaseException) -> None:
         """Add what any handler of an exception could show of it, and of all in its chain."""
@@ -105,54 +115,57 @@ def _chain(error: BaseException) -> Iterator[BaseException]:
 
 
 @contextlib.contextmanager
-def collected(make_loud: Callable[[], None] = everything_to_debug) -> Iterator[Departures]:
-    """Collect what leaves.
+def capturing(make_loud: Callable[[], None] = everything_to_debug) -> Iterator[CapturedOutput]:
+    """Capture what leaves.
 
     Args:
-        make_loud: called just before each run of the handler, to let loggers log as much as they can.
+        make_loud: called before the functions' processes start, to let loggers log as much as they can.
     """
-    departures = Departures()
+    output = CapturedOutput()
     with (
-        _files(departures),
-        _environment(departures),
-        _output(departures),
-        _warnings(departures),
-        _threads(departures),
-        _log(departures),
-        _requests(departures),
-        _answers(departures),
-        _handler(departures, make_loud),
+        _files(output),
+        _environment(output),
+        _output(output),
+        _warnings(output),
+        _threads(output),
+        _log(output),
+        _requests(output),
+        _answers(output),
+        _handler(output),
     ):
-        yield departures
+        make_loud()
+        # As `main` does when it is imported.
+        quieten_loggers()
+        yield output
 
 
 @contextlib.contextmanager
-def _handler(departures: Departures, make_loud: Callable[[], None]) -> Iterator[None]:
+def _handler(output: CapturedOutput) -> Iterator[None]:
     handle = main.handler
 
-    def watched(event: Any, context: Any) -> None:
+    def watched(event: Any, context: Any) -> Any:
         if isinstance(event, dict) and isinstance(event.get("ResponseURL"), str):
-            departures.urls.append(event["ResponseURL"])
-        make_loud()
+            output.urls.append(event["ResponseURL"])
         try:
             returned = handle(event, context)
         except BaseException as error:
-            departures.add_exception("an exception that left the handler", error)
+            output.add_exception("an exception that left the handler", error)
             raise
         # Lambda hands it to whoever invoked the function.
-        departures.add("what the handler returned", returned)
+        output.add("what the handler returned", returned)
+        return returned
 
     with mock.patch.object(main, "handler", watched):
         yield
 
 
 @contextlib.contextmanager
-def _answers(departures: Departures) -> Iterator[None]:
+def _answers(output: CapturedOutput) -> Iterator[None]:
     put = cfn_response._put
 
     def watched(url: str, content: bytes) -> int:
-        departures.answers += 1
-        departures.add(f"answer {departures.answers}", content)
+        output.answers += 1
+        output.add_lines(f"answer {output.answers}", content.decode())
         return put(url, content)
 
     with mock.patch.object(cfn_response, "_put", watched):
@@ -160,13 +173,13 @@ def _answers(departures: Departures) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _requests(departures: Departures) -> Iterator[None]:
+def _requests(output: CapturedOutput) -> Iterator[None]:
     """Watch what AWS is asked for: CloudTrail shows it."""
     send, call = SignedEndpoint.send, BaseClient._make_api_call
 
     def note(service: str, action: str, parameters: dict[str, Any]) -> None:
         shown = {name: value for name, value in parameters.items() if (action, name) != _TAKES_THE_SECRET}
-        departures.add(f"parameters of {service}:{action}", shown)
+        output.add(f"parameters of {service}:{action}", shown)
 
     def watched_send(endpoint: SignedEndpoint, *arguments: Any) -> Any:
         note(*arguments[2:])
@@ -184,14 +197,14 @@ def _requests(departures: Departures) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _log(departures: Departures) -> Iterator[None]:
+def _log(output: CapturedOutput) -> Iterator[None]:
     """Keep every record that any logger lets pass, whoever it is handed to, and give all loggers back as they were."""
     handle = logging.Logger.handle
     before = {logger: (logger.level, list(logger.handlers)) for logger in (logging.getLogger(), *_loggers())}
 
     def watched(logger: logging.Logger, record: logging.LogRecord) -> None:
         if record.name.split(".")[0] not in _AWS:
-            _note_record(departures, record)
+            _note_record(output, record)
         handle(logger, record)
 
     try:
@@ -205,13 +218,13 @@ def _log(departures: Departures) -> Iterator[None]:
             logger.handlers[:] = handlers
 
 
-def _note_record(departures: Departures, record: logging.LogRecord) -> None:
+def _note_record(output: CapturedOutput, record: logging.LogRecord) -> None:
     where = f"log record of {record.name}, {record.levelname}"
-    departures.add(where, record.getMessage())
+    output.add(where, record.getMessage())
     # A handler that writes JSON shows them one by one, those of `extra` too.
-    departures.add(where, {name: repr(value) for name, value in vars(record).items()})
+    output.add(where, {name: repr(value) for name, value in vars(record).items()})
     if record.exc_info and record.exc_info[1]:
-        departures.add_exception(where, record.exc_info[1])
+        output.add_exception(where, record.exc_info[1])
 
 
 def _loggers() -> list[logging.Logger]:
@@ -219,40 +232,40 @@ def _loggers() -> list[logging.Logger]:
 
 
 @contextlib.contextmanager
-def _warnings(departures: Departures) -> Iterator[None]:
+def _warnings(output: CapturedOutput) -> Iterator[None]:
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
         yield
     for warning in caught:
-        departures.add("a warning", f"{warning.message!s}\n{warning.message!r}\n{warning.source!r}")
+        output.add("a warning", f"{warning.message!s}\n{warning.message!r}\n{warning.source!r}")
 
 
 @contextlib.contextmanager
-def _threads(departures: Departures) -> Iterator[None]:
+def _threads(output: CapturedOutput) -> Iterator[None]:
     def watched(unhandled: threading.ExceptHookArgs) -> None:
         if unhandled.exc_value is not None:
-            departures.add_exception("an exception that ended a thread", unhandled.exc_value)
+            output.add_exception("an exception that ended a thread", unhandled.exc_value)
 
     with mock.patch.object(threading, "excepthook", watched):
         yield
 
 
 @contextlib.contextmanager
-def _output(departures: Departures) -> Iterator[None]:
+def _output(output: CapturedOutput) -> Iterator[None]:
     """Keep what is written to the streams, and what goes past them to the descriptors."""
     printed, complained = io.StringIO(), io.StringIO()
-    with _descriptor(1, departures), _descriptor(2, departures):
+    with _descriptor(1, output), _descriptor(2, output):
         with contextlib.redirect_stdout(printed), contextlib.redirect_stderr(complained):
             yield
         for stream in (sys.__stdout__, sys.__stderr__):
             if stream is not None:
                 stream.flush()
-    departures.add("standard output", printed.getvalue())
-    departures.add("standard error", complained.getvalue())
+    output.add_lines("standard output", printed.getvalue())
+    output.add("standard error", complained.getvalue())
 
 
 @contextlib.contextmanager
-def _descriptor(number: int, departures: Departures) -> Iterator[None]:
+def _descriptor(number: int, output: CapturedOutput) -> Iterator[None]:
     saved = os.dup(number)
     with tempfile.TemporaryFile() as file:
         os.dup2(file.fileno(), number)
@@ -262,22 +275,22 @@ def _descriptor(number: int, departures: Departures) -> Iterator[None]:
             os.dup2(saved, number)
             os.close(saved)
             file.seek(0)
-            departures.add(f"file descriptor {number}", file.read())
+            output.add(f"file descriptor {number}", file.read())
 
 
 @contextlib.contextmanager
-def _environment(departures: Departures) -> Iterator[None]:
+def _environment(output: CapturedOutput) -> Iterator[None]:
     yield
-    departures.add("the environment variables", dict(os.environ))
+    output.add("the environment variables", dict(os.environ))
 
 
 @contextlib.contextmanager
-def _files(departures: Departures) -> Iterator[None]:
+def _files(output: CapturedOutput) -> Iterator[None]:
     """Let what is written to the working folder, or to one for temporary files, be written where it is found."""
     with tempfile.TemporaryDirectory() as folder:
         with contextlib.chdir(folder), mock.patch.object(tempfile, "tempdir", folder):
             yield
         for path in sorted(Path(folder).rglob("*")):
-            departures.add("the names of files", str(path.relative_to(folder)))
+            output.add("the names of files", str(path.relative_to(folder)))
             if path.is_file():
-                departures.add(f"file {path.relative_to(folder)}", path.read_bytes())
+                output.add(f"file {path.relative_to(folder)}", path.read_bytes())

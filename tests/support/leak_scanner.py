@@ -1,6 +1,6 @@
 """Searches what left the process for secret access keys and response URLs, also encoded, and never shows them.
 
-A text is searched as it stands, with all white space left out (what was wrapped is still a secret), and undone of
+A value of texts is searched leaf by leaf, and each text once. A text is searched as it stands, with all white space left out (what was wrapped is still a secret), and undone of
 JSON's escapes and percent-encoding, as often as these were applied one on the other. In each of these views all forms
 of each secret are looked for: plain, base64 at any offset, hexadecimal.
 """
@@ -10,13 +10,14 @@ from __future__ import annotations
 import base64
 import re
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
 Text = str | bytes
+Value = Text | dict[str, Any] | list[Any] | tuple[Any, ...] | None
 
 # What is shorter is found by accident.
 _SHORTEST = 16
@@ -53,7 +54,7 @@ class Leak:
 
 
 @dataclass(slots=True)
-class Hunt:
+class LeakScanner:
     """Knows what must not leave, and counts what it has searched for it.
 
     Attributes:
@@ -71,18 +72,19 @@ class Hunt:
     _forms: tuple[tuple[str, str, bytes], ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
-        """Number what is hunted, each once. Raises ValueError for what is too short to be hunted."""
+        """Number what is looked for, each once. Raises ValueError for what is too short."""
         self.secrets, self.urls = tuple(dict.fromkeys(self.secrets)), tuple(dict.fromkeys(self.urls))
-        if any(len(hunted) < _SHORTEST for hunted in (*self.secrets, *self.urls)):
+        if any(len(wanted) < _SHORTEST for wanted in (*self.secrets, *self.urls)):
             raise ValueError(f"what is shorter than {_SHORTEST} characters is found by accident")
 
-    def search(self, texts: Iterable[tuple[str, Text]]) -> list[Leak]:
-        """Search texts, each with the name that it is to be called by, which is searched too."""
-        return list(dict.fromkeys(leak for where, text in texts for leak in self._leaks(where, text)))
+    def search(self, values: Iterable[tuple[str, Value]]) -> list[Leak]:
+        """Search values, each with the name that it is to be called by, which is searched too."""
+        found = (leak for where, value in values for text in _texts_in(value) for leak in self._leaks(where, text))
+        return list(dict.fromkeys(found))
 
-    def check(self, texts: Iterable[tuple[str, Text]]) -> None:
-        """Search texts. Raises LeakError if anything is found."""
-        leaks = self.search(texts)
+    def check(self, values: Iterable[tuple[str, Value]]) -> None:
+        """Search values. Raises LeakError if anything is found."""
+        leaks = self.search(values)
         if leaks:
             # A traceback must not show what the callers hold.
             raise LeakError("\n".join(map(str, leaks))) from None
@@ -101,11 +103,11 @@ class Hunt:
         if content not in self._known:
             views = _views(content)
             self._known[content] = tuple(
-                (what, how) for what, how, form in self._hunted() if any(form in view for view in views)
+                (what, how) for what, how, form in self._wanted() if any(form in view for view in views)
             )
         return self._known[content]
 
-    def _hunted(self) -> tuple[tuple[str, str, bytes], ...]:
+    def _wanted(self) -> tuple[tuple[str, str, bytes], ...]:
         if not self._forms:
             named = [(f"secret access key {number}", (secret,)) for number, secret in enumerate(self.secrets, 1)]
             named += [(f"response URL {number}", _telling_parts(url)) for number, url in enumerate(self.urls, 1)]
@@ -113,6 +115,19 @@ class Hunt:
                 (what, how, form) for what, parts in named for part in parts for how, form in _forms(part)
             )
         return self._forms
+
+
+def _texts_in(value: Value) -> Iterator[Text]:
+    """Give the texts in a value, also the names of members."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield name
+            yield from _texts_in(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from _texts_in(member)
+    elif isinstance(value, str | bytes):
+        yield value
 
 
 def _encoded(text: Text) -> bytes:

@@ -24,7 +24,7 @@ from lambda_shared.errors import ProviderError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from faults.stack import Stack
+    from support.stack import Stack
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Plant:
     Attributes:
         name: what tests are parametrised with.
         act: leaks a text; what it returns takes the place of the key's id in the answer.
-        where: the place where the hunt must see it.
+        where: the place where the scanner must see it.
     """
 
     name: str

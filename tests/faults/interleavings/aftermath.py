@@ -132,7 +132,7 @@ def check_after(stack: Stack, race: Race) -> None:
         stack.sweep()
     check_errors(race)
     stack.check_deployed(properties)
-    if properties is None:
+    if properties is None and not any(_makes_another_key(caller.event) for caller in race.callers.values()):
         _check_own_value(stack)
     _check_reported_once(stack)
 
@@ -144,6 +144,11 @@ def check_errors(race: Race) -> None:
         assert "unexpected" not in str(caller.error), caller.error
     for answer in race.stack.answers:
         assert "unexpected" not in answer["Reason"], answer["Reason"]
+
+
+def _makes_another_key(event: Event) -> bool:
+    """Tell whether somebody asks for a second key: once there was one, Secrets Manager forgets the value before."""
+    return event.get("RequestType") == "Update" or event.get("Operation") == "Rotate" or "Step" in event
 
 
 def _check_own_value(stack: Stack) -> None:

@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 # An invocation of five minutes that asks every second or two.
 _MOST_POLLS = 400
 _MOST_ROUNDS = 1000
+_PAUSE_MORE = 15.0
 
 
 class Why(Enum):
@@ -197,7 +198,10 @@ class Race:
     def _waits(self, caller: Caller) -> None:
         caller.polls += 1
         assert caller.polls < _MOST_POLLS, f"{caller.name} waits for ever"
-        if not caller._alone:
+        if caller._alone:
+            # Besides its own pause: to ask thirty times for the same lease shows no more than to ask four times.
+            self.stack.account.clock.sleep(_PAUSE_MORE)
+        else:
             self._pause(caller, Why.WAITS)
 
     def _pause(self, caller: Caller, why: Why) -> None:

@@ -824,6 +824,16 @@ def test_r27_after_a_failed_rotation_the_report_tells_one_story(stack: Stack) ->
     assert len(stack.operate("Show")["keys"]) == 1
 
 
+def test_r27_a_report_does_not_list_a_key_of_which_only_a_tag_is_left(stack: Stack) -> None:
+    """R27, with a key that is deleted, and whose tag can't be removed."""
+    stack.account.deny("iam:UntagUser")
+    stack.deploy("1", "2", **TWO_HOURS)
+    stack.sweep_for(4 * DAY)
+    report = stack.operate("Show")
+    assert [key["accessKeyId"] for key in report["keys"]] == stack.our_keys()
+    assert "no previous key" in report["undoRefused"]
+
+
 def test_r27_a_report_names_what_an_undo_would_restore(stack: Stack) -> None:
     """R27, with a previous key: the report and the undo agree."""
     stack.deploy("1", "2", **TWO_HOURS)
