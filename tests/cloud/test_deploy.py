@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import jsii
+import pytest
 from aws_cdk import Aspects, Duration, IAspect, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -96,23 +97,6 @@ def declare_changes(shop: Shop) -> None:
     shop.change("named", user="after", settings=named_by_an_aspect("after"))
 
 
-def a_failed_creation_leaves_nothing(shop: Shop) -> None:
-    """The last key's user has two others: CloudFormation takes back what the deployment has made."""
-    second = shop.account.add_unmanaged_key("full")
-    shop.deploy(fails=True)
-    assert all(key in shop.stack.reasons() for key in shop.account.keys("full"))
-    for name, declared in shop.declared.items():
-        unmanaged = shop.account.unmanaged.get(declared.user, {})
-        assert (name, shop.account.keys(declared.user)) == (name, unmanaged)
-    secrets = shop.account.secrets
-    assert secrets.get_secret_value(SecretId="existing")["SecretString"] == VALUE_BEFORE
-    shop.stack.delete()
-    shop.account.check_nothing_of_ours()
-    assert [secret["Name"] for secret in secrets.list_secrets()["SecretList"]] == ["existing"]
-    shop.account.iam.delete_access_key(UserName="full", AccessKeyId=second)
-    del shop.account.unmanaged["full"][second]
-
-
 def a_creation_publishes_keys_that_work(shop: Shop) -> None:
     """A consumer in the same deployment reads the new key, though nobody orders it after the key."""
     shop.deploy()
@@ -165,10 +149,26 @@ def an_update_rotates_and_replaces(shop: Shop, before: dict[str, Key], ids: dict
     assert consumed(shop.account, "plain", "pinned") == shop["plain"].current
 
 
-def test_a_stack_of_keys_through_its_deployments(shop: Shop) -> None:
-    """Create, roll back, create, roll back an update, update, delete."""
+@pytest.mark.thorough
+def test_a_failed_creation_leaves_nothing(shop: Shop) -> None:
+    """The last key's user has two others: CloudFormation takes back what the deployment has made."""
     declare_all(shop)
-    a_failed_creation_leaves_nothing(shop)
+    shop.account.add_unmanaged_key("full")
+    shop.deploy(fails=True)
+    assert all(key in shop.stack.reasons() for key in shop.account.keys("full"))
+    for name, declared in shop.declared.items():
+        unmanaged = shop.account.unmanaged.get(declared.user, {})
+        assert (name, shop.account.keys(declared.user)) == (name, unmanaged)
+    secrets = shop.account.secrets
+    assert secrets.get_secret_value(SecretId="existing")["SecretString"] == VALUE_BEFORE
+    shop.stack.delete()
+    shop.account.check_nothing_of_ours()
+    assert [secret["Name"] for secret in secrets.list_secrets()["SecretList"]] == ["existing"]
+
+
+def test_a_stack_of_keys_through_its_deployments(shop: Shop) -> None:
+    """Create, roll back an update, update, delete."""
+    declare_all(shop)
     a_creation_publishes_keys_that_work(shop)
     before = {name: shop[name] for name in shop.declared}
     ids = {name: key.current for name, key in before.items()}
