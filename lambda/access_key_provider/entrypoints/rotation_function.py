@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 from access_key_provider.entrypoints.custom_resource_request import parse_secret_id
 from access_key_provider.entrypoints.operations import owner_to_work_on
 from access_key_provider.entrypoints.session import Work
-from access_key_provider.model.actions import EndRotation
+from access_key_provider.model.actions import EndRotation, RemoveLabel
 from access_key_provider.model.errors import InvalidRequestError, RotationError
+from access_key_provider.model.state import PENDING
 from access_key_provider.planning.rotation import (
     plan_create_secret,
     plan_failed_step,
@@ -63,13 +64,14 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
 
 
 def _carry_out(work: Work, owner: str, planner: _Planner, token: str) -> None:
-    given_up: list[str] = []
+    given_up = False
 
     def plan(draft: Draft, of: str) -> None:
+        nonlocal given_up
         had = draft.entry.rotation
         planner(draft, of, token)
-        if had and had.token == token and any(isinstance(action, EndRotation) for action in draft.actions):
-            given_up.append(had.key_id)
+        ended = had and had.token == token and any(isinstance(action, EndRotation) for action in draft.actions)
+        given_up = given_up or bool(ended or RemoveLabel(token, PENDING) in draft.actions)
 
     try:
         work.reconciler.run(owner, plan)
@@ -80,4 +82,4 @@ def _carry_out(work: Work, owner: str, planner: _Planner, token: str) -> None:
                 work.reconciler.run(owner, lambda draft, of: plan_failed_step(draft, of, made), check=False)
         raise
     if given_up:
-        raise RotationError(f"the pending key {given_up[-1]} can't be used: the rotation was given up, rotate again")
+        raise RotationError(f"the key in version {token} can't be used: the rotation was given up, rotate again")

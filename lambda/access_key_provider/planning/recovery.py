@@ -37,7 +37,7 @@ ORPHAN_WAIT = timedelta(hours=1)
 def recover(draft: Draft, owner: str, by: str = BY_SWEEP) -> None:
     """End what was begun for a resource and not finished, and record what was lost."""
     _end_switch(draft)
-    _rebuild(draft, owner)
+    rebuild(draft, owner)
     record_stored(draft, owner)
     with draft.left_to_the_sweep():
         if draft.observed.user_exists:
@@ -165,7 +165,7 @@ def retire_orphans(draft: Draft, owner: str) -> None:
             remove(draft, key, BY_SWEEP)
 
 
-def _rebuild(draft: Draft, owner: str) -> None:
+def rebuild(draft: Draft, owner: str) -> None:
     """Record keys again whose entry was lost: a version's label and a tag of the user must both say whose they are.
 
     Where AWSCURRENT is tells which of them is current, also if the entry, put back to an earlier time, has another one.

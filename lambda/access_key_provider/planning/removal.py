@@ -16,6 +16,7 @@ from access_key_provider.model.state import CURRENT, PENDING, PREVIOUS
 
 if TYPE_CHECKING:
     from access_key_provider.model.entry import KeyRecord
+    from access_key_provider.model.state import SecretVersion
     from access_key_provider.planning.draft import Draft
 
 
@@ -64,7 +65,14 @@ def end_unrecorded_rotation(draft: Draft) -> None:
     """Take AWSPENDING off a version that Secrets Manager has made, and for which no key could be created."""
     pending = draft.observed.secret.version_with(PENDING)
     if draft.entry.rotation is None and pending and pending.labels == {PENDING}:
-        draft.add(RemoveLabel(pending.id, PENDING))
+        let_go_of_version(draft, pending)
+
+
+def let_go_of_version(draft: Draft, version: SecretVersion) -> None:
+    """Take AWSPENDING off a version, unless that was done already."""
+    removal = RemoveLabel(version.id, PENDING)
+    if removal not in draft.actions:
+        draft.add(removal)
 
 
 def end_pending(draft: Draft, key: KeyRecord) -> None:

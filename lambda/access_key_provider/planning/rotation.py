@@ -27,7 +27,7 @@ from access_key_provider.planning.deployment import (
 )
 from access_key_provider.planning.key_slots import free_key_slot
 from access_key_provider.planning.recovery import record_stored, recover
-from access_key_provider.planning.removal import end_rotation, remove
+from access_key_provider.planning.removal import end_rotation, let_go_of_version, remove
 from access_key_provider.planning.retirement import retire
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     record_stored(draft, owner)
     if _is_spoilt(draft, version):
         end_rotation(draft, BY_ROTATION)
+        let_go_of_version(draft, version)
         return
     rotation = draft.entry.rotation
     if rotation and rotation.token != token:
@@ -156,9 +157,9 @@ def _pending_key(draft: Draft, token: str) -> KeyRecord | None:
 
 def _is_spoilt(draft: Draft, version: SecretVersion) -> bool:
     """Tell whether the pending version holds a key that can't be used: its value can't be replaced by another one."""
-    rotation = draft.entry.rotation
-    key = draft.entry.keys.get(rotation.key_id) if rotation and rotation.token == version.id else None
-    return key is not None and key.id in version.labels and not (key.usable and draft.exists(key))
+    held = {label for label in version.labels if not label.startswith("AWS")}
+    key = _pending_key(draft, version.id)
+    return bool(held - {key.id if key else ""})
 
 
 def _require_pending(version: SecretVersion) -> None:

@@ -11,6 +11,7 @@ from access_key_provider.model.state import CONSISTENCY_WAIT, INACTIVE
 from access_key_provider.planning.draft import Draft
 from access_key_provider.planning.late_call import plan_take_back
 from access_key_provider.planning.maintenance import left_to_the_sweep
+from access_key_provider.planning.recovery import rebuild
 from access_key_provider.reconcile.executor import Executor
 from access_key_provider.reconcile.observer import observe
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     from access_key_provider.aws.dynamodb import Ledger
     from access_key_provider.model.actions import Action
     from access_key_provider.model.entry import Claim
-    from access_key_provider.model.state import AccessKey
+    from access_key_provider.model.state import AccessKey, Observed
     from access_key_provider.reconcile.executor import Event
     from access_key_provider.reconcile.lease import Change, HeldLease
     from access_key_provider.reconcile.ports import Session
@@ -99,6 +100,7 @@ class Reconciler:
             try:
                 self.lease.refresh()
                 observed = observe(session, self.lease, self._ledger, owner)
+                self._record_lost(observed, owner, deployed_serial)
                 draft = Draft(self.lease.entry, observed, deployed_serial)
                 plan(draft, owner)
                 executor.run(draft, check=check)
@@ -116,6 +118,13 @@ class Reconciler:
                 if executor.late:
                     self._late = session, owner, executor.late
             self._clock.sleep(CONSISTENCY_WAIT)
+
+    def _record_lost(self, observed: Observed, owner: str, deployed_serial: str) -> None:
+        """Record keys again whose entry was lost, also if the plan refuses then: its rollback counts on it."""
+        found = Draft(self.lease.entry, observed, deployed_serial)
+        rebuild(found, owner)
+        for action in found.actions:
+            self.lease.change(action.end)
 
     def _is_worth_another_try(self, error: ProviderError, reserve: float) -> bool:
         # A key that was just deleted may be listed still, and one that was just retired seem Active.
