@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 
 from demo.account import ROTATION_STACK
-from demo.bookends import closing, opening
 from demo.driver import Driver
 from demo.journey import Journey
 from demo.records import Records
 from demo.report import Report
 from demo.rotation_journey import RotationJourney
-from demo.steps import take
+from demo.steps import closing, opening, take
 from local_cloud import CdkCli, LocalCloud, LocalCloudError
 
 if TYPE_CHECKING:

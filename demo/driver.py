@@ -10,9 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from demo import expectations as expect
-from demo.account import EXAMPLE_STACK, Account, Seen
+from demo.account import EXAMPLE_STACK, Account, Inventory, Seen, added, take_inventory
 from demo.expectations import Expectation
-from demo.inventory import Inventory, added, take_inventory
 from local_cloud import CdkError
 from local_cloud.environment import without_foreign_settings
 

@@ -1,14 +1,16 @@
-"""The secret access keys that the demo has seen: kept in memory, used to sign calls, never shown."""
+"""The secret access keys that the demo has seen, kept in memory and never shown, and somebody who still uses one."""
 
 from __future__ import annotations
 
 import base64
 import json
+import threading
+import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 from urllib.parse import quote
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -66,6 +68,15 @@ class Keyring:
         except ClientError as error:
             return SignedCall(error.response["Error"]["Code"])
 
+    def use(self, access_key_id: str) -> str:
+        """Sign a call with a key as its user's application does, and give the answer."""
+        key = self._keys[access_key_id]
+        try:
+            self._cloud.client("s3", access_key_id=key.id, secret_access_key=key.secret).list_buckets()
+        except ClientError as error:
+            return str(error.response["Error"]["Code"])
+        return ACCEPTED
+
     def leaks(self, texts: Mapping[str, bytes]) -> list[str]:
         """Name the texts in which a secret access key is found, plain or encoded, and the key.
 
@@ -98,3 +109,46 @@ def _forms(secret: str) -> Iterator[bytes]:
         for before in range(3):
             encoded = encode(bytes(before) + raw)
             yield encoded[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]
+
+
+_SECONDS_BETWEEN = 1.0
+_SECONDS_BETWEEN_LOOKS = 0.05
+
+
+class Client:
+    """Signs a call with one key each second, until it is stopped."""
+
+    def __init__(self, keyring: Keyring, access_key_id: str) -> None:
+        self._keyring = keyring
+        self._id = access_key_id
+        self._over = threading.Event()
+        self._answers: list[str] = []
+        self._thread = threading.Thread(target=self._work, daemon=True)
+        self._thread.start()
+
+    @property
+    def answers(self) -> tuple[str, ...]:
+        """What the calls so far were answered."""
+        return tuple(self._answers)
+
+    def stop(self) -> None:
+        """Make no further call; stopping twice does nothing."""
+        self._over.set()
+        self._thread.join()
+
+    def await_call(self) -> None:
+        """Wait until another call is answered."""
+        answered = len(self._answers)
+        while len(self._answers) == answered:
+            time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def _work(self) -> None:
+        while not self._over.is_set():
+            self._answers.append(self._call())
+            self._over.wait(_SECONDS_BETWEEN)
+
+    def _call(self) -> str:
+        try:
+            return self._keyring.use(self._id)
+        except BotoCoreError as error:
+            return type(error).__name__

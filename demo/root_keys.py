@@ -6,12 +6,11 @@ import sys
 
 from rich.console import Console
 
-from demo.bookends import opening
 from demo.driver import Driver
 from demo.records import Records
 from demo.report import Report
 from demo.root_journey import RootKeyJourney
-from demo.steps import take
+from demo.steps import opening, take
 from local_cloud import CdkCli, LocalCloud, LocalCloudError
 
 _APP = ("python", "-m", "demo.root_app")

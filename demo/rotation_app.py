@@ -23,6 +23,7 @@ class KeyRotationExample(Stack):
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
         user = iam.User(self, "User")
+        user.add_to_policy(iam.PolicyStatement(actions=["s3:ListAllMyBuckets"], resources=["*"]))
         denied = cloudwatch.Metric(namespace="Demo", metric_name="DeniedCalls")
         alarm = cloudwatch.Alarm(self, "Alarm", metric=denied, threshold=1, evaluation_periods=1)
         # No other endpoint will see the key here, so it need not settle for long.
@@ -35,7 +36,7 @@ class KeyRotationExample(Stack):
             rotation_schedule=events.Schedule.rate(Duration.hours(4)),
             undo_on_alarm=[alarm],
         )
-        resource = cast("CfnResource", key.node.find_child("Resource").node.default_child)
+        resource = cast("CfnResource", key.node.find_child("Resource"))
         grace = self._given("grace", "10")
         resource.add_property_override("GracePeriod", grace)
         resource.add_property_override("RetentionPeriod", grace)

@@ -53,6 +53,17 @@ def listen(cloud: LocalCloud, name: str) -> str:
     return str(url)
 
 
+def received(cloud: LocalCloud, name: str) -> list[dict[str, Any]]:
+    """Take all events out of a queue."""
+    queues = cloud.client("sqs")
+    url, found = queues.get_queue_url(QueueName=name)["QueueUrl"], []
+    while messages := queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
+        for message in messages:
+            queues.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+            found.append(json.loads(message["Body"]))
+    return found
+
+
 def attribute(resource: str, name: str = "Arn") -> Template:
     """Refer to an attribute of a resource."""
     return {"Fn::GetAtt": [resource, name]}

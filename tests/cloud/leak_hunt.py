@@ -6,13 +6,13 @@ import json
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from leaks.hunt import Hunt
+from support.leak_scanner import LeakScanner
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from leaks.hunt import Text
+    from support.leak_scanner import Text
 
     from local_cloud import CdkResult, LocalCloud
 
@@ -42,9 +42,9 @@ class CloudHunt:
         self._issued_before = len(self.cloud.secret_access_keys())
         self._server_log_from = len(self._server_log())
 
-    def check(self) -> Hunt:
+    def check(self) -> LeakScanner:
         """Search everything, if a key was made. Raises LeakError."""
-        hunt = Hunt(self.cloud.secret_access_keys()[self._issued_before :])
+        hunt = LeakScanner(self.cloud.secret_access_keys()[self._issued_before :])
         if tuple(hunt.secrets):
             hunt.check(self._texts())
         return hunt

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aws_cdk import App, CfnWaitCondition, CfnWaitConditionHandle, CliCredentialsStackSynthesizer, Environment, Stack
 from cloud.account import new_key, policy
 
-from local_cloud.invariants import Expected, violations
+from local_cloud.invariants import Expected, entries_of, violations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -48,21 +48,31 @@ class Deployment:
         Raises:
             DeploymentError: it ended otherwise than meant; the message has the failed events and the function's log.
         """
+        bad = "UPDATE_ROLLBACK_COMPLETE" if self.deployed else "ROLLBACK_COMPLETE"
+        good = "UPDATE_COMPLETE" if self.deployed else "CREATE_COMPLETE"
+        return self.deploy_until(declare, bad if fails else good)
+
+    def deploy_until(self, declare: Callable[[Stack], None], status: str, **options: Any) -> dict[str, str]:
+        """Create or update the stack with more options, until it has the status that is meant. Raises the same."""
+        self.begin(declare, **options)
+        stack = self.await_status(status)
+        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+
+    def begin(self, declare: Callable[[Stack], None], **options: Any) -> None:
+        """Begin to create or update the stack."""
         template = self._synthesized(declare)
         client = self.cloud.client("cloudformation")
         operation = client.update_stack if self.deployed else client.create_stack
-        before, self.deployed = self.deployed, True
-        operation(StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"])
-        good = "UPDATE_COMPLETE" if before else "CREATE_COMPLETE"
-        bad = "UPDATE_ROLLBACK_COMPLETE" if before else "ROLLBACK_COMPLETE"
-        stack = self._finished(bad if fails else good)
-        return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
+        self.deployed = True
+        operation(
+            StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"], **options
+        )
 
     def delete(self) -> None:
         """Delete the stack."""
         self.cloud.client("cloudformation").delete_stack(StackName=self.name)
         self.deployed = False
-        self._finished("DELETE_COMPLETE")
+        self.await_status("DELETE_COMPLETE")
 
     def reasons(self) -> str:
         """Join the reasons of all events that failed."""
@@ -104,9 +114,10 @@ class Deployment:
             for destination in file["destinations"].values():
                 s3.put_object(Bucket=_BUCKET, Key=destination["objectKey"], Body=content)
 
-    def _finished(self, wanted: str) -> dict[str, Any]:
+    def await_status(self, wanted: str, seconds: float = _SECONDS) -> dict[str, Any]:
+        """Wait until the stack has a status, and describe it. Raises DeploymentError."""
         client = self.cloud.client("cloudformation")
-        end = time.monotonic() + _SECONDS
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             stacks = client.list_stacks()["StackSummaries"]
             status = next(stack["StackStatus"] for stack in reversed(stacks) if stack["StackName"] == self.name)
@@ -116,22 +127,21 @@ class Deployment:
                 raise DeploymentError(f"{self.name} is {status}, not {wanted}\n{self.reasons()}\n{self.log()}")
             time.sleep(_POLL)
         else:
-            raise DeploymentError(f"{self.name} is not {wanted} after {_SECONDS} seconds\n{self.log()}")
+            raise DeploymentError(f"{self.name} is not {wanted} after {seconds} seconds\n{self.log()}")
         if wanted == "DELETE_COMPLETE":
             return {}
         found: dict[str, Any] = client.describe_stacks(StackName=self.name)["Stacks"][0]
         return found
 
-    def log(self) -> str:
+    def log(self, lines: int = 30) -> str:
         """Join the last lines that the functions of the account have logged."""
         logs = self.cloud.client("logs")
-        lines: list[str] = []
+        logged: list[tuple[int, str]] = []
         for group in logs.describe_log_groups()["logGroups"]:
-            named = {"logGroupName": group["logGroupName"]}
-            for stream in logs.describe_log_streams(**named)["logStreams"]:
-                events = logs.get_log_events(**named, logStreamName=stream["logStreamName"])["events"]
-                lines += [event["message"] for event in events]
-        return "\n".join(lines[-30:])
+            events = logs.filter_log_events(logGroupName=group["logGroupName"])["events"]
+            logged += [(event["timestamp"], event["message"]) for event in events]
+        logged.sort(key=lambda line: line[0])
+        return "\n".join(message for _, message in logged[-lines:])
 
 
 @dataclass(frozen=True)
@@ -167,11 +177,11 @@ class Account:
 
     Attributes:
         cloud: The account.
-        foreign: The keys that a person made by hand for the user `deploy`, and their status.
+        unmanaged: The keys that a person made by hand, and their status, by user.
     """
 
     cloud: LocalCloud
-    foreign: dict[str, str] = field(default_factory=dict)
+    unmanaged: dict[str, dict[str, str]] = field(default_factory=dict)
 
     @property
     def iam(self) -> Any:
@@ -185,34 +195,72 @@ class Account:
 
     def keys(self, user_name: str) -> dict[str, str]:
         """Return a user's keys and their status."""
-        listed = self.iam.list_access_keys(UserName=user_name)["AccessKeyMetadata"]
+        try:
+            listed = self.iam.list_access_keys(UserName=user_name)["AccessKeyMetadata"]
+        except self.iam.exceptions.NoSuchEntityException:
+            return {}
         return {key["AccessKeyId"]: key["Status"] for key in listed}
+
+    def value(self, secret_arn: str) -> dict[str, str]:
+        """Return what readers of a secret get."""
+        value: dict[str, str] = json.loads(self.secrets.get_secret_value(SecretId=secret_arn)["SecretString"])
+        return value
+
+    def client_of(self, secret_arn: str, service: str) -> Any:
+        """Give a client that signs with the key that readers of a secret get."""
+        value = self.value(secret_arn)
+        keys = {"access_key_id": value["accessKeyId"], "secret_access_key": value["secretAccessKey"]}
+        return self.cloud.client(service, **keys)
 
     def works(self, secret_arn: str) -> bool:
         """Sign a call with the key that readers of a secret get."""
-        value = json.loads(self.secrets.get_secret_value(SecretId=secret_arn)["SecretString"])
-        sts = self.cloud.client("sts", access_key_id=value["accessKeyId"], secret_access_key=value["secretAccessKey"])
+        sts = self.client_of(secret_arn, "sts")
         try:
             sts.get_caller_identity()
         except sts.exceptions.ClientError:
             return False
         return True
 
-    def add_foreign_key(self) -> str:
-        """Let a person make a key of the user `deploy` by hand; it must be untouched at the end."""
-        key = str(self.iam.create_access_key(UserName="deploy")["AccessKey"]["AccessKeyId"])
-        self.foreign[key] = "Active"
+    def add_unmanaged_key(self, user_name: str) -> str:
+        """Let a person make a key by hand; it must be untouched at the end."""
+        key = str(self.iam.create_access_key(UserName=user_name)["AccessKey"]["AccessKeyId"])
+        self.unmanaged.setdefault(user_name, {})[key] = "Active"
         return key
 
     def administrator(self, user_name: str) -> Session:
         """Make a user that IAM lets do everything."""
         arn = self.iam.create_user(UserName=user_name)["User"]["Arn"]
         self.iam.put_user_policy(UserName=user_name, PolicyName="everything", PolicyDocument=policy("*", "*"))
-        return Session(self.cloud, arn, new_key(self.cloud, user_name))
+        key = new_key(self.cloud, user_name)
+        self.unmanaged[user_name] = {key["access_key_id"]: "Active"}
+        return Session(self.cloud, arn, key)
 
-    def check(self, user_name: str, secret_arn: str | None, **expected: Any) -> None:
+    def entries(self) -> dict[str, Any]:
+        """Read the entries of all ledgers."""
+        tables = self.cloud.client("dynamodb")
+        names = tables.list_tables()["TableNames"]
+        return entries_of(item for name in names for item in tables.scan(TableName=name)["Items"])
+
+    def check(self, user_name: str, secret_arn: str | None, status: str | None = "Active", **expected: Any) -> None:
         """Check the invariants for a user and a secret."""
-        assert violations(self.iam, self.secrets, Expected(user_name, secret_arn, **expected)) == []
+        unmanaged = self.unmanaged.get(user_name, {})
+        one = Expected(user_name, secret_arn, status, unmanaged, **expected)
+        assert violations(self.iam, self.secrets, self.entries(), one) == []
+
+    def check_nothing_of_ours(self) -> None:
+        """Check that nothing is left of any provider, ledger or key, and that nobody touched what a person made."""
+        for user in self.iam.list_users()["Users"]:
+            name = user["UserName"]
+            tags = [tag["Key"] for tag in self.iam.list_user_tags(UserName=name)["Tags"]]
+            assert (name, self.keys(name), tags) == (name, self.unmanaged.get(name, {}), [])
+        left = {
+            "roles": [role["Arn"] for role in self.iam.list_roles()["Roles"]],
+            "tables": self.cloud.client("dynamodb").list_tables()["TableNames"],
+            "functions": self.cloud.client("lambda").list_functions()["Functions"],
+            "rules": [rule for rule in self.cloud.client("events").list_rules()["Rules"] if "Schedule" in rule],
+            "parameters": self.cloud.client("ssm").describe_parameters()["Parameters"],
+        }
+        assert not any(left.values()), left
 
 
 def fail_after(stack: Stack, *done: IDependable) -> None:

@@ -145,6 +145,7 @@ class Story:
         return [[row[1:] for row in rows if row[0] == key] for key in dict.fromkeys(key for key, _, _ in rows)]
 
 
+@pytest.mark.thorough
 def test_the_demo_takes_a_key_through_its_life(tmp_path: Path) -> None:
     """The short journey: all expectations hold, and each look sees each key as it should be."""
     story = Story.of("basic", tmp_path)
@@ -175,6 +176,7 @@ def test_the_demo_takes_a_key_through_its_life(tmp_path: Path) -> None:
     assert third == [OFF, OFF, OFF, GONE]
 
 
+@pytest.mark.thorough
 def test_the_demo_rotates_and_goes_back_while_nobody_deploys(tmp_path: Path) -> None:
     """The journey of rotation: what is used is kept, what is unused goes, and both ways back restore the same key."""
     story = Story.of("rotation", tmp_path)
@@ -199,9 +201,7 @@ def test_the_demo_rotates_and_goes_back_while_nobody_deploys(tmp_path: Path) -> 
     ]
     assert story.commands[-2].startswith("python -m cdk_iam_access_key undo --secret")
     assert story.commands[-1] == f"cdk destroy {app}"
-    assert re.search(
-        r"^ +Event +Access Key Still In Use\n.*\n +Last use +last used .* by sts", story.text, re.MULTILINE
-    )
+    assert re.search(r"^ +Event +Access Key Still In Use\n.*\n +Last use +last used .* by s3", story.text, re.MULTILINE)
     old, kept, bad, native = story.keys
     assert old == [ON, ON, OFF, *[GONE] * 6]
     assert kept == [ON, ON, ON, ON, ON, ON, ON, GONE]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 from cloud.account import new_key
 from cloud.leak_hunt import CloudHunt
-from leaks.hunt import LeakError
+from support.leak_scanner import LeakError
 
 from local_cloud import CdkResult
 

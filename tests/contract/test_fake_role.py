@@ -27,6 +27,8 @@ def defined() -> dict[str, list[str]]:
                     else [ast.literal_eval(item)]
                 )
             ]
+        elif isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant):
+            lists[ast.unparse(node.targets[0])] = [node.value.value]
     return lists
 
 
@@ -43,4 +45,4 @@ def test_it_allows_the_actions_that_the_construct_grants(defined: dict[str, list
 def test_it_allows_the_tags_that_the_construct_grants(defined: dict[str, list[str]]) -> None:
     """The patterns of the conditions are the same."""
     role = sts.Role("arn")
-    assert set(role.user_tag_keys) == set(defined["_USER_RECORDS"])
+    assert list(role.user_tag_keys) == defined["_DESCRIPTIONS"]

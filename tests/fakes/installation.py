@@ -65,9 +65,7 @@ def cold_start() -> None:
 def _environment(region: str) -> Iterator[None]:
     """Set the variables of Lambda, and no others of AWS's."""
     settings = {"AWS_REGION": region, "AWS_DEFAULT_REGION": region, "LEDGER_TABLE": LEDGER_TABLE}
-    before = {
-        name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_") or name in settings
-    }
+    before = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith("AWS_") or name in settings}
     os.environ.update(settings)
     try:
         yield

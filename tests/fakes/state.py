@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _Value = TypeVar("_Value")
 
 _ID_CHARACTERS = string.ascii_uppercase + "234567"
+SECRET_MARK = "Ik+7wJ/alrXUtnFEMI/K7MDENG"
+"""In everything that is secret, so that one search finds whatever was made; no part of it is a word."""
 _SECRET_CHARACTERS = string.ascii_letters + string.digits + "+/"
 
 
@@ -72,7 +74,7 @@ class Names:
 
     def secret_access_key(self) -> str:
         """Make up a secret, with characters that look different in JSON, URLs and base64."""
-        return self._text(36, _SECRET_CHARACTERS) + "/a+Z"
+        return self._text(10, _SECRET_CHARACTERS) + SECRET_MARK + "/a+Z"
 
     def user_id(self) -> str:
         """Make up the id of a user."""
@@ -80,7 +82,7 @@ class Names:
 
     def session_token(self) -> str:
         """Make up a session token."""
-        return self._text(120, _SECRET_CHARACTERS)
+        return self._text(47, _SECRET_CHARACTERS) + SECRET_MARK + self._text(47, _SECRET_CHARACTERS)
 
     def suffix(self) -> str:
         """Make up the end of a secret's ARN."""

@@ -59,7 +59,7 @@ class Role:
     secret_arn: str | None = None
     assume_denials: int = 0
     call_denials: int = 0
-    user_tag_keys: tuple[str, ...] = ("AKIA*", "cdk-iam-access-key:*")
+    user_tag_keys: tuple[str, ...] = ("AKIA*",)
 
     def allows(self, state: State, service: str, action: str, parameters: Mapping[str, Any]) -> bool:
         """Evaluate the role's policy."""

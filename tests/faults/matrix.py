@@ -1,7 +1,8 @@
 """Tries every fault of every call of an operation, and every way that it goes on afterwards.
 
 The calls are those that a run without a fault makes: a new call is tried by itself. The state after a fault is copied,
-and each way goes on from its own copy. What a process can't tell apart is tried in fewer ways.
+and each way goes on from its own copy. What a process can't tell apart is tried in fewer ways. All that leaves the
+processes meanwhile is searched for what must not.
 """
 
 from __future__ import annotations
@@ -20,8 +21,11 @@ from fakes.faults import (
     NOT_FOUND,
     PROCESS_DEATH,
 )
+from fakes.state import SECRET_MARK
 from faults.ways import OF_CLOUDFORMATION, OF_OTHERS, send
-from support.stack import Stack
+from support.captured_output import CapturedOutput, capturing, everything_to_debug
+from support.leak_scanner import LeakScanner
+from support.stack import SIGNATURE, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,13 +33,14 @@ if TYPE_CHECKING:
     from fakes.calls import Call
     from fakes.faults import Fault, Phase
     from faults.ways import Way
-    from support.stack import Event, Operation, Properties
+    from support.stack import Event, Operation
 
 # One of each class that the code can tell apart. Connections lost, timeouts, unreachable endpoints and errors inside AWS
 # leave the outcome unknown; a call that is throttled for long is refused.
 REPRESENTATIVES = (PROCESS_DEATH, CONNECTION_LOST, ACCESS_DENIED, NOT_FOUND, CONFLICT)
 # The attempts that the ledger and `Caller` make of one call.
 _LEDGER_ATTEMPTS = 3
+_WAYS_IN_TURN = 3
 
 
 @dataclass
@@ -104,7 +109,8 @@ class Matrix:
 
     Attributes:
         operation: the operation.
-        thorough: whether all faults are tried; else one of each class, and equal outcomes go on once.
+        thorough: whether all faults are tried in all ways; else one of each class, and each outcome in some ways, in
+            turn.
         calls, injected, runs: how much was tried.
         failures: what does not hold, in words.
     """
@@ -115,10 +121,17 @@ class Matrix:
     injected: int = 0
     runs: int = 0
     failures: list[str] = field(default_factory=list)
+    scanner: LeakScanner = field(default_factory=lambda: LeakScanner([SECRET_MARK, SIGNATURE]))
     _outcomes: set[object] = field(default_factory=set)
+    _output: CapturedOutput = field(default_factory=CapturedOutput)
 
     def run(self) -> None:
         """Try everything."""
+        with capturing(everything_to_debug) as self._output:
+            self._run()
+        self._scan()
+
+    def _run(self) -> None:
         random.seed(self.operation.name)
         with Stack.on_fake_account(self.operation.value) as stack:
             self.operation.prepare(stack)
@@ -130,14 +143,15 @@ class Matrix:
             for injected in self._injections(calls):
                 random.setstate(chance)
                 self._try(stack, injected)
+                self._scan()
 
     def _injections(self, calls: list[Call]) -> Iterator[Injected]:
         for call in calls:
             for fault in FAULTS if self.thorough else REPRESENTATIVES:
                 if fault.applies_to(call):
                     phases = fault.phases if self.thorough or call.wrote else fault.phases[-1:]
-                    # A user or a secret that is found by nobody for long is gone.
-                    lasting = (False,) if fault in (PROCESS_DEATH, NOT_FOUND) else (False, True)
+                    # A user or a secret that is not found for long is gone.
+                    lasting = (False, True) if self.thorough and fault not in (PROCESS_DEATH, NOT_FOUND) else (False,)
                     yield from (Injected(call, fault, phase, lasts) for phase in phases for lasts in lasting)
 
     def _undisturbed(self, stack: Stack) -> list[Call]:
@@ -152,6 +166,7 @@ class Matrix:
             injected.into(stack)
             event = self.operation.request(stack)
             answer = send(stack, event)
+            self._output.add(str(injected), stack.answers)
             assert any(injection.fired for injection in stack.account.injections), "the fault was never met"
             stack.check_always()
             _check_current_key_works(stack, event)
@@ -168,15 +183,23 @@ class Matrix:
         if after in self._outcomes:
             return ()
         self._outcomes.add(after)
-        return ways
+        first = len(self._outcomes) * _WAYS_IN_TURN
+        return tuple(ways[(first + number) % len(ways)] for number in range(_WAYS_IN_TURN))
 
     def _go_on(self, stack: Stack, way: Way, event: Event, answer: str | None) -> None:
+        answers = len(stack.answers)
         deployed = way(stack, event, answer)
+        self._output.add("an answer afterwards", stack.answers[answers:])
         stack.sweep()
         if stack.entry.get("rotation"):
             # Nobody goes on with it.
             stack.sweep(timedelta(days=1))
         stack.check_deployed(deployed)
+
+    def _scan(self) -> None:
+        """Search what has left since."""
+        self.failures += [str(leak) for leak in self.scanner.search(self._output.values)]
+        self._output.values.clear()
 
     @contextmanager
     def _reported(self, what: str, stack: Stack) -> Iterator[None]:

@@ -131,9 +131,11 @@ def deleted(stack: Stack, event: Event, answer: str | None) -> None:
         redelivered(stack, event, answer)
     elif answer == SUCCESS:
         completed(stack, event)
-    elif event["RequestType"] == "Create" or event["ResourceProperties"]["SecretArn"] != stack.secret_arn:
-        rolled_back(stack, event, answer)
-    elif event["ResourceProperties"]["UserName"] != "deploy":
+    elif (
+        event["RequestType"] == "Create"
+        or event["ResourceProperties"]["SecretArn"] != stack.secret_arn
+        or event["ResourceProperties"]["UserName"] != "deploy"
+    ):
         rolled_back(stack, event, answer)
     _delete(stack)
 

@@ -12,12 +12,12 @@ from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
-from leaks.hunt import Hunt, LeakError
 from root_keys import state_machine
 from root_keys.account import Account
 from root_keys.guard_settings import settings
 from root_keys.organization import Key, Member, connection_lost, failed_inside, killed
 from root_keys.state_machine import run
+from support.leak_scanner import LeakError, LeakScanner
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -96,7 +96,7 @@ def searched(caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str
     texts += [(f"the log of {one.name}", f"{one.getMessage()} {one.exc_text} {one.args!r}") for one in caplog.records]
     texts += [(name, content.decode()) for name, content in account.objects.items()]
     texts += [("notices", json.dumps(account.notices)), ("events", json.dumps(account.events))]
-    Hunt([secret for secret in account.secrets if len(secret) >= 32]).check(texts)
+    LeakScanner([secret for secret in account.secrets if len(secret) >= 32]).check(texts)
 
 
 def _everything_to_debug() -> None:

@@ -32,6 +32,7 @@ ACCOUNT = "123456789012"
 STACK_ID = f"arn:aws:cloudformation:{REGION}:{ACCOUNT}:stack/shop/0a1b2c3d-0000-1111-2222-333344445555"
 ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/cdk-iam-access-key/shop/shop-KeyRole-ABCDEF"
 INVENTED_ID = "shop-Key-1QWERTZUIOPA"
+SIGNATURE = "5b2a4c2e7d0f4d0cb6f2ac0f8b7c4b6d9a8e1f20" * 2
 SWEEP: Event = {"Operation": "Sweep"}
 TOKEN = "00000000-0000-4000-9000-000000000001"
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
@@ -122,7 +123,8 @@ class Stack:
         self.requests += 1
         members = {
             "RequestType": kind,
-            "ResponseURL": f"https://localhost/{self.requests}?X-Amz-Date={self.account.clock.now():%Y%m%dT%H%M%SZ}",
+            "ResponseURL": f"https://localhost/{self.requests}?X-Amz-Date={self.account.clock.now():%Y%m%dT%H%M%SZ}"
+            f"&X-Amz-Signature={SIGNATURE}",
             "StackId": STACK_ID,
             "RequestId": f"00000000-0000-4000-8000-{self.requests:012}",
             "ResourceType": "Custom::IAMAccessKey",

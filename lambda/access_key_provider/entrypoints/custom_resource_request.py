@@ -42,6 +42,8 @@ _PHYSICAL_ID_LENGTH = 1024
 _VERSION_ID = re.compile(r"[A-Za-z0-9-]{32,64}")
 _SHOWN = 60
 _DAY = 86_400
+# As far as two clocks may be apart.
+_CLOCKS_APART = timedelta(minutes=5)
 
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
 
@@ -136,7 +138,10 @@ class Request:
         return KeyResource(self.stack_id, self.logical_id, properties.user_name, properties.secret_arn)
 
     def claim(self, properties: Properties, received_at: datetime, *, present: bool) -> Claim:
-        """Say what properties of this resource declare. A date of the future is none of CloudFormation's."""
+        """Say what properties of this resource declare. A date of the future is none of CloudFormation's.
+
+        It may be a little ahead of the function's clock: the order of two requests does not depend on who gets them.
+        """
         return Claim(
             stack_id=self.stack_id,
             logical_id=self.logical_id,
@@ -147,7 +152,9 @@ class Request:
             description=properties.description or self._default_description,
             rules=properties.rules,
             request=entry.Request(
-                min(self.requested_at or received_at, received_at), self.request_id, self.requested_at is not None
+                min(self.requested_at or received_at, received_at + _CLOCKS_APART),
+                self.request_id,
+                self.requested_at is not None,
             ),
             present=present,
         )

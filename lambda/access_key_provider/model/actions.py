@@ -138,7 +138,8 @@ class ProveKey(Action):
 class Promote(Action):
     """Make a key current, if `from_version` still is (empty: no version was).
 
-    `note` says why the key that was current must not become current again; empty if it may.
+    `note` says why the key that was current must not become current again; empty if it may. `to_version` is the key's
+    version, once it is known.
     """
 
     key_id: str
@@ -146,6 +147,7 @@ class Promote(Action):
     by: str
     adds_serial: str = ""
     note: str = ""
+    to_version: str = ""
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that AWSCURRENT is about to move; the switch itself is recorded only when it has happened."""

@@ -41,7 +41,7 @@ def plan_take_back(draft: Draft, owner: str, late: Action) -> None:
             case Activate(key_id):
                 _restore_inactive(draft, key_id)
             case Promote(key_id, from_version):
-                _restore_current(draft, owner, key_id, from_version)
+                _restore_current(draft, owner, key_id, from_version, late.to_version)
             case GiveBack(to_version):
                 _restore_current(draft, owner, to_version)
             case StoreSecret(key_id=key_id) if not _exists(draft, key_id):
@@ -76,14 +76,14 @@ def _restore_inactive(draft: Draft, key_id: str) -> None:
         draft.add(Deactivate(key_id, BY_ROLLBACK))
 
 
-def _restore_current(draft: Draft, owner: str, moved_to: str, from_version: str = "") -> None:
+def _restore_current(draft: Draft, owner: str, moved_to: str, from_version: str = "", to_version: str = "") -> None:
     """Move AWSCURRENT back from where the late call put it, if it is there.
 
     If no key is current in the ledger, the resource was deleted meanwhile: the value before the late call is back.
     """
     current = draft.entry.current
     late = draft.entry.keys.get(moved_to)
-    version = late.version_id if late else moved_to if "-" in moved_to else version_id(owner, moved_to)
+    version = to_version or (late.version_id if late else moved_to if "-" in moved_to else version_id(owner, moved_to))
     if current and current.id != moved_to:
         draft.add(Promote(current.id, version, BY_ROLLBACK))
     elif current is None and from_version and draft.current == version:

@@ -108,8 +108,10 @@ def next_due(entry: Entry, now: datetime) -> datetime | None:
     if entry.failing:
         ahead.append(_next_try(entry.failing, now))
     elif len(ahead) < len(times):
-        # What is due and was not done waits for something else: it is asked for less and less often.
-        ahead.append(now + min(max(now - min(times), _FIRST_RETRY), DAILY))
+        # What is due and was not done waits for something else: it is asked for less and less often, what is due last
+        # decides.
+        latest = max(time for time in times if time <= now)
+        ahead.append(now + min(max(now - latest, _FIRST_RETRY), DAILY))
     return min(ahead, default=None)
 
 

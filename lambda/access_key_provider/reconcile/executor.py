@@ -167,9 +167,9 @@ class Executor:
             case StoreSecret(version_id):
                 self._store(version_id)
             case ProveKey():
-                self._prove()
-            case Promote(key_id, from_version):
-                self._move_current(self._lease.entry.keys[key_id].version_id, from_version, new=key_id in self.made)
+                self._session.prover.prove(self._new_key, self._lease.entry.keys[self._new_key.id].user_name)
+            case Promote(key_id, from_version, to_version=to_version):
+                self._move_current(to_version, from_version, new=key_id in self.made)
             case GiveBack(to_version, from_version):
                 secret.move_current(to_version, from_version)
             case Activate(key_id):
@@ -202,19 +202,14 @@ class Executor:
         self.made.append(self._new.id)
         return replace(action, key_id=self._new.id)
 
-    def _prove(self) -> None:
-        key = self._lease.entry.keys[self._new_key.id]
-        if key.stored is None:
-            # A key is on record before it is used: of one that was used nobody could tell that its secret was lost.
-            self._lease.renew(f"ProveKey {key.id}")
-        self._session.prover.prove(self._new_key, key.user_name)
-
     def _named(self, action: Action) -> Action:
         """Put the new key's id where the plan has a stand-in. `CreateKey` has none before it is carried out."""
-        if self._new is None or isinstance(action, CreateKey):
-            return action
-        named = {field.name: self._new.id for field in fields(action) if getattr(action, field.name) == NEW}
-        return replace(action, **named) if named else action
+        if self._new is not None and not isinstance(action, CreateKey):
+            named = {field.name: self._new.id for field in fields(action) if getattr(action, field.name) == NEW}
+            action = replace(action, **named) if named else action
+        if isinstance(action, Promote):
+            action = replace(action, to_version=self._lease.entry.keys[action.key_id].version_id)
+        return action
 
     @property
     def _new_key(self) -> NewAccessKey:

@@ -1,13 +1,12 @@
-"""Two stacks with keys, deployed once for each file of this folder, and an administrator who opens doors.
+"""Two stacks with keys, deployed once for this folder, and an administrator who opens doors.
 
 Each permission is needed, and none reaches further than it should: tried on the embedded account, IAM enforced. The
 handler runs in the test's process, on events as AWS sends them and with sessions of the deployed roles, which the
-account's STS gives and its IAM judges. A call that is denied is tried again for 45 seconds of the test's own time,
-because a new role is given that long. That the deployed function works with these roles is what `test_deploy` and
-`test_rotation` show.
+account's STS gives and its IAM judges. A call that is denied is tried again for as long as a new role may need, of the
+test's own time. That the deployed functions work with these roles is what `test_deploy` and `test_rotation` show.
 
-It is stricter than AWS about `sts:AssumeRole`: within an account AWS lets in whom a role's trust names, whatever their
-own policy says.
+The account is stricter than AWS about `sts:AssumeRole`: within an account AWS lets in whom a role's trust names,
+whatever their own policy says.
 """
 
 from __future__ import annotations
@@ -19,6 +18,7 @@ import pytest
 from cloud.least_privilege import deployed, life
 from cloud.least_privilege.handling import Handler
 from cloud.stacks import Account, Deployment, Session
+from support.invocation import TestClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -28,9 +28,9 @@ if TYPE_CHECKING:
     from local_cloud import LocalCloud
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def account(cloud: LocalCloud) -> Account:
-    """Give an account with three users in it, for all tests of a file."""
+    """Give an account with three users in it."""
     cloud.reset()
     account = Account(cloud)
     for name in ("deploy", "vendor", "stranger"):
@@ -39,15 +39,15 @@ def account(cloud: LocalCloud) -> Account:
     return account
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def tester(account: Account) -> Session:
     """Give an administrator, whose only use is to open doors that stay shut without."""
     return account.administrator("tester")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def deploy(account: Account, tester: Session, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deployed]:
-    """Give what deploys a stack with a key for each of some users, and lets the tester into its function's role."""
+    """Give what deploys a stack with a key for each of some users, and lets the tester into its functions' role."""
 
     def deploy_stack(name: str, *user_names: str) -> Deployed:
         stack = Deployment(account.cloud, tmp_path_factory.mktemp(name), name)
@@ -56,28 +56,28 @@ def deploy(account: Account, tester: Session, tmp_path_factory: pytest.TempPathF
     return deploy_stack
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def shop(deploy: Callable[..., Deployed]) -> Deployed:
     """Deploy a stack with two keys."""
     return deploy("Shop", "deploy", "vendor")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def other(deploy: Callable[..., Deployed]) -> Deployed:
     """Deploy another stack, with one key."""
     return deploy("Other", "stranger")
 
 
-@pytest.fixture(scope="module")
-def targets(shop: Deployed, other: Deployed) -> dict[str, Target]:
-    """Give the keys of both stacks, by the name of their user."""
-    return shop.targets | other.targets
+@pytest.fixture(scope="package")
+def clock() -> TestClock:
+    """Give a time that goes on from one test to the next, as the ledger does."""
+    return TestClock()
 
 
 @pytest.fixture
-def handler(monkeypatch: pytest.MonkeyPatch, account: Account, shop: Deployed) -> Iterator[Handler]:
+def handler(monkeypatch: pytest.MonkeyPatch, account: Account, shop: Deployed, clock: TestClock) -> Iterator[Handler]:
     """Give the handler of the shop, whose user `deploy` has no key before and, whatever happens, none after."""
-    handler, target = Handler(monkeypatch, shop), shop.targets["deploy"]
+    handler, target = Handler(monkeypatch, shop, clock), shop.targets["deploy"]
     assert handler.send("Delete", target)["Status"] == "SUCCESS"
     account.cloud.clear_calls()
     yield handler

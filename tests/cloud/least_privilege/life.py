@@ -1,13 +1,12 @@
-"""The life of a key: everything that the function is ever asked to do with one."""
+"""The life of a key: everything that the functions are ever asked to do with one."""
 
 from __future__ import annotations
 
-import json
 import uuid
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
-from cloud.invocations import add_listener, events, listen
+from cloud.invocations import add_listener, events, listen, received
 
 from lambda_shared.errors import ProviderError
 
@@ -18,8 +17,7 @@ if TYPE_CHECKING:
 
 LISTENING = "listening"
 TOLD = "told"
-_GRACE = timedelta(hours=2)
-_RETENTION = _GRACE + timedelta(hours=2)
+_LATER = timedelta(hours=2)
 
 
 class LifeError(Exception):
@@ -38,52 +36,69 @@ def live(account: Account, handler: Handler, target: Target) -> None:
     Raises:
         LifeError: What failed, and the reason that was given.
     """
-    told(account)
-    # Of a resource that was deleted long ago.
-    mark = {"Key": f"cdk-iam-access-key:tombstone:{'0' * 16}", "Value": "20200101T000000Z gone"}
-    account.secrets.tag_resource(**target.secret, Tags=[mark])
+    received(account.cloud, TOLD)
     demand("Create", handler.send("Create", target))
-    if mark in account.secrets.describe_secret(**target.secret)["Tags"]:
-        raise LifeError("a mark that nobody needs is left")
     first = _current(account, target)
-    update(handler, target, {}, Serial="2")
+    _demand_description(account, target, first)
+    _record_again(account, handler, target, first)
+    _update(handler, target, {}, Serial="2")
     second = _current(account, target)
-    operate(handler, target, "Undo")
+    _operate(handler, target, "Undo")
     _demand_keys(account, target, {first: "Active", second: "Inactive"})
-    _demand_no_look(account, target, first)
     _demand_told(account, "Access Key Restored", "Access Key Deactivated")
     # Makes room, and goes back.
-    update(handler, target, {"Serial": "2"}, Serial="3")
-    update(handler, target, {"Serial": "3"}, Serial="2")
-    for properties in ({"Status": "Inactive"}, {}, {"Description": "the build server"}):
-        update(handler, target, {"Serial": "2"}, Serial="2", **properties)
+    _update(handler, target, {"Serial": "2"}, Serial="3")
+    _update(handler, target, {"Serial": "3"}, Serial="2")
+    for properties in ({"Status": "Inactive"}, {}):
+        _update(handler, target, {"Serial": "2"}, Serial="2", **properties)
     _refuse_a_third_key(account, handler, target)
     _retire(account, handler, target)
-    rotate(account, handler, target)
+    _rotate(account, handler, target)
     demand("Delete", handler.send("Delete", target, Serial="2"))
+    _demand_keys(account, target, {})
+    tags = account.iam.list_user_tags(UserName=target.user_name)["Tags"]
+    if tags:
+        raise LifeError(f"tags of the user are left: {tags}")
+
+
+def _record_again(account: Account, handler: Handler, target: Target, key: str) -> None:
+    """Lose the entry: a version's label and a user's tag together make the key a recorded one again."""
+    account.cloud.client("dynamodb").delete_item(TableName=target.table, Key=target.item)
+    _update(handler, target, {}, Description="the build server")
+    entry = account.entries().get(target.secret_arn, {"keys": {}})
+    if key not in entry["keys"]:
+        raise LifeError(f"{key} is not recorded again")
 
 
 def _retire(account: Account, handler: Handler, target: Target) -> None:
     kept = {_current(account, target): "Active"}
     (other,) = account.keys(target.user_name).keys() - kept
-    operate(handler, target, "Look", later=_GRACE)
+    _sweep(handler, target)
     _demand_keys(account, target, {**kept, other: "Inactive"})
-    operate(handler, target, "Look", later=_RETENTION)
+    _sweep(handler, target)
     _demand_keys(account, target, kept)
     _demand_told(account, "Access Key Deactivated", "Access Key Deleted")
 
 
+def _sweep(handler: Handler, target: Target) -> None:
+    handler.wait(_LATER)
+    result = _handle(handler, {"Operation": "Sweep"}, target.worker)
+    if not result or result["failed"]:
+        raise LifeError(f"the sweep failed: {result}")
+
+
 def _refuse_a_third_key(account: Account, handler: Handler, target: Target) -> None:
     refusal = handler.send("Update", target, {"Serial": "2"}, Serial="4")
-    if refusal["Reason"].count("IAM knows") + refusal["Reason"].count("last used") != len(account.keys("deploy")):
-        raise LifeError(f"the keys in the way are not described: {refusal['Reason']}")
+    reason = refusal["Reason"]
+    if reason.count("IAM knows") + reason.count("last used") != len(account.keys(target.user_name)):
+        raise LifeError(f"the keys in the way are not described: {reason}")
+    _update(handler, target, {"Serial": "4"}, Serial="2")
 
 
-def rotate(account: Account, handler: Handler, target: Target) -> None:
-    """Let Secrets Manager begin a rotation, and the handler do its steps."""
+def _rotate(account: Account, handler: Handler, target: Target) -> None:
     before = _current(account, target)
     for step in rotation_events(account, target):
-        handle(handler, target, step)
+        _handle(handler, step, target.worker)
     if _current(account, target) == before:
         raise LifeError("the secret is not rotated")
 
@@ -91,36 +106,28 @@ def rotate(account: Account, handler: Handler, target: Target) -> None:
 def rotation_events(account: Account, target: Target) -> list[dict[str, Any]]:
     """Give the events of the four steps of a rotation, as Secrets Manager sends them."""
     token = str(uuid.uuid4())
+    function = account.cloud.client("lambda").get_function_configuration(FunctionName=LISTENING)["FunctionArn"]
     account.secrets.rotate_secret(
         **target.secret,
         ClientRequestToken=token,
-        RotationLambdaARN=account.cloud.client("lambda").get_function_configuration(FunctionName=LISTENING)[
-            "FunctionArn"
-        ],
+        RotationLambdaARN=function,
         RotationRules={"AutomaticallyAfterDays": 30},
     )
     return events(account.cloud, LISTENING, times=4, ClientRequestToken=token)
 
 
-def operate(handler: Handler, target: Target, operation: str, later: timedelta = timedelta()) -> None:
-    """Let the handler carry out an operation."""
-    handle(handler, target, {"Operation": operation, **target.secret}, later)
+def _operate(handler: Handler, target: Target, operation: str) -> None:
+    _handle(handler, {"Operation": operation, **target.secret}, target.provider)
 
 
-def handle(handler: Handler, target: Target, event: dict[str, Any], later: timedelta = timedelta()) -> None:
-    """Hand over an event that is answered by success or an exception.
-
-    Raises:
-        LifeError: It failed.
-    """
+def _handle(handler: Handler, event: dict[str, Any], function: str) -> dict[str, Any] | None:
     try:
-        handler.handle(event, target, later=later)
+        return handler.handle(event, function)
     except ProviderError as error:
         raise LifeError(f"{event.get('Step') or event['Operation']}: {error}") from error
 
 
-def update(handler: Handler, target: Target, before: dict[str, str], **properties: str) -> None:
-    """Let the handler update the resource."""
+def _update(handler: Handler, target: Target, before: dict[str, str], **properties: str) -> None:
     demand(f"Update to {properties}", handler.send("Update", target, before, **properties))
 
 
@@ -134,20 +141,14 @@ def demand(request: str, given: dict[str, Any]) -> None:
         raise LifeError(f"{request}: {given['Reason']}")
 
 
-def told(account: Account) -> list[str]:
-    """Take the kinds of all events that were told since the last call."""
-    queues = account.cloud.client("sqs")
-    url = queues.get_queue_url(QueueName=TOLD)["QueueUrl"]
-    kinds: list[str] = []
-    while messages := queues.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", []):
-        for message in messages:
-            queues.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
-            kinds.append(json.loads(message["Body"])["detail-type"])
-    return kinds
+def _demand_description(account: Account, target: Target, key: str) -> None:
+    tags = {tag["Key"] for tag in account.iam.list_user_tags(UserName=target.user_name)["Tags"]}
+    if key not in tags:
+        raise LifeError(f"the user has no tag {key}")
 
 
 def _demand_told(account: Account, *kinds: str) -> None:
-    missing = set(kinds) - set(told(account))
+    missing = set(kinds) - {event["detail-type"] for event in received(account.cloud, TOLD)}
     if missing:
         raise LifeError(f"nobody was told: {', '.join(sorted(missing))}")
 
@@ -158,13 +159,5 @@ def _demand_keys(account: Account, target: Target, expected: dict[str, str]) -> 
         raise LifeError(f"the keys should be {expected}, are {keys}")
 
 
-def _demand_no_look(account: Account, target: Target, key_id: str) -> None:
-    schedules = account.cloud.client("scheduler").list_schedules(GroupName=target.group)["Schedules"]
-    left = [one["Name"] for one in schedules if key_id[-8:] in one["Name"]]
-    if left:
-        raise LifeError(f"{key_id} is current, and a look at its retirement is scheduled: {', '.join(left)}")
-
-
 def _current(account: Account, target: Target) -> str:
-    value = account.secrets.get_secret_value(**target.secret)["SecretString"]
-    return str(json.loads(value)["accessKeyId"])
+    return account.value(target.secret_arn)["accessKeyId"]

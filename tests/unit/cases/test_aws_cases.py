@@ -213,11 +213,14 @@ def test_a8_an_alarm_without_a_start_counts_from_when_it_went_off(stack: Stack, 
     assert stack.current_key() != current
 
 
+@pytest.mark.parametrize("unused", [{}, {"RetireWhenUnusedFor": "86400"}], ids=["", "unused for a day"])
 @pytest.mark.parametrize("lag", [0, 3600, 4 * 3600])
-def test_a11_the_proof_is_no_use_of_a_key_however_late_iam_tells_it(stack: Stack, lag: int) -> None:
+def test_a11_the_proof_is_no_use_of_a_key_however_late_iam_tells_it(
+    stack: Stack, lag: int, unused: dict[str, str]
+) -> None:
     """A11: the last use that IAM knows of is our own proof; the key is retired as if it was never used."""
     stack.account.switches.last_use_seconds = lag
-    stack.deploy("1", "2", **TWO_HOURS)
+    stack.deploy("1", "2", **TWO_HOURS, **unused)
     stack.sweep_for(DAY, every=HOUR)
     assert events(stack.account, "Retirement Postponed") == []
     assert list(stack.keys().values()).count("Inactive") == 1
@@ -266,10 +269,13 @@ def test_a13_a_status_that_nobody_knows_is_not_taken_for_one_of_two(stack: Stack
         "unmanaged": lambda: stack.account.person.make_key("deploy"),
     }[whose]()
     found, user = stack.account.state.keys[key]
+    stack.account.clock.sleep(3600)
+    stack.account.person.use_key(key)
     found.status.set("Expired", stack.account.clock.now())
     assert user.name == "deploy"
     stack.sweep_for(3 * HOUR)
     if whose == "previous":
+        assert events(stack.account, "Retirement Postponed") == []
         stack.sweep_for(3 * DAY)
         assert key not in stack.our_keys()
         return

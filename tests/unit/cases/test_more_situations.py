@@ -87,6 +87,18 @@ def test_a_user_who_replaces_the_key_by_hand_is_told_and_keeps_the_own_one(stack
     assert stack.keys() == {theirs: "Active"}
 
 
+def test_a_bot_that_deletes_every_previous_key_fills_no_entry(stack: Stack) -> None:
+    """What was reported of keys that are gone is forgotten."""
+    stack.deploy("1", **TWO_HOURS)
+    for number in range(8):
+        previous = stack.current_key()[0]
+        stack.rotate(f"00000000-0000-4000-9000-{number:012}")
+        stack.account.person.delete_key(previous)
+        stack.sweep_for(2 * DAY)
+    assert len(events(stack.account, "Drift")) == 8
+    assert len(stack.entry["reported"]) <= 2
+
+
 @pytest.mark.parametrize("grace", ["600", "172800"], ids=["shorter", "longer"])
 def test_a_grace_period_that_changes_counts_for_the_key_that_is_in_it(stack: Stack, grace: str) -> None:
     """Vault's static roles ignore a change of the period (its issue 21967)."""

@@ -405,6 +405,7 @@ def test_r14_the_grace_period_counts_from_the_switch(stack: Stack) -> None:
     """R14: a grace period of a minute, and a new key that takes 90 seconds to work."""
     stack.deploy("1", GracePeriod="60")
     previous = stack.current_key()[0]
+    stack.account.clock.sleep(3600)
     stack.account.switches.new_key_seconds = 90
     stack.deploy("2", GracePeriod="60")
     assert stack.keys()[previous] == "Active"
@@ -421,6 +422,7 @@ def test_r14_the_grace_period_counts_from_the_switch_of_an_interrupted_deploymen
     """R14, with a process that dies right after the switch: the redelivery comes minutes later."""
     stack.deploy("1", GracePeriod="600")
     previous = stack.current_key()[0]
+    stack.account.clock.sleep(3600)
     stack.account.fail(PROCESS_DEATH, "secretsmanager:UpdateSecretVersionStage", phase="after")
     update = stack.update(stack.properties("2", GracePeriod="600"))
     assert stack.deliver(update) is None
@@ -820,6 +822,16 @@ def test_r27_after_a_failed_rotation_the_report_tells_one_story(stack: Stack) ->
     assert "no previous key" in report["undoRefused"]
     stack.sweep_for(2 * DAY)
     assert len(stack.operate("Show")["keys"]) == 1
+
+
+def test_r27_a_report_does_not_list_a_key_of_which_only_a_tag_is_left(stack: Stack) -> None:
+    """R27, with a key that is deleted, and whose tag can't be removed."""
+    stack.account.deny("iam:UntagUser")
+    stack.deploy("1", "2", **TWO_HOURS)
+    stack.sweep_for(4 * DAY)
+    report = stack.operate("Show")
+    assert [key["accessKeyId"] for key in report["keys"]] == stack.our_keys()
+    assert "no previous key" in report["undoRefused"]
 
 
 def test_r27_a_report_names_what_an_undo_would_restore(stack: Stack) -> None:

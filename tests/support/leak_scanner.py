@@ -1,0 +1,172 @@
+"""Searches what left the process for secret access keys and response URLs, also encoded, and never shows them.
+
+A value of texts is searched leaf by leaf, and each text once. A text is searched as it stands, with all white space left out (what was wrapped is still a secret), and undone of
+JSON's escapes and percent-encoding, as often as these were applied one on the other. In each of these views all forms
+of each secret are looked for: plain, base64 at any offset, hexadecimal.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+Text = str | bytes
+Value = Text | dict[str, Any] | list[Any] | tuple[Any, ...] | None
+
+# What is shorter is found by accident.
+_SHORTEST = 16
+_LAYERS = 3
+_HIDDEN = "[hidden]"
+
+_SIGNATURES = ("X-Amz-Signature", "Signature")
+_UNICODE_ESCAPE = re.compile(rb"\\u00([0-9a-fA-F]{2})")
+_ESCAPE = re.compile(rb"\\(.)", re.DOTALL)
+_CONTROL = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+
+
+class LeakError(AssertionError):
+    """Something secret left the process. The message says what and where, and does not repeat it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """Something secret that was found.
+
+    Attributes:
+        what: the kind of it and its number, such as `secret access key 2`.
+        how: its form, such as `base64`.
+        where: the name of the text that it was found in.
+    """
+
+    what: str
+    how: str
+    where: str
+
+    def __str__(self) -> str:
+        """Say it in a test's report."""
+        return f"{self.what}, {self.how}, in {self.where}"
+
+
+@dataclass(slots=True)
+class LeakScanner:
+    """Knows what must not leave, and counts what it has searched for it.
+
+    Attributes:
+        secrets: the secret access keys, and all else that is as secret.
+        urls: the response URLs.
+        texts: how many texts were searched.
+        length: how many bytes they were.
+    """
+
+    secrets: Iterable[str] = field(repr=False)
+    urls: Iterable[str] = field(default=(), repr=False)
+    texts: int = 0
+    length: int = 0
+    _known: dict[bytes, tuple[tuple[str, str], ...]] = field(default_factory=dict, init=False, repr=False)
+    _forms: tuple[tuple[str, str, bytes], ...] = field(default=(), init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        """Number what is looked for, each once. Raises ValueError for what is too short."""
+        self.secrets, self.urls = tuple(dict.fromkeys(self.secrets)), tuple(dict.fromkeys(self.urls))
+        if any(len(wanted) < _SHORTEST for wanted in (*self.secrets, *self.urls)):
+            raise ValueError(f"what is shorter than {_SHORTEST} characters is found by accident")
+
+    def search(self, values: Iterable[tuple[str, Value]]) -> list[Leak]:
+        """Search values, each with the name that it is to be called by, which is searched too."""
+        found = (leak for where, value in values for text in _texts_in(value) for leak in self._leaks(where, text))
+        return list(dict.fromkeys(found))
+
+    def check(self, values: Iterable[tuple[str, Value]]) -> None:
+        """Search values. Raises LeakError if anything is found."""
+        leaks = self.search(values)
+        if leaks:
+            # A traceback must not show what the callers hold.
+            raise LeakError("\n".join(map(str, leaks))) from None
+
+    def _leaks(self, where: str, text: Text) -> Iterator[Leak]:
+        content = _encoded(text)
+        self.texts += 1
+        self.length += len(content)
+        in_name = self._found(_encoded(where))
+        # The name must be shown, unless it holds what it would show.
+        shown = _HIDDEN if in_name else where
+        yield from (Leak(what, how, "the name of a text") for what, how in in_name)
+        yield from (Leak(what, how, shown) for what, how in self._found(content))
+
+    def _found(self, content: bytes) -> tuple[tuple[str, str], ...]:
+        if content not in self._known:
+            views = _views(content)
+            self._known[content] = tuple(
+                (what, how) for what, how, form in self._wanted() if any(form in view for view in views)
+            )
+        return self._known[content]
+
+    def _wanted(self) -> tuple[tuple[str, str, bytes], ...]:
+        if not self._forms:
+            named = [(f"secret access key {number}", (secret,)) for number, secret in enumerate(self.secrets, 1)]
+            named += [(f"response URL {number}", _telling_parts(url)) for number, url in enumerate(self.urls, 1)]
+            self._forms = tuple(
+                (what, how, form) for what, parts in named for part in parts for how, form in _forms(part)
+            )
+        return self._forms
+
+
+def _texts_in(value: Value) -> Iterator[Text]:
+    """Give the texts in a value, also the names of members."""
+    if isinstance(value, dict):
+        for name, member in value.items():
+            yield name
+            yield from _texts_in(member)
+    elif isinstance(value, list | tuple):
+        for member in value:
+            yield from _texts_in(member)
+    elif isinstance(value, str | bytes):
+        yield value
+
+
+def _encoded(text: Text) -> bytes:
+    return text if isinstance(text, bytes) else text.encode(errors="surrogateescape")
+
+
+def _forms(secret: str) -> tuple[tuple[str, bytes], ...]:
+    raw = secret.encode()
+    forms = [("plain", raw), ("hexadecimal", raw.hex().encode()), ("hexadecimal", raw.hex().upper().encode())]
+    for encode in (base64.b64encode, base64.urlsafe_b64encode):
+        # Base64 of a longer text has one of three forms; the characters at both ends depend on the neighbours.
+        for before in range(3):
+            encoded = encode(bytes(before) + raw)
+            forms.append(("base64", encoded[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]))
+    return tuple(dict.fromkeys(forms))
+
+
+def _telling_parts(url: str) -> tuple[str, ...]:
+    """List what of a URL gives it away: without its host it is as good as whole, and so is its signature."""
+    parts = urlsplit(url)
+    query = parse_qs(parts.query)
+    signatures = [value for name in _SIGNATURES for value in query.get(name, [])]
+    candidates = (url, f"{parts.path}?{parts.query}" if parts.query else "", *signatures)
+    decoded = (unquote_to_bytes(candidate).decode(errors="replace") for candidate in candidates)
+    return tuple(dict.fromkeys(part for part in (*candidates, *decoded) if len(part) >= _SHORTEST))
+
+
+def _views(content: bytes) -> tuple[bytes, ...]:
+    """List what a text can be read as, the text itself first."""
+    views: dict[bytes, None] = {content: None}
+    newest = [content]
+    for _ in range(_LAYERS):
+        newest = [read for view in newest for read in (_unescaped(view), unquote_to_bytes(view)) if read not in views]
+        views |= dict.fromkeys(newest)
+    return tuple(dict.fromkeys([*views, *(b"".join(view.split()) for view in views)]))
+
+
+def _unescaped(content: bytes) -> bytes:
+    if b"\\" not in content:
+        return content
+    characters = _UNICODE_ESCAPE.sub(lambda match: bytes([int(match[1], 16)]), content)
+    return _ESCAPE.sub(lambda match: _CONTROL.get(match[1], match[1]), characters)
