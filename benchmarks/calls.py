@@ -1,7 +1,7 @@
 """Calls to AWS an operation, on the tests' account in memory: without those that prove a new key.
 
-Prints for each operation the calls to IAM, Secrets Manager and STS against what is aimed at, and those to the ledger against
-the number of writes that they fence.
+Prints for each operation the calls to IAM, Secrets Manager and STS against what is aimed at, and those to the ledger
+beside the number of writes that they fence.
 """
 
 from __future__ import annotations

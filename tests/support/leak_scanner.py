@@ -1,8 +1,9 @@
 """Searches what left the process for secret access keys and response URLs, also encoded, and never shows them.
 
-A value of texts is searched leaf by leaf, and each text once. A text is searched as it stands, with all white space left out (what was wrapped is still a secret), and undone of
-JSON's escapes and percent-encoding, as often as these were applied one on the other. In each of these views all forms
-of each secret are looked for: plain, base64 at any offset, hexadecimal.
+A value of texts is searched leaf by leaf, and each text once. A text is searched as it stands, with all white space
+left out (what was wrapped is still a secret), and undone of JSON's escapes and percent-encoding, as often as these
+were applied one on the other. In each of these views all forms of each secret are looked for: plain, base64 at any
+offset, hexadecimal.
 """
 
 from __future__ import annotations

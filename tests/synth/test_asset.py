@@ -19,7 +19,8 @@ from cdk_iam_access_key import AccessKeyProvider
 from cdk_iam_access_key._shared import lambda_asset
 from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HANDLER_PACKAGE, HandlerAsset, handler_asset
 
-LIMIT = 96 * 1024
+# What a deployment uploads and a cold start reads. The ledger and the lease brought it from 84 to 100 KB.
+LIMIT = 112 * 1024
 
 
 def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:

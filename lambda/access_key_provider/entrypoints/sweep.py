@@ -106,7 +106,8 @@ def _record_outcome(work: Work, reasons: list[str]) -> None:
         work.reconciler.events.append((RECOVERED, about_secret(work.lease.entry, why=before.reason)))
 
     def change(entry: Entry, time: datetime) -> Entry:
-        settled = entry.settled if failing else time
+        undecided = any(what.startswith("unknown-key") and time - at < DAILY for what, at in entry.reported.items())
+        settled = entry.settled if failing or undecided else time
         return replace(entry, failing=failing, checked=time, settled=settled)
 
     work.finally_change(change)

@@ -434,15 +434,16 @@ class PublishEvent(LedgerAction):
 
 @dataclass(frozen=True, slots=True)
 class Settle(LedgerAction):
-    """All that a claim declares is done: AWS and the ledger agree."""
+    """All that a claim declares is done: AWS and the ledger agree, unless it can't be read whose a key is."""
 
     owner: str
     applied: str
+    agrees: bool = True
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record it."""
         claim = entry.claims[self.owner]
-        settled = replace(entry, settled=now, failing=None)
+        settled = replace(entry, settled=now if self.agrees else entry.settled, failing=None)
         return settled.with_claim(self.owner, replace(claim, applied=self.applied, touched=False))
 
 

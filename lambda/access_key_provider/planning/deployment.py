@@ -28,7 +28,7 @@ from access_key_provider.model.errors import SecretUnavailableError, UserNotFoun
 from access_key_provider.model.state import ACTIVE, INACTIVE, SecretState, digest, key_tag
 from access_key_provider.planning.deletion import draft_deletion
 from access_key_provider.planning.key_slots import free_key_slot
-from access_key_provider.planning.recovery import recover
+from access_key_provider.planning.recovery import recover, unknown_labels
 from access_key_provider.planning.removal import end_finished_rotation, end_rotation, end_unrecorded_rotation, remove
 from access_key_provider.planning.retirement import retire
 
@@ -70,7 +70,9 @@ def plan_deployment(draft: Draft, owner: str) -> None:
         create_and_promote(draft, owner, BY_DEPLOYMENT)
         retire(draft, owner, BY_DEPLOYMENT)
     tag_current(draft, owner)
-    draft.add(Settle(owner, applied_digest(claim)))
+    # A key that may be ours stays one to be recorded again until the user's tags can be read.
+    undecided = draft.observed.user_tags is None and unknown_labels(draft.entry, draft.observed)
+    draft.add(Settle(owner, applied_digest(claim), agrees=not undecided))
 
 
 def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:

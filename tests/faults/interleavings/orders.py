@@ -183,7 +183,7 @@ def _at_moment(number: int) -> Stop:
 
 
 def _under_lease(calls: int) -> Stop:
-    """Stop before a call to IAM, Secrets Manager or STS: what one does to the ledger alone, the late call can't meet."""
+    """Stop before a call to IAM, Secrets Manager or STS: a late call meets nothing of the ledger alone."""
 
     def stop(caller: Caller, moment: Moment) -> bool:
         is_met = moment.phase == "before" and moment.call.service != "dynamodb"

@@ -1,4 +1,4 @@
-"""The ledger is unreachable, throttled, denied, slow, or its answers get lost: at each of its calls, once or from then on.
+"""The ledger is unreachable, throttled, denied, slow, or its answers get lost: at each call, once or from then on.
 
 Nothing is done that the ledger does not know first. What was begun is ended by whoever comes next.
 """

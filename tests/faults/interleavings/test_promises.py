@@ -117,7 +117,7 @@ def test_the_same_first_step_twice_the_second_until_the_rotation_is_finished(*, 
             finished = stack.current_key()
             running.finish()
             check_errors(running)
-            assert finished[0] not in situation.prepared.keys()
+            assert finished[0] not in list(situation.prepared.keys())
             assert stack.current_key() == finished == (finished[0], "Active"), f"after {calls} calls"
 
 

@@ -246,7 +246,7 @@ def race(stack: Stack, callers: Mapping[str, Caller]) -> Iterator[Race]:
     _share_no_locks()
     with (
         mock.patch.multiple(HeldLease, _wait_for=wait_for, take=take_it),
-        mock.patch.object(InvocationClock, "now", lambda _: made._now()),
+        mock.patch.object(InvocationClock, "now", lambda _: made._now()),  # noqa: PT008 - read at each call
         mock.patch.object(session, "_SESSIONS", _SessionsOfEach(made)),
     ):
         account.before.append(made._before)

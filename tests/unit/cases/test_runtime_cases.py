@@ -920,3 +920,18 @@ def test_a_token_that_is_pending_elsewhere_is_refused(stack: Stack) -> None:
     for step in STEPS:
         assert "rotate again" in attempt(stack, {"Step": step, **event})
     assert len(stack.keys()) == 1
+
+
+def test_a_lost_entry_is_rebuilt_once_the_tags_can_be_read(stack: Stack) -> None:
+    """While the user's tags are denied, a second key is made; the first is recorded again and retired afterwards."""
+    stack.deploy("1")
+    first = stack.current_key()[0]
+    stack.account.person.delete_entry(stack.secret_arn)
+    stack.account.deny("iam:ListUserTags")
+    stack.must(stack.update(stack.properties("2")))
+    assert first in stack.keys()
+    stack.account.allow_again()
+    stack.sweep_for(timedelta(days=2), timedelta(hours=6))
+    assert first in stack.entry["keys"] or first not in stack.keys(), "a key of ours is unknown for good"
+    assert stack.deliver(stack.delete()) == "SUCCESS"
+    stack.check_nothing_of_ours()
