@@ -51,7 +51,7 @@ class Judge:
             raise ViolationError("unfinished acts stay for ever")
         if way.kind == "deploy" and not (at.entry.current and way.serial in at.entry.current.serials):
             raise ViolationError("the update has no key")
-        idle = entry.holder == NOBODY and entry.claim.present
+        idle = entry.holder == NOBODY and entry.doing is None and entry.claim.present
         if way.kind == "look" and idle and at.entry.current != entry.current:
             raise ViolationError("the sweep makes another key current")
 

@@ -34,7 +34,7 @@ class Plan(NamedTuple):
 def plan(entry: Entry, aws: Aws, program: Program, rules: Rules) -> Plan:
     """Plan what is left of others first, then what this caller wants."""
     interrupted = (*((entry.doing,) if entry.doing else ()), *entry.unfinished)
-    absent = program.kind == "delete" or not entry.claim.present
+    absent = program.kind == "delete" or (program.kind != "deploy" and not entry.claim.present)
     adopted = (
         *(_switch_made(entry, aws) if rules.interrupted_switch_is_adopted else ()),
         *(_deactivations_made(entry, aws, interrupted) if rules.interrupted_deactivation_is_adopted else ()),

@@ -184,7 +184,7 @@ class Protocol:
             entry = entry._replace(unfinished=unfinished)
         elif entry.doing and entry.doing.holder == me:
             entry = entry._replace(doing=None)
-        if program.announces and not caller.stopped:
+        if program.announces and not caller.stopped and entry.claim.latest == program.time:
             entry = entry._replace(claim=entry.claim._replace(done=True))
         if caller.stopped and not self.rules.stopping_lets_go:
             return entry
