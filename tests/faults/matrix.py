@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from faults.ways import Way
     from support.stack import Event, Operation
 
-# One of each class that the code can tell apart. Connections lost, timeouts, unreachable endpoints and errors inside AWS
+# One of each class that the code can tell apart. Connections that are lost or not made, timeouts, and errors inside AWS
 # leave the outcome unknown; a call that is throttled for long is refused.
 REPRESENTATIVES = (PROCESS_DEATH, CONNECTION_LOST, ACCESS_DENIED, NOT_FOUND, CONFLICT)
 # The attempts that the ledger and `Caller` make of one call.
 _LEDGER_ATTEMPTS = 3
-_WAYS_IN_TURN = 3
+_WAYS_IN_TURN = 2
 
 
 @dataclass
@@ -157,12 +157,11 @@ class Matrix:
     def _undisturbed(self, stack: Stack) -> list[Call]:
         with stack.forked() as fork:
             send(fork, self.operation.request(fork))
-            calls = fork.account.log.calls()
-        return calls
+            return fork.account.log.calls()
 
     def _try(self, prepared: Stack, injected: Injected) -> None:
         self.injected += 1
-        with prepared.forked() as stack, self._reported(str(injected), stack):
+        with prepared.forked() as stack, self._reported(str(injected)):
             injected.into(stack)
             event = self.operation.request(stack)
             answer = send(stack, event)
@@ -173,7 +172,7 @@ class Matrix:
             stack.account.heal()
             for way in self._ways(injected, event, (answer, outcome(stack))):
                 self.runs += 1
-                with stack.forked() as fork, self._reported(f"{injected}, {way.__name__}", fork):
+                with stack.forked() as fork, self._reported(f"{injected}, {way.__name__}"):
                     self._go_on(fork, way, event, answer)
 
     def _ways(self, injected: Injected, event: Event, after: object) -> tuple[Way, ...]:
@@ -191,6 +190,9 @@ class Matrix:
         deployed = way(stack, event, answer)
         self._output.add("an answer afterwards", stack.answers[answers:])
         stack.sweep()
+        if stack.entry.get("failing"):
+            # It is tried again later than that.
+            stack.sweep(timedelta(hours=1))
         if stack.entry.get("rotation"):
             # Nobody goes on with it.
             stack.sweep(timedelta(days=1))
@@ -202,7 +204,7 @@ class Matrix:
         self._output.values.clear()
 
     @contextmanager
-    def _reported(self, what: str, stack: Stack) -> Iterator[None]:
+    def _reported(self, what: str) -> Iterator[None]:
         try:
             yield
         except AssertionError as error:

@@ -70,4 +70,4 @@ def test_a_key_of_another_ledger_is_left_alone() -> None:
         for _ in range(3):
             stack.sweep(timedelta(hours=1))
         stack.check_always()
-        assert other in stack.keys()
+        assert stack.keys()[other] == "Active"

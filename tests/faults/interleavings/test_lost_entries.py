@@ -16,7 +16,6 @@ from faults.interleavings.situations import RULES, SITUATIONS, callers_in
 from faults.interleavings.turns import race
 
 if TYPE_CHECKING:
-
     from faults.interleavings.turns import Race
     from support.stack import Stack
 
