@@ -65,6 +65,15 @@ class Names:
         """Begin a sequence."""
         self._random = random.Random(seed)
 
+    def __getstate__(self) -> tuple[Any, ...]:
+        """Say how far the sequence is."""
+        return self._random.getstate()
+
+    def __setstate__(self, state: tuple[Any, ...]) -> None:
+        """Go on from there; with a seed, or a generator would be seeded by the system, which takes longer."""
+        self._random = random.Random(0)
+        self._random.setstate(state)
+
     def _text(self, length: int, characters: str) -> str:
         return "".join(self._random.choices(characters, k=length))
 

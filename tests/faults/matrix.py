@@ -35,12 +35,12 @@ if TYPE_CHECKING:
     from faults.ways import Way
     from support.stack import Event, Operation
 
-# One of each class that the code can tell apart. Connections lost, timeouts, unreachable endpoints and errors inside
-# AWS leave the outcome unknown; a call that is throttled for long is refused.
+# One of each class that the code can tell apart. Connections that are lost or not made, timeouts, and errors inside AWS
+# leave the outcome unknown; a call that is throttled for long is refused.
 REPRESENTATIVES = (PROCESS_DEATH, CONNECTION_LOST, ACCESS_DENIED, NOT_FOUND, CONFLICT)
 # The attempts that the ledger and `Caller` make of one call.
 _LEDGER_ATTEMPTS = 3
-_WAYS_IN_TURN = 3
+_WAYS_IN_TURN = 2
 
 
 @dataclass
@@ -190,6 +190,9 @@ class Matrix:
         deployed = way(stack, event, answer)
         self._output.add("an answer afterwards", stack.answers[answers:])
         stack.sweep()
+        if stack.entry.get("failing"):
+            # It is tried again later than that.
+            stack.sweep(timedelta(hours=1))
         if stack.entry.get("rotation"):
             # Nobody goes on with it.
             stack.sweep(timedelta(days=1))

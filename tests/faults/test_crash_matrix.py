@@ -1,6 +1,6 @@
 """Every operation of every caller, every call in it, every fault, every way that it goes on afterwards.
 
-`make test` tries one fault of each class that the code can tell apart, and each outcome in three ways, in turn; `make
+`make test` tries one fault of each class that the code can tell apart, and each outcome in two ways, in turn; `make
 thorough` tries all.
 """
 

@@ -144,7 +144,7 @@ def deleted(stack: Stack, event: Event, answer: str | None) -> None:
 
 
 def repeated(stack: Stack, event: Event, _answer: str | None) -> Properties | None:
-    """Whoever asked asks again, until it is done: Lambda, the sweep, an operator; Secrets Manager from the start."""
+    """Whoever asked asks again: Lambda, the next sweep, an operator; Secrets Manager from the first step."""
     if "Step" in event:
         for step in STEPS:
             send(stack, event | {"Step": step})

@@ -124,7 +124,6 @@ def capturing(make_loud: Callable[[], None] = everything_to_debug) -> Iterator[C
     output = CapturedOutput()
     with (
         _files(output),
-        _environment(output),
         _output(output),
         _warnings(output),
         _threads(output),
@@ -151,6 +150,8 @@ def _handler(output: CapturedOutput) -> Iterator[None]:
         except BaseException as error:
             output.add_exception("an exception that left the handler", error)
             raise
+        finally:
+            output.add("the environment variables", dict(os.environ))
         # Lambda hands it to whoever invoked the function.
         output.add("what the handler returned", returned)
         return returned
@@ -276,12 +277,6 @@ def _descriptor(number: int, output: CapturedOutput) -> Iterator[None]:
             os.close(saved)
             file.seek(0)
             output.add(f"file descriptor {number}", file.read())
-
-
-@contextlib.contextmanager
-def _environment(output: CapturedOutput) -> Iterator[None]:
-    yield
-    output.add("the environment variables", dict(os.environ))
 
 
 @contextlib.contextmanager

@@ -1,9 +1,8 @@
 """Searches what left the process for secret access keys and response URLs, also encoded, and never shows them.
 
-A value of texts is searched leaf by leaf, and each text once. A text is searched as it stands, with all white space
-left out (what was wrapped is still a secret), and undone of JSON's escapes and percent-encoding, as often as these
-were applied one on the other. In each of these views all forms of each secret are looked for: plain, base64 at any
-offset, hexadecimal.
+A value is searched leaf by leaf, and each text once: as it stands, with all white space left out (what was wrapped is
+still a secret), and undone of JSON's escapes and percent-encoding, as often as these were applied one on the other. In
+each of these views all forms of each secret are looked for: plain, base64 at any offset, hexadecimal.
 """
 
 from __future__ import annotations
@@ -61,7 +60,7 @@ class LeakScanner:
     Attributes:
         secrets: the secret access keys, and all else that is as secret.
         urls: the response URLs.
-        texts: how many texts were searched.
+        texts: how many different texts were searched.
         length: how many bytes they were.
     """
 
@@ -69,7 +68,8 @@ class LeakScanner:
     urls: Iterable[str] = field(default=(), repr=False)
     texts: int = 0
     length: int = 0
-    _known: dict[bytes, tuple[tuple[str, str], ...]] = field(default_factory=dict, init=False, repr=False)
+    _clean: set[Text] = field(default_factory=set, init=False, repr=False)
+    _clean_names: set[str] = field(default_factory=set, init=False, repr=False)
     _forms: tuple[tuple[str, str, bytes], ...] = field(default=(), init=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -80,8 +80,15 @@ class LeakScanner:
 
     def search(self, values: Iterable[tuple[str, Value]]) -> list[Leak]:
         """Search values, each with the name that it is to be called by, which is searched too."""
-        found = (leak for where, value in values for text in _texts_in(value) for leak in self._leaks(where, text))
-        return list(dict.fromkeys(found))
+        found: dict[Leak, None] = {}
+        for where, value in values:
+            for text in _texts_in(value):
+                if text not in self._clean:
+                    leaks = self._leaks(where, text)
+                    found |= dict.fromkeys(leaks)
+                    if not leaks:
+                        self._clean.add(text)
+        return list(found)
 
     def check(self, values: Iterable[tuple[str, Value]]) -> None:
         """Search values. Raises LeakError if anything is found."""
@@ -90,23 +97,23 @@ class LeakScanner:
             # A traceback must not show what the callers hold.
             raise LeakError("\n".join(map(str, leaks))) from None
 
-    def _leaks(self, where: str, text: Text) -> Iterator[Leak]:
+    def _leaks(self, where: str, text: Text) -> list[Leak]:
         content = _encoded(text)
         self.texts += 1
         self.length += len(content)
-        in_name = self._found(_encoded(where))
+        in_name = () if where in self._clean_names else self._found(_encoded(where))
+        if not in_name:
+            self._clean_names.add(where)
         # The name must be shown, unless it holds what it would show.
         shown = _HIDDEN if in_name else where
-        yield from (Leak(what, how, "the name of a text") for what, how in in_name)
-        yield from (Leak(what, how, shown) for what, how in self._found(content))
+        return [
+            *(Leak(what, how, "the name of a text") for what, how in in_name),
+            *(Leak(what, how, shown) for what, how in self._found(content)),
+        ]
 
     def _found(self, content: bytes) -> tuple[tuple[str, str], ...]:
-        if content not in self._known:
-            views = _views(content)
-            self._known[content] = tuple(
-                (what, how) for what, how, form in self._wanted() if any(form in view for view in views)
-            )
-        return self._known[content]
+        views = _views(content)
+        return tuple((what, how) for what, how, form in self._wanted() if any(form in view for view in views))
 
     def _wanted(self) -> tuple[tuple[str, str, bytes], ...]:
         if not self._forms:
@@ -119,16 +126,18 @@ class LeakScanner:
 
 
 def _texts_in(value: Value) -> Iterator[Text]:
-    """Give the texts in a value, also the names of members."""
-    if isinstance(value, dict):
-        for name, member in value.items():
-            yield name
-            yield from _texts_in(member)
-    elif isinstance(value, list | tuple):
-        for member in value:
-            yield from _texts_in(member)
-    elif isinstance(value, str | bytes):
-        yield value
+    """Give the texts in a value, also the names of members; what is too short holds nothing."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, str | bytes):
+            if len(one) >= _SHORTEST:
+                yield one
+        elif isinstance(one, dict):
+            waiting += one
+            waiting += one.values()
+        elif isinstance(one, list | tuple):
+            waiting += one
 
 
 def _encoded(text: Text) -> bytes:

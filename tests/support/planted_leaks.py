@@ -175,6 +175,21 @@ def _parameter(stack: Stack, text: str) -> None:
         stack.account.client_of("secretsmanager").describe_secret(SecretId=text)
 
 
+def _sent_item(stack: Stack, text: str) -> None:
+    item = {"secretArn": {"S": stack.other_arn}, "entry": {"M": {"history": {"L": [{"S": text}]}}}}
+    stack.account.client_of("dynamodb").put_item(TableName="ledger", Item=item | {"version": {"N": "1"}})
+
+
+def _item(stack: Stack, text: str) -> None:
+    added = {"entry": {"M": {text: {"S": "made"}}}, "version": {"N": "1"}}
+    stack.account.person.change_entry(stack.other_arn, lambda item: item.update(added))
+
+
+def _event(stack: Stack, text: str) -> None:
+    entry = {"Source": "made", "DetailType": "made", "Detail": f'{{"made": "{text}"}}', "Resources": []}
+    stack.account.client_of("events").put_events(Entries=[entry])
+
+
 def _variable(_stack: Stack, text: str) -> None:
     os.environ["MADE"] = text
 
@@ -222,6 +237,9 @@ PLANTS = (
     Plant("label", _label, "version ids and labels of secret shop/deploy"),
     Plant("version id", _version_id, "version ids and labels of secret shop/deploy"),
     Plant("parameter of a call", _parameter, "parameters of secretsmanager:DescribeSecret"),
+    Plant("item that is sent", _sent_item, "parameters of dynamodb:PutItem"),
+    Plant("item of the ledger", _item, "the ledger"),
+    Plant("event", _event, "parameters of events:PutEvents"),
     Plant("environment variable", _variable, "the environment variables"),
     Plant("name of an environment variable", _variable_name, "the environment variables"),
     Plant("file", _file, "file made"),
