@@ -165,6 +165,19 @@ def test_many_secrets_that_fail_do_not_keep_the_sweep_from_the_others(stack: Sta
     assert sorted(stack.keys().values()) == ["Active", "Inactive"]
 
 
+def test_what_fails_is_tried_less_and_less_often(stack: Stack) -> None:
+    """R24, with sweeps every five minutes: nine tries on the first day, then one or two a day."""
+    stack.deploy("1", "2", **TWO_HOURS)
+    stack.account.deny("iam:UpdateAccessKey")
+    tries = []
+    for _ in range(3):
+        before = len(stack.account.log.calls())
+        stack.sweep_for(DAY, every=5 * MINUTE)
+        tries.append(sum(call.name == "sts:AssumeRole" for call in stack.account.log.calls()[before:]))
+    assert 4 <= tries[0] <= 11
+    assert max(tries[1:]) <= 2
+
+
 def test_a_poisoned_entry_does_not_keep_the_sweep_from_the_others(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
