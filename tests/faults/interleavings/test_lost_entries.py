@@ -5,6 +5,7 @@ A key is managed again if a version's label and a tag of the user say so. One of
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import timedelta
 from typing import TYPE_CHECKING
@@ -337,6 +338,13 @@ def test_an_entry_lost_meanwhile(situation: str, kind: str, how: str) -> None:
     """A sample: it is lost before some call. Who made a key takes it back, or a deployment makes all good."""
     chance = random.Random(f"lost {situation} {kind} {how}")
     _lose_at(situation, kind, how, chance.randint(1, _last_call(situation, kind)))
+
+
+@pytest.mark.parametrize("kind", SITUATIONS["in grace"].kinds)
+@pytest.mark.parametrize("situation", ["in grace", "grace over"])
+def test_an_entry_lost_just_before_the_lease_is_taken(situation: str, kind: str) -> None:
+    """A Delete finds its keys all the same, and a sweep does not take an empty entry for settled."""
+    _lose_at(situation, kind, "deleted", 1)
 
 
 @pytest.mark.thorough

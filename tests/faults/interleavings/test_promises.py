@@ -11,9 +11,9 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 import pytest
-from faults.interleavings.aftermath import check_errors
+from faults.interleavings.aftermath import answers_to, check_errors
 from faults.interleavings.meet import meet_in_every, meet_in_some
-from faults.interleavings.orders import Meeting, calls_of, every_turn, some_turns
+from faults.interleavings.orders import LEDGER_WRITE, Meeting, calls_of, every_turn, some_turns
 from faults.interleavings.situations import SITUATIONS, callers_in
 from faults.interleavings.turns import Why, after_calls, race
 
@@ -31,6 +31,32 @@ def in_every_order(situation: str, first: str, second: str, check: Callable[[Rac
     """Let two meet in every order with up to two changes of turn; there must be a good many."""
     tried = meet_in_every(Meeting(situation, (first, second)), every_turn(), check)
     assert tried > calls_of(situation, first) + calls_of(situation, second)
+
+
+_FORWARD = {"iam:CreateAccessKey", "secretsmanager:PutSecretValue", "iam:TagUser"}
+
+
+@pytest.mark.parametrize(
+    ("situation", "first", "second"), [("nothing", "create", "delete"), ("one key", "update", "rollback")]
+)
+def test_a_request_stops_at_its_next_renewal_once_a_later_one_is_announced(
+    situation: str, first: str, second: str
+) -> None:
+    """It makes the call that it had begun, finds the announcement, goes back, and fails."""
+    stopped = 0
+    for calls in range(2, calls_of(situation, first) - 3):
+        with SITUATIONS[situation].prepared.forked() as stack, race(stack, callers_in(stack, first, second)) as running:
+            one, other = running.callers["first"], running.callers["second"]
+            running.run("first", after_calls(calls))
+            running.run("second", after_calls(2))
+            assert [call.name for call in other.sent] == ["dynamodb:GetItem", LEDGER_WRITE]
+            running.finish()
+            later = [call.name for call in one.sent[calls:]]
+            assert not _FORWARD & set(later[later.index(LEDGER_WRITE) :]), f"{calls}: {later}"
+            assert answers_to(stack, one.event)[0]["Status"] == "FAILED"
+            assert answers_to(stack, other.event)[0]["Status"] == "SUCCESS"
+            stopped += 1
+    assert stopped > 5
 
 
 @pytest.mark.parametrize("step", ["createSecret", "setSecret", "testSecret", "finishSecret"])
