@@ -255,7 +255,10 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
 
     def announced(entry: Entry, now: datetime) -> Entry:
         nonlocal was_known
-        was_known = was_known or owner in entry.claims
+        claim = entry.claims.get(owner)
+        if claim is None or claim.request.id != request.request_id:
+            # Else this very request has written it.
+            was_known = claim is not None
         return announce(entry, owner, request.claim(properties, now, present=False))
 
     with Work(properties.secret_arn, "Delete", context) as work:

@@ -70,7 +70,9 @@ def _sweep(secret_arn: str, context: Any) -> bool:
             except ProviderError as error:
                 reasons.append(str(error))
         reasons += work.reconciler.left
-        _record_outcome(work, reasons)
+        # An entry that was lost since is not settled: its keys are found again when they are claimed.
+        if work.lease.entry.claims:
+            _record_outcome(work, reasons)
     return bool(reasons)
 
 

@@ -5,13 +5,14 @@ Another holder has acted since, on a ledger that says nothing of the call. So wh
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import (
     BY_ROLLBACK,
     Activate,
-    CreateKey,
     Deactivate,
+    DeleteKey,
     GiveBack,
     Promote,
     RecordKey,
@@ -29,13 +30,20 @@ if TYPE_CHECKING:
     from access_key_provider.planning.draft import Draft
 
 
-def plan_take_back(draft: Draft, owner: str, late: Action) -> None:
-    """Undo what a late call has done, as far as the ledger has it otherwise."""
+def plan_take_back(draft: Draft, owner: str, late: Action, made: tuple[str, ...] = ()) -> None:
+    """Undo what a late call has done, as far as the ledger has it otherwise.
+
+    Args:
+        draft: the plan.
+        owner: whose call.
+        late: the call.
+        made: the keys that the caller has created; the ledger may have lost those that it knew.
+    """
     with draft.left_to_the_sweep():
+        for key_id in made:
+            if key_id not in draft.entry.keys and key_id in draft.statuses:
+                draft.add(RecordKey(_made(draft, owner, key_id), "made while the lease was lost"))
         match late:
-            case CreateKey(key_id=key_id) if key_id not in draft.entry.keys and key_id in draft.statuses:
-                lost = KeyRecord(key_id, owner, draft.claim(owner).user_name, KeyState.CREATED, draft.now)
-                draft.add(RecordKey(lost, "made while the lease was lost"))
             case Deactivate(key_id):
                 _restore_active(draft, key_id)
             case Activate(key_id):
@@ -48,7 +56,27 @@ def plan_take_back(draft: Draft, owner: str, late: Action) -> None:
                 _remove_labels(draft, late.version_id or version_id(owner, key_id), key_id)
             case TagUser(key_id) if not _exists(draft, key_id):
                 draft.add(UntagUser(key_id))
+            case DeleteKey(key_id) | RemoveLabel(label=key_id) if not key_id.startswith("AWS"):
+                _remove_traces(draft, key_id)
     recover(draft, owner, BY_ROLLBACK)
+
+
+def _made(draft: Draft, owner: str, key_id: str) -> KeyRecord:
+    """Describe a key that was made: one that is current stays, if there is no other; else it goes."""
+    claim, version = draft.claim(owner), draft.observed.secret.version_with(key_id)
+    key = KeyRecord(
+        id=key_id,
+        owner=owner,
+        user_name=claim.user_name,
+        state=KeyState.CREATED,
+        created=draft.now,
+        serials=(claim.serial,),
+        version_id=version.id if version else "",
+        labelled=version is not None,
+    )
+    if version is None or draft.entry.current or draft.current != version.id or not claim.present:
+        return key
+    return replace(key, state=KeyState.CURRENT, stored=draft.now, proven=draft.now, published=draft.now)
 
 
 def _exists(draft: Draft, key_id: str) -> bool:
@@ -62,6 +90,16 @@ def _remove_labels(draft: Draft, version: str, key_id: str) -> None:
     if pending and pending.id == version and not pending.labels & {CURRENT, PREVIOUS}:
         draft.add(RemoveLabel(version, PENDING))
     draft.add(RemoveLabel(version, key_id))
+
+
+def _remove_traces(draft: Draft, key_id: str) -> None:
+    """Take the label and the tag of a deleted key away, if no entry records it any more."""
+    if key_id in draft.entry.keys or key_id in draft.statuses:
+        return
+    version = draft.observed.secret.version_with(key_id)
+    if version:
+        draft.add(RemoveLabel(version.id, key_id))
+    draft.add(UntagUser(key_id))
 
 
 def _restore_active(draft: Draft, key_id: str) -> None:

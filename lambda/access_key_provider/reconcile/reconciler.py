@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from access_key_provider.model.actions import CreateKey
@@ -64,7 +65,7 @@ class Reconciler:
         self._ledger = ledger
         self._clock = clock
         self._open_session = open_session
-        self._late: tuple[Session, str, Action] | None = None
+        self._late: _Late | None = None
         self.made: list[str] = []
         self.left: list[str] = []
         self.events: list[Event] = []
@@ -93,7 +94,8 @@ class Reconciler:
         Raises:
             ProviderError: the plan refuses, or an action failed. What was done is recorded.
         """
-        session = self._open_session(self.lease.entry.claims[owner], self._clock)
+        claim = self.lease.entry.claims[owner]
+        session = self._open_session(claim, self._clock)
         failures, left_before = 0, self.left
         while True:
             executor = Executor(session, self.lease, self._clock, owner, reserve=reserve, deploys=deploys)
@@ -116,7 +118,7 @@ class Reconciler:
                 self.events += executor.events
                 self.half_done += executor.half_done
                 if executor.late:
-                    self._late = session, owner, executor.late
+                    self._late = _Late(session, owner, claim, executor.late)
             self._clock.sleep(CONSISTENCY_WAIT)
 
     def _record_lost(self, observed: Observed, owner: str, deployed_serial: str) -> None:
@@ -144,25 +146,39 @@ class Reconciler:
         if self.lease.let_go(change) or not late:
             return
         is_lost = self.lease.is_lost
-        self._take_back(*late)
+        self._take_back(late)
         if is_lost:
             raise LeaseLostError("another caller has taken over the secret: the last step of this one is undone")
 
-    def _take_back(self, session: Session, owner: str, late: Action) -> None:
+    def _take_back(self, late: _Late) -> None:
         """Take back the one call whose outcome the ledger does not know."""
-        if isinstance(late, CreateKey) and late.key_id in self.made:
+        action = late.action
+        if isinstance(action, CreateKey) and action.key_id in self.made:
             with suppress(ProviderError):
                 # Nobody else knows this key. Without the ledger, too, it must go.
-                session.keys.set_status(late.key_id, INACTIVE)
-                session.keys.delete(late.key_id)
+                late.session.keys.set_status(action.key_id, INACTIVE)
+                late.session.keys.delete(action.key_id)
                 return
+        made = tuple(self.made)
         try:
             self.lease.take()
-            if owner in self.lease.entry.claims:
-                self.run(owner, lambda draft, of: plan_take_back(draft, of, late), check=False)
+            if late.owner not in self.lease.entry.claims:
+                # A Delete leaves its claim for a day: without one, the entry was lost.
+                self.lease.change(lambda entry, _: entry.with_claim(late.owner, late.claim))
+            self.run(late.owner, lambda draft, of: plan_take_back(draft, of, action, made), check=False)
         except ProviderError as error:
             record("a call came through after the lease was lost, and was not taken back", reason=str(error))
         self.lease.let_go()
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A call whose outcome is not on record, the session that it was made in, and the claim that it was made for."""
+
+    session: Session
+    owner: str
+    claim: Claim
+    action: Action
 
 
 def _explained(session: Session, error: ProviderError) -> ProviderError:

@@ -61,6 +61,14 @@ def meetings(*situations: str) -> list[Meeting]:
     ]
 
 
+def by_first(*situations: str) -> dict[str, list[Meeting]]:
+    """List the pairs by the situation and by who is named first."""
+    grouped: dict[str, list[Meeting]] = {}
+    for meeting in meetings(*situations):
+        grouped.setdefault(f"{meeting.situation}: {meeting.kinds[0]}", []).append(meeting)
+    return grouped
+
+
 @functools.cache
 def calls_of(situation: str, kind: str) -> int:
     """Count the calls of a caller that is alone."""
@@ -183,7 +191,7 @@ def _at_moment(number: int) -> Stop:
 
 
 def _under_lease(calls: int) -> Stop:
-    """Stop before a call to IAM, Secrets Manager or STS: a late call meets nothing of the ledger alone."""
+    """Stop before a call to IAM, Secrets Manager or STS: what one does to the ledger a late call can't meet."""
 
     def stop(caller: Caller, moment: Moment) -> bool:
         is_met = moment.phase == "before" and moment.call.service != "dynamodb"

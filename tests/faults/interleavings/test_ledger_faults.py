@@ -1,4 +1,4 @@
-"""The ledger is unreachable, throttled, denied, slow, or its answers get lost: at each call, once or from then on.
+"""The ledger is unreachable, throttled, denied, slow, or its answers get lost: at any of its calls, once or for good.
 
 Nothing is done that the ledger does not know first. What was begun is ended by whoever comes next.
 """

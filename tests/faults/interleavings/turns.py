@@ -29,6 +29,7 @@ from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
+    from datetime import datetime
 
     from fakes.aws import Call
     from support.stack import Event, Stack
@@ -211,7 +212,7 @@ class Race:
         if caller._killed:
             raise ProcessDeath(caller.name)
 
-    def _now(self) -> Any:
+    def _now(self) -> datetime:
         skew = self._running.skew if self._running else timedelta()
         return self.stack.account.clock.now() + skew
 
@@ -240,13 +241,16 @@ def race(stack: Stack, callers: Mapping[str, Caller]) -> Iterator[Race]:
         if made._running:
             made._running.held = made._running.calls
 
+    def now(_clock: InvocationClock) -> datetime:
+        return made._now()
+
     account = stack.account
     before = os.environ.get("ENTRY_POINTS")
     random.seed(0)
     _share_no_locks()
     with (
         mock.patch.multiple(HeldLease, _wait_for=wait_for, take=take_it),
-        mock.patch.object(InvocationClock, "now", lambda _: made._now()),  # noqa: PT008 - read at each call
+        mock.patch.object(InvocationClock, "now", now),
         mock.patch.object(session, "_SESSIONS", _SessionsOfEach(made)),
     ):
         account.before.append(made._before)

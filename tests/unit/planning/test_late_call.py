@@ -39,7 +39,7 @@ BY = "failed request"
 def test_a_key_made_late_is_recorded_and_removed() -> None:
     """The holder that came between knows nothing of it."""
     late = CreateKey(OWNER, "deploy", (A,), "2", key_id=B)
-    draft = Situation().managed(A).unmanaged(B).drafted(plan_take_back, late)
+    draft = Situation().managed(A).unmanaged(B).drafted(plan_take_back, late, (B,))
     assert isinstance(draft.actions[0], RecordKey)
     assert deleted(draft.actions) == [B]
     assert touched(draft.actions) == {B}
@@ -52,7 +52,7 @@ def test_a_key_made_late_that_somebody_has_seen_to_is_left(what: str) -> None:
     if what == "recorded since":
         situation.managed(B, "proven", "2")
     late = CreateKey(OWNER, "deploy", (A,), "2", key_id=B)
-    assert situation.plan(plan_take_back, late) == []
+    assert situation.plan(plan_take_back, late, (B,)) == []
 
 
 def test_a_key_deactivated_late_is_activated_again() -> None:
@@ -120,7 +120,7 @@ def test_a_secret_stored_late_loses_the_label_of_a_key_that_is_gone(token: str, 
 def test_what_is_gone_late_is_recorded_and_what_does_no_harm_is_left(late: DeleteKey | TagUser | RemoveLabel) -> None:
     """A key that was deleted late is found to be missing."""
     situation = Situation().managed(B).managed(A, "inactive", replaced=NOW - HOUR).missing(A)
-    draft = situation.drafted(plan_take_back, late)
+    draft = situation.drafted(plan_take_back, late, (B,))
     assert A not in draft.entry.keys
     assert touched(draft.actions) == set()
 
