@@ -71,7 +71,7 @@ def test_a_planted_leak_is_found(
     hunt = CloudHunt(empty_cloud, tmp_path / "planted")
     empty_cloud.client("iam").create_user(UserName="deploy")
     secret = new_key(empty_cloud, "deploy")["secret_access_key"]
-    assert hunt.check().texts > 2
+    assert hunt.check().length > 100, "nothing was searched"
     plant(hunt, secret)
     with pytest.raises(LeakError, match=where) as leak:
         hunt.check()
