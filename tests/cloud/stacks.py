@@ -41,6 +41,7 @@ class Deployment:
     directory: Path
     name: str = "Shop"
     deployed: bool = field(default=False, init=False)
+    _ended: int = field(default=0, init=False)
 
     def deploy(self, declare: Callable[[Stack], None], *, fails: bool = False) -> dict[str, str]:
         """Create or update the stack with what `declare` adds to it, and return its outputs.
@@ -59,8 +60,10 @@ class Deployment:
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def begin(self, declare: Callable[[Stack], None], **options: Any) -> None:
-        """Begin to create or update the stack."""
+        """Begin to create or update the stack, as on AWS never within the second in which its last operation ended."""
         template = self._synthesized(declare)
+        while int(time.time()) == self._ended:
+            time.sleep(_POLL)
         client = self.cloud.client("cloudformation")
         operation = client.update_stack if self.deployed else client.create_stack
         self.deployed = True
@@ -128,6 +131,7 @@ class Deployment:
             time.sleep(_POLL)
         else:
             raise DeploymentError(f"{self.name} is not {wanted} after {seconds} seconds\n{self.log()}")
+        self._ended = int(time.time())
         if wanted == "DELETE_COMPLETE":
             return {}
         found: dict[str, Any] = client.describe_stacks(StackName=self.name)["Stacks"][0]
