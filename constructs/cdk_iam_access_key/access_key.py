@@ -11,6 +11,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, IDependable
 
 from cdk_iam_access_key._access_key import validation
+from cdk_iam_access_key._access_key.age_budget import check_age
 from cdk_iam_access_key._access_key.cut_over import check_dependents, warn_of_pinning
 from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys, Home
 from cdk_iam_access_key._access_key.identity import identify_secret, identify_user
@@ -65,8 +66,10 @@ class AccessKey(Construct):
         overdue_after: How long after the switch a previous key that is still used is reported as overdue, longer than
             the grace period, at most 365 days. It is never deactivated by force.
         on_key_limit: What a rotation may remove when the user has two keys already.
-        max_active_age: How old an Active key may become before an event and a metric report it, daily: a day to ten
-            years.
+        max_active_age: How old an Active key may become, a day to ten years. A key without a schedule is refused, and
+            one whose schedule, window, grace period and retirement add up to more. What no schedule bounds is reported
+            daily by an event and a metric: a rotation that fails, a previous key that is still used, and one that a
+            rollback or an undo makes current again.
         rotation_schedule: When Secrets Manager rotates the key by itself, in UTC, beside changes of `serial`: a rate of
             whole hours, at least 4, or days, at most 999; or a cron expression on the hour, as in
             `Schedule.cron(minute="0", hour="4", day="1")`.
@@ -135,7 +138,7 @@ class AccessKey(Construct):
         )
         alarms = checked_alarms(home, undo_on_alarm, grace=retirement.grace)
         self.user = user
-        self._grace = retirement.grace
+        self._retirement, self._rotation = retirement, rotation
         self._cut_over: CfnResource | None = None
         user_identity = identify_user(stack, user, user_name)
         validation.check_no_root(user_arn, user_identity)
@@ -152,6 +155,7 @@ class AccessKey(Construct):
         declared.add(self, home, user_identity, self.secret.identity or identify_secret(stack, self._secret_arn))
 
         self._provider = self._checked_provider(provider, declared, home)
+        check_age(rotation, retirement, self._provider.sweep_seconds)
         role = define_role(self, self._provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
         self._key = self._define_key(
             {
@@ -210,14 +214,16 @@ class AccessKey(Construct):
         previous key is retired a day after the switch, once it is unused, as with a grace period.
 
         Raises:
-            ValueError: The key has a grace period, or there is nothing to wait for.
+            ValueError: The key has a grace period, there is nothing to wait for, or the previous key may then be Active
+                longer than `max_active_age`.
         """
-        if self._grace:
+        if self._retirement.grace:
             raise ValueError(
                 "cut_over_after must come with grace_period=Duration.seconds(0), got a grace period: either time "
                 "decides when the previous key is deactivated, or the consumers do"
             )
         check_dependents(self, dependents)
+        check_age(self._rotation, self._retirement, self._provider.sweep_seconds, deferred=True)
         if self._cut_over is None:
             self._cut_over = self._define_cut_over()
         self._cut_over.node.add_dependency(*dependents)
