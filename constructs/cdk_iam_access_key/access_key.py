@@ -14,7 +14,7 @@ from cdk_iam_access_key._access_key import validation
 from cdk_iam_access_key._access_key.age_budget import check_age
 from cdk_iam_access_key._access_key.cut_over import check_dependents, warn_of_pinning
 from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys, Home
-from cdk_iam_access_key._access_key.identity import identify_secret, identify_user
+from cdk_iam_access_key._access_key.identity import NamedSecret, NamedUser
 from cdk_iam_access_key._access_key.retirement import Retirement
 from cdk_iam_access_key._access_key.role import define_role
 from cdk_iam_access_key._access_key.rotation import Rotation
@@ -140,8 +140,8 @@ class AccessKey(Construct):
         self.user = user
         self._retirement, self._rotation = retirement, rotation
         self._cut_over: CfnResource | None = None
-        user_identity = identify_user(stack, user, user_name)
-        validation.check_no_root(user_arn, user_identity)
+        named_user = NamedUser.of(declared, home, user, user_name, user_arn)
+        validation.check_no_root(user_arn, named_user.identity())
         self.secret = KeySecret(
             self,
             home,
@@ -152,7 +152,7 @@ class AccessKey(Construct):
             removal_policy=removal_policy,
         )
         self._secret_arn = self.secret.written_arn
-        declared.add(self, home, user_identity, self.secret.identity or identify_secret(stack, self._secret_arn))
+        declared.add(self, named_user, NamedSecret.of(declared, home, self._secret_arn))
 
         self._provider = self._checked_provider(provider, declared, home)
         check_age(rotation, retirement, self._provider.sweep_seconds)
