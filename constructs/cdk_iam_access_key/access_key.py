@@ -138,6 +138,7 @@ class AccessKey(Construct):
         )
         alarms = checked_alarms(home, undo_on_alarm, grace=retirement.grace)
         self.user = user
+        self._declared = declared
         self._retirement, self._rotation = retirement, rotation
         self._cut_over: CfnResource | None = None
         named_user = NamedUser.of(declared, home, user, user_name, user_arn)
@@ -178,18 +179,21 @@ class AccessKey(Construct):
 
     @property
     def access_key_id(self) -> str:
-        """The id of the key after the last deployment, a token."""
-        return self._key.get_att("AccessKeyId").to_string()
+        """The id of the key after the last deployment, a token for the key's own stack."""
+        return self._changing("AccessKeyId")
 
     @property
     def secret_version_id(self) -> str:
-        """The version of the secret that holds that key, a token."""
-        return self._key.get_att("SecretVersionId").to_string()
+        """The version of the secret that holds that key, a token for the key's own stack."""
+        return self._changing("SecretVersionId")
 
     @property
     def status(self) -> str:
-        """`Active` or `Inactive`, a token: what the provider has set, so whoever reads it waits for that."""
-        return self._key.get_att("Status").to_string()
+        """`Active` or `Inactive`, a token for the key's own stack.
+
+        It is what the provider has set, so whoever reads it waits for that.
+        """
+        return self._changing("Status")
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow `grantee` to read the secret, and to decrypt it if it has a KMS key of its own."""
@@ -201,6 +205,9 @@ class AccessKey(Construct):
         A resource that takes it waits for the key and changes exactly with each deployment that rotates. What changes
         the key between two deployments does not reach it: a rotation by Secrets Manager, or an undo, which deactivates
         the key that it has. A warning says so if the key has a rotation schedule or `undo_on_alarm`.
+
+        For the key's own stack: in another one the version would be an export, which can't change. That is refused at
+        synthesis, for the key's id and its status too; `key.secret` is for other stacks.
         """
         warn_of_pinning(self, self._changes_between_deployments)
         return SecretValue.secrets_manager(
@@ -228,6 +235,10 @@ class AccessKey(Construct):
             self._cut_over = self._define_cut_over()
         self._cut_over.node.add_dependency(*dependents)
 
+    def _changing(self, attribute: str) -> str:
+        self._declared.refer_to(self, self._key)
+        return self._key.get_att(attribute).to_string()
+
     def _checked_provider(
         self, provider: AccessKeyProvider | None, declared: DeclaredKeys, home: Home
     ) -> AccessKeyProvider:
@@ -248,7 +259,10 @@ class AccessKey(Construct):
 
     def _define_cut_over(self) -> CfnResource:
         self._key.add_property_override("CutOver", "Deferred")
-        properties = {"SecretArn": self._secret_arn, "SecretVersionId": self.secret_version_id}
+        properties = {
+            "SecretArn": self._secret_arn,
+            "SecretVersionId": self._key.get_att("SecretVersionId").to_string(),
+        }
         cut_over = self._define_custom_resource("CutOver", "Custom::IAMAccessKeyCutOver", properties)
         cut_over.node.add_dependency(self._key)
         return cut_over

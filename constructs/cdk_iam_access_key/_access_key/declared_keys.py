@@ -4,9 +4,11 @@ from dataclasses import dataclass, field
 from typing import Protocol, cast
 
 import jsii
-from aws_cdk import Annotations, Stack, Stage
+from aws_cdk import Annotations, CfnResource, Stack, Stage
 from constructs import Construct, IValidation
 
+from cdk_iam_access_key._access_key.exports import exported
+from cdk_iam_access_key._shared.templates import Templates
 from cdk_iam_access_key._shared.tokens import is_token
 
 # No stack gets this id by itself: a stack's name has no blanks.
@@ -131,8 +133,8 @@ class _Count:
 class _AtSynthesis:
     """Counts once more: an aspect, or whoever has the construct, may have named a user or a secret since."""
 
-    def __init__(self, keys: list[_Key]) -> None:
-        self._keys = keys
+    def __init__(self, keys: list[_Key], referred: dict[Construct, CfnResource]) -> None:
+        self._keys, self._referred = keys, referred
         self._warned: set[str] = set()
 
     def validate(self) -> list[str]:
@@ -147,7 +149,9 @@ class _AtSynthesis:
             if text not in self._warned:
                 self._warned.add(text)
                 Annotations.of(key.construct).add_warning_v2(f"cdk-iam-access-key:{name}", text)
-        return errors
+        templates = Templates()
+        found = [exported(key, resource, templates) for key, resource in self._referred.items()]
+        return errors + [text for text in found if text]
 
 
 class DeclaredKeys(Construct):
@@ -161,7 +165,8 @@ class DeclaredKeys(Construct):
         self._homes: dict[Stack, Home] = {}
         self._count = _Count()
         self._keys: list[_Key] = []
-        self.node.add_validation(_AtSynthesis(self._keys))
+        self._referred: dict[Construct, CfnResource] = {}
+        self.node.add_validation(_AtSynthesis(self._keys, self._referred))
 
     @classmethod
     def of(cls, scope: Construct) -> "DeclaredKeys":
@@ -185,3 +190,7 @@ class DeclaredKeys(Construct):
         key = _Key(construct, user, secret)
         self._count.add(key)
         self._keys.append(key)
+
+    def refer_to(self, key: Construct, resource: CfnResource) -> None:
+        """Note that somebody refers to what a rotation of a key changes, in whichever stack."""
+        self._referred[key] = resource
