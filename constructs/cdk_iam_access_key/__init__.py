@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cdk_iam_access_key.access_key import AccessKey
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
+    from cdk_iam_access_key.access_key_rules import AccessKeyRules
     from cdk_iam_access_key.on_key_limit import OnKeyLimit
     from cdk_iam_access_key.root_keys.account_guard import RootAccessKeyGuard, RootKeyAction
     from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessKey",
     "AccessKeyProvider",
+    "AccessKeyRules",
     "AccountSelection",
     "Accounts",
     "DenyRootAccessKeyCreation",
@@ -32,6 +34,7 @@ __version__ = version("cdk-iam-access-key")
 _MODULES = {
     "AccessKey": "access_key",
     "AccessKeyProvider": "access_key_provider",
+    "AccessKeyRules": "access_key_rules",
     "AccountSelection": "root_keys.accounts",
     "Accounts": "root_keys.accounts",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",

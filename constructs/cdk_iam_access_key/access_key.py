@@ -1,6 +1,6 @@
 """An IAM access key whose secret goes straight into Secrets Manager."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from aws_cdk import CfnResource, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -20,6 +20,9 @@ from cdk_iam_access_key._access_key.role import define_role
 from cdk_iam_access_key._access_key.rotation import Rotation
 from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._access_key.undo_on_alarm import checked_alarms, define_undo
+from cdk_iam_access_key._access_key.written_key import WrittenKey
+from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
+from cdk_iam_access_key._shared.templates import Templates
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
 
@@ -83,6 +86,7 @@ class AccessKey(Construct):
         user: The user that the key belongs to.
         secret: The secret that holds the key. Whoever refers to it waits for the key; a secret that was passed in makes
             nobody wait if it is used directly.
+        provider: The provider that manages the key.
 
     Raises:
         ValueError: A property has a value that can't work, or another key of the app is in the way.
@@ -155,9 +159,11 @@ class AccessKey(Construct):
         self._secret_arn = self.secret.written_arn
         declared.add(self, named_user, NamedSecret.of(declared, home, self._secret_arn))
 
-        self._provider = self._checked_provider(provider, declared, home)
-        check_age(rotation, retirement, self._provider.sweep_seconds)
-        role = define_role(self, self._provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
+        self.provider = self._checked_provider(provider, declared, home)
+        check_age(rotation, retirement, self.provider.sweep_seconds)
+        if max_active_age is not None:
+            AtSynthesis.of(self).check(self._too_old)
+        role = define_role(self, self.provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
         self._key = self._define_key(
             {
                 "UserName": user_name,
@@ -169,9 +175,9 @@ class AccessKey(Construct):
             }
         )
         self.secret.wait_for(self._key)
-        rotation.define(self, self._key, self._provider, self._secret_arn)
+        rotation.define(self, self._key, self.provider, self._secret_arn)
         if alarms:
-            define_undo(self, self._provider, self._secret_arn, alarms)
+            define_undo(self, self.provider, self._secret_arn, alarms)
         self._changes_between_deployments = [
             *(["undo_on_alarm"] if alarms else []),
             *(["a rotation by Secrets Manager"] if rotation.rules is not None else []),
@@ -230,7 +236,7 @@ class AccessKey(Construct):
                 "decides when the previous key is deactivated, or the consumers do"
             )
         check_dependents(self, dependents)
-        check_age(self._rotation, self._retirement, self._provider.sweep_seconds, deferred=True)
+        check_age(self._rotation, self._retirement, self.provider.sweep_seconds, deferred=True)
         if self._cut_over is None:
             self._cut_over = self._define_cut_over()
         self._cut_over.node.add_dependency(*dependents)
@@ -238,6 +244,11 @@ class AccessKey(Construct):
     def _changing(self, attribute: str) -> str:
         self._declared.refer_to(self, self._key)
         return self._key.get_att(attribute).to_string()
+
+    def _too_old(self, templates: Templates) -> Iterator[str]:
+        """Judge the key's age once more, by what the template has in the end."""
+        found = WrittenKey.of(self, templates).too_old(None, self.provider.sweep_seconds)
+        yield from [found] if found else []
 
     def _checked_provider(
         self, provider: AccessKeyProvider | None, declared: DeclaredKeys, home: Home
@@ -254,7 +265,7 @@ class AccessKey(Construct):
 
     def _define_key(self, properties: dict[str, str]) -> CfnResource:
         key = self._define_custom_resource("Resource", "Custom::IAMAccessKey", properties)
-        self._provider.outlives(key)
+        self.provider.outlives(key)
         return key
 
     def _define_cut_over(self) -> CfnResource:
@@ -268,6 +279,4 @@ class AccessKey(Construct):
         return cut_over
 
     def _define_custom_resource(self, name: str, kind: str, properties: dict[str, str]) -> CfnResource:
-        return CfnResource(
-            self, name, type=kind, properties={**self._provider.custom_resource_properties, **properties}
-        )
+        return CfnResource(self, name, type=kind, properties={**self.provider.custom_resource_properties, **properties})

@@ -1,13 +1,14 @@
 """Which access keys an app declares, to find the ones that get in each other's way."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-import jsii
 from aws_cdk import Annotations, CfnResource, Stack, Stage
-from constructs import Construct, IValidation
+from constructs import Construct
 
 from cdk_iam_access_key._access_key.exports import exported
+from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
 from cdk_iam_access_key._shared.templates import Templates
 from cdk_iam_access_key._shared.tokens import is_token
 
@@ -129,31 +130,6 @@ class _Count:
             self.warnings.append((key, "one-user-of-many-stacks", text))
 
 
-@jsii.implements(IValidation)
-class _AtSynthesis:
-    """Counts once more: an aspect, or whoever has the construct, may have named a user or a secret since."""
-
-    def __init__(self, keys: list[_Key], referred: dict[Construct, CfnResource]) -> None:
-        self._keys, self._referred = keys, referred
-        self._warned: set[str] = set()
-
-    def validate(self) -> list[str]:
-        """Return what is wrong."""
-        count, errors = _Count(), []
-        for key in self._keys:
-            try:
-                count.add(key)
-            except ValueError as error:
-                errors.append(str(error))
-        for key, name, text in count.warnings:
-            if text not in self._warned:
-                self._warned.add(text)
-                Annotations.of(key.construct).add_warning_v2(f"cdk-iam-access-key:{name}", text)
-        templates = Templates()
-        found = [exported(key, resource, templates) for key, resource in self._referred.items()]
-        return errors + [text for text in found if text]
-
-
 class DeclaredKeys(Construct):
     """The keys of one app, kept at its root because two stacks may write one secret, and stages share an account.
 
@@ -166,7 +142,8 @@ class DeclaredKeys(Construct):
         self._count = _Count()
         self._keys: list[_Key] = []
         self._referred: dict[Construct, CfnResource] = {}
-        self.node.add_validation(_AtSynthesis(self._keys, self._referred))
+        self._warned: set[str] = set()
+        AtSynthesis.of(self).check(self._found)
 
     @classmethod
     def of(cls, scope: Construct) -> "DeclaredKeys":
@@ -194,3 +171,18 @@ class DeclaredKeys(Construct):
     def refer_to(self, key: Construct, resource: CfnResource) -> None:
         """Note that somebody refers to what a rotation of a key changes, in whichever stack."""
         self._referred[key] = resource
+
+    def _found(self, templates: Templates) -> Iterator[str]:
+        """Count once more: an aspect, or whoever has the construct, may have named a user or a secret since."""
+        count = _Count()
+        for key in self._keys:
+            try:
+                count.add(key)
+            except ValueError as error:
+                yield str(error)
+        for key, name, text in count.warnings:
+            if text not in self._warned:
+                self._warned.add(text)
+                Annotations.of(key.construct).add_warning_v2(f"cdk-iam-access-key:{name}", text)
+        found = [exported(construct, resource, templates) for construct, resource in self._referred.items()]
+        yield from filter(None, found)

@@ -68,11 +68,7 @@ class Rotation:
         rules = _rules(rotation_schedule, rotation_window, automatically_after)
         if rules is not None:
             _check_slot_is_free(given[0], rules.closest, retirement)
-        age = (
-            None
-            if max_active_age is None
-            else checked_seconds("max_active_age", max_active_age, minimum=DAY, maximum=_LONGEST_AGE)
-        )
+        age = None if max_active_age is None else checked_age(max_active_age)
         return cls(rules, "".join(given), age, inactive)
 
     @property
@@ -103,6 +99,15 @@ class Rotation:
             rotate_immediately_on_update=False,
         )
         schedule.node.add_dependency(key, provider.allow_rotation())
+
+
+def checked_age(age: Duration) -> int:
+    """Return how old an Active key may become, in seconds.
+
+    Raises:
+        ValueError: It is out of bounds.
+    """
+    return checked_seconds("max_active_age", age, minimum=DAY, maximum=_LONGEST_AGE)
 
 
 def _check_slot_is_free(rotation: str, closest: int, retirement: Retirement) -> None:
