@@ -96,7 +96,7 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
     read, current = draft.entry.key_of_version(draft.current), draft.entry.current
     if read and current and read is not current:
         raise KeyInUseError(
-            f"readers of the secret get {read.id}, because somebody has moved AWSCURRENT back to it: move it to version "
+            f"readers of the secret get {read.id}: somebody has moved AWSCURRENT back to it. Move it to version "
             f"{current.version_id}, which has {current.id}, or rotate, then retire"
         )
     retire(draft, owner, "operator", at_once=True)
