@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cdk_iam_access_key.access_key import AccessKey
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
     from cdk_iam_access_key.access_key_rules import AccessKeyRules
+    from cdk_iam_access_key.deny_unmanaged_access_keys import DenyUnmanagedAccessKeys
     from cdk_iam_access_key.no_unmanaged_access_keys import NoUnmanagedAccessKeys
     from cdk_iam_access_key.on_key_limit import OnKeyLimit
     from cdk_iam_access_key.root_keys.account_guard import RootAccessKeyGuard, RootKeyAction
@@ -22,6 +23,7 @@ __all__ = [
     "AccountSelection",
     "Accounts",
     "DenyRootAccessKeyCreation",
+    "DenyUnmanagedAccessKeys",
     "NoUnmanagedAccessKeys",
     "OnKeyLimit",
     "OrganizationRootKeyGuard",
@@ -40,6 +42,7 @@ _MODULES = {
     "AccountSelection": "root_keys.accounts",
     "Accounts": "root_keys.accounts",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",
+    "DenyUnmanagedAccessKeys": "deny_unmanaged_access_keys",
     "NoUnmanagedAccessKeys": "no_unmanaged_access_keys",
     "OnKeyLimit": "on_key_limit",
     "OrganizationRootKeyGuard": "root_keys.organization_guard",

@@ -57,9 +57,9 @@ class AccessKeyProvider(Construct):
             to a day. Five minutes if left out.
         settling_time: How long a new key is left alone after it was proven and before it becomes current, because a
             key that works at one endpoint may still be refused at another: 0 to 60 seconds. Ten seconds if left out.
-        role_path: The IAM path of the keys' roles, such as `/team/access-keys/`. The path of each role goes on with its
-            user and its secret. Set it if your company prescribes a path, and leave the keys' roles out of an aspect
-            that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
+        role_path: The IAM path of the functions' role and of the keys' roles, such as `/team/access-keys/`. The path of
+            a key's role goes on with its user and its secret. Set it if your company prescribes a path, and leave the
+            keys' roles out of an aspect that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
 
     Attributes:
         function: The function that is the custom resource's service token, and that operators call.
@@ -223,6 +223,8 @@ class AccessKeyProvider(Construct):
         return iam.Role(
             self,
             "Role",
+            # Beside the keys' roles, where a service control policy guards them all.
+            path=self.role_path,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description="Runs the access key provider, which assumes the role of each key",
             # Inline, so that whatever depends on the role has its permissions too.
