@@ -6,6 +6,7 @@ from local_cloud.patches.cloudformation import (
     deletions,
     exports,
     failed_creates,
+    metadata_references,
 )
 
 
@@ -16,3 +17,4 @@ def apply() -> None:
     deletions.apply()
     failed_creates.apply()
     exports.apply()
+    metadata_references.apply()
