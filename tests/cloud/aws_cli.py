@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 def unpack(directory: Path) -> Path:
     """Unpack it, and return where its modules are."""
-    (published,) = (file for file in (files("aws_cdk.asset_awscli_v1") / "_jsii").iterdir() if file.name.endswith("tgz"))
+    (published,) = (
+        file for file in (files("aws_cdk.asset_awscli_v1") / "_jsii").iterdir() if file.name.endswith("tgz")
+    )
     with published.open("rb") as opened, tarfile.open(fileobj=opened) as archive:
         archive.extract("package/lib/layer.zip", directory, filter="data")
     with zipfile.ZipFile(directory / "package/lib/layer.zip") as layer:

@@ -9,15 +9,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from aws_cdk import aws_iam as iam
+from aws_cdk.cloudformation_include import CfnInclude
 from botocore.exceptions import ClientError
 from cloud import aws_cli
 from cloud.stacks import Account, Deployment
-from cloud.template_stacks import TemplateStack
+from cloud.template_stacks import TemplateStack, package
 
 from cdk_iam_access_key.template.build import write_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from aws_cdk import Stack
 
     from local_cloud import LocalCloud
 
@@ -101,7 +105,7 @@ def test_three_keys_from_one_provider_live_and_die(empty_cloud: LocalCloud, tmp_
 
 @pytest.mark.thorough
 def test_the_documented_nested_stacks_are_packaged_and_deployed(empty_cloud: LocalCloud, tmp_path: Path) -> None:
-    """The real command line packages the example of the documentation as it stands; its keys work, and all of it goes."""
+    """The real command line packages the documentation's example as it stands; its keys work, and all of it goes."""
     account = Account(empty_cloud)
     (example,) = re.findall(r"```yaml\n(Resources:.*?)```", DOCUMENTATION.read_text("utf-8"), flags=re.DOTALL)
     (tmp_path / "keys.yaml").write_text(example, "utf-8")
@@ -117,4 +121,28 @@ def test_the_documented_nested_stacks_are_packaged_and_deployed(empty_cloud: Loc
     assert set(outputs) == {"BuildSecret", "MailSecret"}
     assert all(account.works(secret) for secret in outputs.values())
     stack.delete()
+    account.check_nothing_of_ours()
+
+
+@pytest.mark.thorough
+def test_an_app_includes_the_template(empty_cloud: LocalCloud, tmp_path: Path) -> None:
+    """`CfnInclude` takes it packaged, in a stack of the CDK; a second stack takes the provider of the first."""
+    account = Account(empty_cloud)
+    packaged = tmp_path / "packaged.json"
+    packaged.write_text(json.dumps(package(empty_cloud)), "utf-8")
+
+    def declare(stack: Stack, provider: str = "") -> None:
+        name = f"of-{stack.stack_name}"
+        parameters = {"UserName": name, "Serial": "1", "Provider": provider}
+        key = CfnInclude(stack, "Key", template_file=str(packaged), parameters=parameters)
+        key.node.add_dependency(iam.User(stack, "User", user_name=name))
+
+    first, second = (Deployment(empty_cloud, tmp_path, name) for name in ("Owner", "Guest"))
+    provider = first.deploy(declare)["Provider"]
+    second.deploy(lambda stack: declare(stack, provider))
+    for user in ("of-Owner", "of-Guest"):
+        assert list(account.keys(user).values()) == ["Active"]
+    assert len(empty_cloud.client("lambda").list_functions()["Functions"]) == 2
+    second.delete()
+    first.delete()
     account.check_nothing_of_ours()

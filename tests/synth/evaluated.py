@@ -40,25 +40,27 @@ class Evaluated:
 
     def value(self, element: Any) -> Any:
         """Evaluate a part of the template."""
-        if isinstance(element, list):
-            return [one for one in map(self.value, element) if one is not _ABSENT]
-        if not isinstance(element, dict):
-            return element
         match element:
+            case list():
+                found: Any = [one for one in map(self.value, element) if one is not _ABSENT]
             case {"Ref": "AWS::NoValue"}:
-                return _ABSENT
+                found = _ABSENT
             case {"Ref": name} if name in self.template["Parameters"]:
-                return self.given.get(name, str(self.template["Parameters"][name]["Default"]))
+                found = self.given.get(name, str(self.template["Parameters"][name]["Default"]))
             case {"Fn::If": [condition, then, otherwise]}:
-                return self.value(then if self._condition(condition) else otherwise)
+                found = self.value(then if self._condition(condition) else otherwise)
             case {"Fn::Sub": str(text)}:
                 for name in self.template["Parameters"]:
                     text = text.replace(f"${{{name}}}", self.value({"Ref": name}))
-                return text if "${" not in text else {"Fn::Sub": text}
-            case {"Fn::Join": [separator, parts]} if isinstance(parts, list):
-                return _joined(separator, self.value(parts))
-        evaluated = {name: self.value(one) for name, one in element.items()}
-        return {name: one for name, one in evaluated.items() if one is not _ABSENT}
+                found = text if "${" not in text else {"Fn::Sub": text}
+            case {"Fn::Join": [separator, list(parts)]}:
+                found = _joined(separator, self.value(parts))
+            case dict():
+                evaluated = {name: self.value(one) for name, one in element.items()}
+                found = {name: one for name, one in evaluated.items() if one is not _ABSENT}
+            case _:
+                found = element
+        return found
 
     def _condition(self, name: str) -> bool:
         return self._holds(self.template["Conditions"][name])
@@ -80,7 +82,9 @@ def _joined(separator: str, parts: list[Any]) -> Any:
     """Join what is known, as the CDK does."""
     joined: list[Any] = []
     for part in parts:
-        inner = part["Fn::Join"][1] if isinstance(part, dict) and part.get("Fn::Join", [None])[0] == separator else [part]
+        inner = (
+            part["Fn::Join"][1] if isinstance(part, dict) and part.get("Fn::Join", [None])[0] == separator else [part]
+        )
         for one in inner:
             if joined and isinstance(one, str) and isinstance(joined[-1], str):
                 joined[-1] += separator + one

@@ -1,7 +1,7 @@
 """Make the template: the construct with references to parameters in place of values, and conditions on its parts.
 
-One template is a provider, a key, or both. What a key needs of a provider of another stack comes by that stack's exports,
-so that CloudFormation keeps a provider as long as there are keys that need it.
+One template is a provider, a key, or both. What a key needs of another stack's provider comes by that stack's exports:
+CloudFormation keeps a provider as long as there are keys that need it.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-exports.html
 """
 
@@ -28,6 +28,15 @@ ARCHIVE = "cdk-iam-access-key.zip"
 _NO_VALUE = {"Ref": "AWS::NoValue"}
 # The parts of a provider that a key refers to.
 _PARTS = {"FunctionArn": "ProviderFunction", "WorkerArn": "ProviderWorker", "RoleArn": "ProviderRole"}
+# What a key refers to that its stack may not have, and what it refers to then.
+_CONDITIONAL_REFERENCES: list[tuple[Fragment, str, Fragment]] = [
+    ({"Ref": "AWS::StackName"}, "DefinesProvider", ref("Provider")),
+    ({"Ref": "KeySecret"}, "DefinesSecret", ref("SecretArn")),
+    *(
+        ({"Fn::GetAtt": [part, "Arn"]}, "DefinesProvider", {"Fn::ImportValue": {"Fn::Sub": f"${{Provider}}-{export}"}})
+        for export, part in _PARTS.items()
+    ),
+]
 
 
 def write_template(directory: Path) -> list[Path]:
@@ -147,17 +156,11 @@ def _with_conditions(element: Any) -> Any:
         return [_with_conditions(one) for one in element]
     if not isinstance(element, dict):
         return element
-    if element == {"Ref": "AWS::StackName"}:
-        return _if("DefinesProvider", element, ref("Provider"))
-    if element == {"Ref": "KeySecret"}:
-        return _if("DefinesSecret", element, ref("SecretArn"))
-    for export, part in _PARTS.items():
-        if element == {"Fn::GetAtt": [part, "Arn"]}:
-            return _if("DefinesProvider", element, {"Fn::ImportValue": {"Fn::Sub": f"${{Provider}}-{export}"}})
+    for reference, condition, otherwise in _CONDITIONAL_REFERENCES:
+        if element == reference:
+            return _if(condition, element, otherwise)
     replaced = {name: _with_conditions(value) for name, value in element.items()}
-    if element.get("Resource") == ref("EncryptionKeyArn"):
-        return _if("HasEncryptionKey", replaced)
-    return replaced
+    return _if("HasEncryptionKey", replaced) if element.get("Resource") == ref("EncryptionKeyArn") else replaced
 
 
 def _after_provider(resource: Fragment, of_key: set[str]) -> Fragment:

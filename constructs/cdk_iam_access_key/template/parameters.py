@@ -1,8 +1,8 @@
 """What the template asks for, and what CloudFormation refuses before it makes anything.
 
-A parameter is the construct's property of the same name, with its default; an empty text, or a 0 where nothing else is
-0, leaves the property out. The construct checks more than a template can: what follows from two numbers, such as a grace
-period that is longer than the time between two rotations.
+A parameter is the construct's property of the same name, with its default; an empty text leaves the property out, and
+so does 0 where 0 is no value. The construct checks more than a template can: what follows from two numbers, such as a
+grace period that is longer than the time between two rotations.
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/parameters-section-structure.html
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/rules-section-structure.html
 """

@@ -7,6 +7,7 @@ from local_cloud.patches.cloudformation import (
     exports,
     failed_creates,
     metadata_references,
+    nested_exports,
 )
 
 
@@ -18,3 +19,4 @@ def apply() -> None:
     failed_creates.apply()
     exports.apply()
     metadata_references.apply()
+    nested_exports.apply()
