@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import BY_SWEEP, EndRotation
 from access_key_provider.model.codec import written
 from access_key_provider.model.entry import Failing, KeyState
+from access_key_provider.model.errors import KeyInUseError
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
 from access_key_provider.planning.deletion import draft_deletion
 from access_key_provider.planning.deployment import tag_current
@@ -19,7 +20,7 @@ from access_key_provider.planning.key_events import (
     about_key,
     about_secret,
 )
-from access_key_provider.planning.recovery import ORPHAN_WAIT, recover, retire_orphans, unknown_labels
+from access_key_provider.planning.recovery import ATTEMPT_IS_OVER, ORPHAN_WAIT, recover, retire_orphans, unknown_labels
 from access_key_provider.planning.removal import end_rotation, remove
 from access_key_provider.planning.retirement import due_of, retire
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 DAILY = timedelta(days=1)
 _FIRST_RETRY = timedelta(minutes=5)
 _AFTER_A_DEATH = timedelta(minutes=2)
+# The index has whole seconds.
+_CLOCK_STEP = timedelta(seconds=1)
 _STUCK = timedelta(days=1)
 _LONGEST_REASON = 300
 
@@ -84,8 +87,18 @@ def plan_cut_over(draft: Draft, owner: str, version_id: str) -> None:
 
 
 def plan_retire_now(draft: Draft, owner: str) -> None:
-    """Deactivate the previous key now: an operator says that nobody needs it."""
+    """Deactivate the previous key now: an operator says that nobody needs it.
+
+    Raises:
+        KeyInUseError: it is the key that readers of the secret get.
+    """
     recover(draft, owner)
+    read, current = draft.entry.key_of_version(draft.current), draft.entry.current
+    if read and current and read is not current:
+        raise KeyInUseError(
+            f"readers of the secret get {read.id}: somebody has moved AWSCURRENT back to it. Move it to version "
+            f"{current.version_id}, which has {current.id}, or rotate, then retire"
+        )
     retire(draft, owner, "operator", at_once=True)
 
 
@@ -137,7 +150,9 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
                     if key.deactivated
                     else (key.created + ORPHAN_WAIT)
                 )
-        yield from (attempt.until + _AFTER_A_DEATH for of, attempt in entry.creating.items() if of == owner)
+        if owner in entry.creating:
+            yield entry.creating[owner].until + _AFTER_A_DEATH
+            yield entry.creating[owner].until + ATTEMPT_IS_OVER + _CLOCK_STEP
     yield from (key.created + _AFTER_A_DEATH for key in entry.keys.values() if _is_unfinished(entry, key))
     if entry.undo_asked:
         yield entry.undo_asked
