@@ -19,7 +19,7 @@ from cfnlint.config import ManualArgs
 from synth.evaluated import Evaluated
 
 from cdk_iam_access_key import AccessKey, OnKeyLimit
-from cdk_iam_access_key.template.build import ARCHIVE, build_template, write_template
+from cdk_iam_access_key.template.build import ARCHIVE, write_template
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -34,9 +34,15 @@ LARGEST, MOST_PARAMETERS, MOST_RESOURCES, MOST_OUTPUTS, LONGEST_DESCRIPTION = 51
 
 
 @pytest.fixture(scope="module")
-def template() -> dict[str, Any]:
-    """Build it."""
-    return build_template()
+def written(tmp_path_factory: pytest.TempPathFactory) -> list[list[Path]]:
+    """Write it twice."""
+    return [write_template(tmp_path_factory.mktemp(name)) for name in ("one", "other")]
+
+
+@pytest.fixture(scope="module")
+def template(written: list[list[Path]]) -> dict[str, Any]:
+    """Read it."""
+    return dict(json.loads(written[0][0].read_text("utf-8")))
 
 
 def evaluated(template: dict[str, Any], **parameters: str) -> Evaluated:
@@ -44,24 +50,23 @@ def evaluated(template: dict[str, Any], **parameters: str) -> Evaluated:
     return Evaluated(template, {"UserName": "ann", **parameters})
 
 
-def test_it_is_the_same_whenever_it_is_written(template: dict[str, Any], tmp_path: Path) -> None:
+def test_it_is_the_same_whenever_it_is_written(written: list[list[Path]]) -> None:
     """A release that changes nothing updates nobody's function."""
-    first, second = (write_template(tmp_path / name) for name in ("one", "other"))
+    first, second = written
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
-    assert json.loads(first[0].read_text("utf-8")) == template
     assert [path.name for path in first] == ["cdk-iam-access-key.template.json", ARCHIVE]
 
 
-def test_it_passes_cfn_lint(tmp_path: Path) -> None:
+def test_it_passes_cfn_lint(written: list[list[Path]]) -> None:
     """Whatever the conditions are, nothing refers to what is not there."""
-    text = write_template(tmp_path)[0].read_text("utf-8")
+    text = written[0][0].read_text("utf-8")
     matches = lint(text, config=ManualArgs(regions=["us-east-1", "eu-west-1", "cn-north-1", "us-gov-west-1"]))
     assert [str(match) for match in matches if match.rule.id not in ALLOWED] == []
 
 
-def test_it_stays_within_the_limits_of_cloudformation(tmp_path: Path, template: dict[str, Any]) -> None:
+def test_it_stays_within_the_limits_of_cloudformation(written: list[list[Path]], template: dict[str, Any]) -> None:
     """https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html."""
-    assert write_template(tmp_path)[0].stat().st_size < LARGEST
+    assert written[0][0].stat().st_size < LARGEST
     assert len(template["Parameters"]) < MOST_PARAMETERS
     assert len(template["Resources"]) < MOST_RESOURCES
     assert len(template["Outputs"]) < MOST_OUTPUTS
