@@ -56,12 +56,19 @@ class Deployment:
     def deploy_until(self, declare: Callable[[Stack], None], status: str, **options: Any) -> dict[str, str]:
         """Create or update the stack with more options, until it has the status that is meant. Raises the same."""
         self.begin(declare, **options)
-        stack = self.await_status(status)
+        return self.outputs(self.await_status(status))
+
+    @staticmethod
+    def outputs(stack: dict[str, Any]) -> dict[str, str]:
+        """Return the outputs of a stack as CloudFormation describes it."""
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def begin(self, declare: Callable[[Stack], None], **options: Any) -> None:
         """Begin to create or update the stack, as on AWS never within the second in which its last operation ended."""
-        template = self._synthesized(declare)
+        self.start(self._synthesized(declare), **options)
+
+    def start(self, template: dict[str, Any], **options: Any) -> None:
+        """Begin to create or update the stack with a template, and at no other time."""
         while int(time.time()) == self._ended:
             time.sleep(_POLL)
         client = self.cloud.client("cloudformation")
