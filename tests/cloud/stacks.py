@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from local_cloud import LocalCloud
 
-_BUCKET = "assets"
 _SECONDS = 90
 _POLL = 0.05
 
@@ -40,6 +39,7 @@ class Deployment:
     cloud: LocalCloud
     directory: Path
     name: str = "Shop"
+    bucket: str = "assets"
     deployed: bool = field(default=False, init=False)
     _ended: int = field(default=0, init=False)
 
@@ -104,7 +104,7 @@ class Deployment:
             app,
             self.name,
             env=Environment(account=self.cloud.account, region=self.cloud.region),
-            synthesizer=CliCredentialsStackSynthesizer(file_assets_bucket_name=_BUCKET),
+            synthesizer=CliCredentialsStackSynthesizer(file_assets_bucket_name=self.bucket),
         )
         declare(stack)
         assembly = app.synth()
@@ -116,12 +116,12 @@ class Deployment:
 
     def _publish(self, assembly: Path) -> None:
         s3 = self.cloud.client("s3")
-        s3.create_bucket(Bucket=_BUCKET)
+        s3.create_bucket(Bucket=self.bucket)
         manifest = json.loads((assembly / f"{self.name}.assets.json").read_text("utf-8"))
         for file in manifest["files"].values():
             content = (assembly / file["source"]["path"]).read_bytes()
             for destination in file["destinations"].values():
-                s3.put_object(Bucket=_BUCKET, Key=destination["objectKey"], Body=content)
+                s3.put_object(Bucket=self.bucket, Key=destination["objectKey"], Body=content)
 
     def await_status(self, wanted: str, seconds: float = _SECONDS) -> dict[str, Any]:
         """Wait until the stack has a status, and describe it. Raises DeploymentError."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from root_keys.account import ROOT, Account, Unit
-from root_keys.guard_settings import settings
-from root_keys.organization import MANAGEMENT, AwsError, Member
-from root_keys.state_machine import run
+from unit.root_keys.account import ROOT, Account, Unit
+from unit.root_keys.guard_settings import settings
+from unit.root_keys.organization import MANAGEMENT, AwsError, Member
+from unit.root_keys.state_machine import run
 
 from root_access_keys.accounts import select
 from root_access_keys.errors import GuardError, TryAgainError

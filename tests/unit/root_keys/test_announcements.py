@@ -11,11 +11,11 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from root_keys.account import Account as FakeAccount
-from root_keys.guard_settings import settings
-from root_keys.organization import Key, Member
-from root_keys.state_machine import StepError, run, step
-from root_keys.test_crashes import FAULTS
+from unit.root_keys.account import Account as FakeAccount
+from unit.root_keys.guard_settings import settings
+from unit.root_keys.organization import Key, Member
+from unit.root_keys.state_machine import StepError, run, step
+from unit.root_keys.test_crashes import FAULTS
 
 from root_access_keys import audit, deletion, finish, start
 from root_access_keys.model import AccountOutcome, KeyOutcome

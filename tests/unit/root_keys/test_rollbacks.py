@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import pytest
-from root_keys.organization import connection_lost, denied, failed_inside, throttled
-from root_keys.test_own_account import FAIL, METRIC, WARN, check
+from unit.root_keys.organization import connection_lost, denied, failed_inside, throttled
+from unit.root_keys.test_own_account import FAIL, METRIC, WARN, check
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from root_keys.account import Deployment
+    from unit.root_keys.account import Deployment
 
 
 def test_a_rollback_of_its_own_failure_checks_nothing(deployment: Deployment) -> None:

@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 import pytest
-from root_keys.guard_settings import settings
-from root_keys.organization import MANAGEMENT, OWN, Key, Member, Organization, denied, throttled
-from root_keys.state_machine import ATTEMPTS_OF_A_NEW_ROLE, run
+from unit.root_keys.guard_settings import settings
+from unit.root_keys.organization import MANAGEMENT, OWN, Key, Member, Organization, denied, throttled
+from unit.root_keys.state_machine import ATTEMPTS_OF_A_NEW_ROLE, run
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -174,7 +174,7 @@ def test_the_management_account_is_looked_at_from_itself(
     organization: Organization, monkeypatch: pytest.MonkeyPatch, own: str, present: int, outcome: str
 ) -> None:
     """There only, and its keys can't be deleted."""
-    monkeypatch.setattr("root_keys.organization.MANAGEMENT", own)
+    monkeypatch.setattr("unit.root_keys.organization.MANAGEMENT", own)
     organization.own_root_keys = present
     summary = run(organization, "one", settings(at_once=True))
     assert summary["Accounts"][outcome] == (2 if outcome == "clean" else 1)
@@ -192,7 +192,7 @@ def test_a_run_that_can_not_begin_is_told(organization: Organization) -> None:
 
 def test_an_account_without_result_is_named(organization: Organization, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its child was ended, say."""
-    monkeypatch.setattr("root_keys.state_machine.each_account", lambda *_: None)
+    monkeypatch.setattr("unit.root_keys.state_machine.each_account", lambda *_: None)
     summary = run(organization, "one", settings())
     assert summary["Accounts"]["failed"] == 7
     assert "no result" in summary["Failed"][0]["Why"]

@@ -7,8 +7,8 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from root_keys.organization import AwsError, Organization
 from support.invocation import Context
+from unit.root_keys.organization import AwsError, Organization
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -6,8 +6,8 @@ import json
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 
-from root_keys.guard_settings import deployed
-from root_keys.organization import OWN, Death
+from unit.root_keys.guard_settings import deployed
+from unit.root_keys.organization import OWN, Death
 
 from root_access_keys import audit, deletion, finish, start
 from root_access_keys.errors import RoleMayBeNewError, TryAgainError
@@ -15,7 +15,7 @@ from root_access_keys.errors import RoleMayBeNewError, TryAgainError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from root_keys.organization import Organization
+    from unit.root_keys.organization import Organization
 
 ATTEMPTS, ATTEMPTS_OF_A_NEW_ROLE = 9, 10
 CONTEXT = SimpleNamespace(invoked_function_arn=f"arn:aws:lambda:eu-central-1:{OWN}:function:guard")

@@ -5,15 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from root_keys.account import FEATURES, ROOT, Unit
-from root_keys.organization import AwsError, Member, connection_lost, denied, failed_inside, throttled
+from unit.root_keys.account import FEATURES, ROOT, Unit
+from unit.root_keys.organization import AwsError, Member, connection_lost, denied, failed_inside, throttled
 
 from root_access_keys import main
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from root_keys.account import Deployment
+    from unit.root_keys.account import Deployment
 
 ONE, UNKNOWN = "200000000000", "212121212121"
 UNIT = "ou-ab12-11111111"

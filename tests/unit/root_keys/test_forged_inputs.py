@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from root_keys.account import ROOT, Account, Unit
-from root_keys.guard_settings import deployed, digest, settings
-from root_keys.organization import MANAGEMENT, AwsError, Key, Member, denied, throttled
-from root_keys.state_machine import StepError, run, step
+from unit.root_keys.account import ROOT, Account, Unit
+from unit.root_keys.guard_settings import deployed, digest, settings
+from unit.root_keys.organization import MANAGEMENT, AwsError, Key, Member, denied, throttled
+from unit.root_keys.state_machine import StepError, run, step
 
 from root_access_keys import audit, deletion, finish, start
 

@@ -12,12 +12,12 @@ from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError, ParamValidationError
-from root_keys import state_machine
-from root_keys.account import Account
-from root_keys.guard_settings import settings
-from root_keys.organization import Key, Member, connection_lost, failed_inside, killed
-from root_keys.state_machine import run
 from support.leak_scanner import LeakError, LeakScanner
+from unit.root_keys import state_machine
+from unit.root_keys.account import Account
+from unit.root_keys.guard_settings import settings
+from unit.root_keys.organization import Key, Member, connection_lost, failed_inside, killed
+from unit.root_keys.state_machine import run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -171,5 +171,5 @@ def test_the_search_finds_what_leaves(
 @contextmanager
 def _shown() -> Iterator[None]:
     """Let errors be raised with all that is in them."""
-    with mock.patch("root_access_keys.start.shown", lambda error, **_: error):
+    with mock.patch("root_access_keys.start.log.redacted", lambda error, **_: error):
         yield

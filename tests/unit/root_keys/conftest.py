@@ -7,8 +7,8 @@ import logging
 from typing import TYPE_CHECKING
 
 import pytest
-from root_keys.account import Account, Deployment
 from support.invocation import TestClock
+from unit.root_keys.account import Account, Deployment
 
 from lambda_shared import cfn_response
 from lambda_shared.clock import InvocationClock

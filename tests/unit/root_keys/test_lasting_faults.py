@@ -8,10 +8,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from root_keys.account import Account
-from root_keys.guard_settings import settings
-from root_keys.organization import AwsError, Key, Member, connection_lost, denied, failed_inside, killed, throttled
-from root_keys.state_machine import StepError, run
+from unit.root_keys.account import Account
+from unit.root_keys.guard_settings import settings
+from unit.root_keys.organization import AwsError, Key, Member, connection_lost, denied, failed_inside, killed, throttled
+from unit.root_keys.state_machine import StepError, run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

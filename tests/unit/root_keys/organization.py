@@ -15,7 +15,7 @@ from unittest import mock
 import boto3
 from botocore import xform_name
 from botocore.exceptions import ConnectionClosedError
-from root_keys.guard_settings import deployed, settings
+from unit.root_keys.guard_settings import deployed, settings
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

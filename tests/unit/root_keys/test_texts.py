@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from root_keys.account import Account
-from root_keys.guard_settings import deployed, settings
-from root_keys.organization import OWN, Key, Member
-from root_keys.state_machine import run, step
+from unit.root_keys.account import Account
+from unit.root_keys.guard_settings import deployed, settings
+from unit.root_keys.organization import OWN, Key, Member
+from unit.root_keys.state_machine import run, step
 
 from root_access_keys import finish
 from root_access_keys.model import Run
@@ -198,7 +198,7 @@ def test_nobody_is_told_where_nobody_asked(monkeypatch: pytest.MonkeyPatch) -> N
 def test_the_management_account_is_told(monkeypatch: pytest.MonkeyPatch, own: bool) -> None:  # noqa: FBT001
     """From itself what was found, and from elsewhere that it was not seen, with what to do."""
     if own:
-        monkeypatch.setattr("root_keys.organization.MANAGEMENT", OWN)
+        monkeypatch.setattr("unit.root_keys.organization.MANAGEMENT", OWN)
     with Account({"200000000000": Member()}, own_root_keys=1).installed() as account:
         summary = run(account, "one", settings(at_once=True))
     expected = "sign in as root" if own else "deploy a RootAccessKeyGuard there"

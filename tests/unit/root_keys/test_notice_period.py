@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import pytest
-from root_keys.account import Account
-from root_keys.guard_settings import deployed, settings
-from root_keys.organization import Key, Member
-from root_keys.state_machine import run, step
+from unit.root_keys.account import Account
+from unit.root_keys.guard_settings import deployed, settings
+from unit.root_keys.organization import Key, Member
+from unit.root_keys.state_machine import run, step
 
 from root_access_keys import audit, deletion, finish, start
 

@@ -7,7 +7,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from root_keys.organization import OWN, connection_lost, denied, failed_inside, throttled
+from unit.root_keys.organization import OWN, connection_lost, denied, failed_inside, throttled
 
 from lambda_shared.errors import ProviderError
 from root_access_keys import main, own_account
@@ -15,7 +15,7 @@ from root_access_keys import main, own_account
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from root_keys.account import Deployment
+    from unit.root_keys.account import Deployment
 
 FAIL, WARN = {"OnFound": "Fail"}, {"OnFound": "Warn"}
 METRIC = "CdkIamAccessKey", "RootAccessKeysPresent"

@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from root_keys.account import Account
-from root_keys.guard_settings import settings
-from root_keys.organization import AwsError, Key, Member, denied
-from root_keys.state_machine import ATTEMPTS_OF_A_NEW_ROLE, CONTEXT, run, step
+from unit.root_keys.account import Account
+from unit.root_keys.guard_settings import settings
+from unit.root_keys.organization import AwsError, Key, Member, denied
+from unit.root_keys.state_machine import ATTEMPTS_OF_A_NEW_ROLE, CONTEXT, run, step
 
 from root_access_keys import audit, deletion, start
 from root_access_keys.errors import DeniedError, RefusedError, RoleMayBeNewError
@@ -40,7 +40,7 @@ OF_AN_ACCOUNT = ["sts:AssumeRoot", "s3:PutObject"]
 def account(monkeypatch: pytest.MonkeyPatch) -> Iterator[Account]:
     """Give two accounts with a key, and the management account as the one that the guard is in."""
     members = {one: Member([Key(f"AKIA{one}", LONG_AGO)]) for one in (ONE, OTHER)}
-    monkeypatch.setattr("root_keys.organization.MANAGEMENT", "111111111111")
+    monkeypatch.setattr("unit.root_keys.organization.MANAGEMENT", "111111111111")
     with Account(members).installed() as installed:
         assert isinstance(installed, Account)
         yield installed

@@ -10,8 +10,8 @@ from functools import cache
 from typing import TYPE_CHECKING
 
 import pytest
-from root_keys.guard_settings import settings
-from root_keys.organization import (
+from unit.root_keys.guard_settings import settings
+from unit.root_keys.organization import (
     Key,
     Member,
     Organization,
@@ -21,7 +21,7 @@ from root_keys.organization import (
     killed,
     throttled,
 )
-from root_keys.state_machine import run, step
+from unit.root_keys.state_machine import run, step
 
 from root_access_keys import audit, deletion, finish
 

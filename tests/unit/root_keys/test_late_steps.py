@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from root_keys.account import Account
-from root_keys.guard_settings import deployed, settings
-from root_keys.organization import OWN, Key, Member
-from root_keys.state_machine import StepError, run, step
+from unit.root_keys.account import Account
+from unit.root_keys.guard_settings import deployed, settings
+from unit.root_keys.organization import OWN, Key, Member
+from unit.root_keys.state_machine import StepError, run, step
 
 from root_access_keys import audit, deletion, finish, start
 
