@@ -211,6 +211,11 @@ RULES: dict[str, Fragment] = {
     "AWindowHasASchedule": _rule(
         _is("RotationSchedule"), _is("RotationWindow"), "RotationWindow must come with RotationSchedule"
     ),
+    "AnAgeHasASchedule": _rule(
+        {"Fn::And": [_is_not("MaxActiveAge", "0"), _is("Status", "Active")]},
+        _is_not("RotationSchedule"),
+        "MaxActiveAge must come with RotationSchedule: nothing else keeps a key from becoming older",
+    ),
     "AGateHasAGracePeriod": _rule(
         _is("GracePeriod", "0"),
         {"Fn::And": [_is("RetireWhenUnusedFor", "0"), _is("OverdueAfter", "0")]},
