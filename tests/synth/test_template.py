@@ -213,6 +213,7 @@ REFUSED = [
     ("Status", "active"),
     ("Description", "a\nb"),
     ("SecretName", "a b"),
+    ("SecretName", "a" * 257),
     ("SecretArn", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:name"),
     ("EncryptionKeyArn", "arn:aws:kms:eu-west-1:111122223333:alias/mine"),
     ("OnKeyLimit", "fail"),
