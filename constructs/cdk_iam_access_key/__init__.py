@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cdk_iam_access_key.access_key import AccessKey
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
+    from cdk_iam_access_key.function_options import FunctionOptions
     from cdk_iam_access_key.on_key_limit import OnKeyLimit
     from cdk_iam_access_key.root_keys.account_guard import RootAccessKeyGuard, RootKeyAction
     from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
@@ -19,6 +20,7 @@ __all__ = [
     "AccountSelection",
     "Accounts",
     "DenyRootAccessKeyCreation",
+    "FunctionOptions",
     "OnKeyLimit",
     "OrganizationRootKeyGuard",
     "RootAccessKeyGuard",
@@ -35,6 +37,7 @@ _MODULES = {
     "AccountSelection": "root_keys.accounts",
     "Accounts": "root_keys.accounts",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",
+    "FunctionOptions": "function_options",
     "OnKeyLimit": "on_key_limit",
     "OrganizationRootKeyGuard": "root_keys.organization_guard",
     "RootAccessKeyGuard": "root_keys.account_guard",

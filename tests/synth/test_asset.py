@@ -42,10 +42,15 @@ def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
     } <= files.keys()
 
 
-def test_asset_is_small() -> None:
+def archive_of(asset: HandlerAsset, stack: Stack, outdir: Path) -> Path:
+    """Write an asset to the cloud assembly of a stack and return the file."""
+    asset.code(stack)
+    return outdir / f"cdk-iam-access-key.{asset.hash}.zip"
+
+
+def test_asset_is_small(stack: Stack, tmp_path: Path) -> None:
     """Ninety-six kilobytes, half of it words for whoever reads them, are loaded in no time by a cold start."""
-    with handler_asset().staged() as archive:
-        assert archive.stat().st_size <= LIMIT
+    assert archive_of(handler_asset(), stack, tmp_path / "cdk.out").stat().st_size <= LIMIT
 
 
 def test_hash_depends_on_paths_and_contents_only() -> None:
@@ -62,11 +67,11 @@ def test_hash_depends_on_paths_and_contents_only() -> None:
     assert len({one.hash, *(other.hash for other in others)}) == 6
 
 
-def test_leftovers_in_the_folder_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_in_the_folder_change_nothing(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Byte code, type stubs and an editor's files stay out, whichever directory synth runs in."""
     before = handler_asset()
     copy = tmp_path / "access_key_provider"
-    with before.staged() as archive, ZipFile(archive) as files:
+    with ZipFile(archive_of(before, stack, tmp_path / "cdk.out")) as files:
         files.extractall(tmp_path)
     (copy / "__pycache__").mkdir()
     (copy / "model.orig").mkdir()
@@ -103,16 +108,17 @@ def test_a_comment_changes_the_assets_that_have_it(
     assert {package for package in packages if handler_asset(package).hash != before[package]} == changed
 
 
-def test_staged_files_have_fixed_permissions_and_times_and_go_afterwards() -> None:
+def test_staged_files_have_fixed_permissions_and_times(stack: Stack, tmp_path: Path) -> None:
     """Lambda's user can read the files whatever the umask was, and no temporary directory is left."""
     umask = os.umask(0o077)
     try:
-        with handler_asset().staged() as archive, ZipFile(archive) as files:
-            assert {entry.external_attr >> 16 for entry in files.infolist()} == {stat.S_IFREG | 0o644}
-            assert {entry.date_time[0] for entry in files.infolist()} == {1980}
+        archive = archive_of(handler_asset(), stack, tmp_path / "cdk.out")
     finally:
         os.umask(umask)
-    assert not archive.parent.exists()
+    with ZipFile(archive) as files:
+        assert {entry.external_attr >> 16 for entry in files.infolist()} == {stat.S_IFREG | 0o644}
+        assert {entry.date_time[0] for entry in files.infolist()} == {1980}
+    assert [file.name for file in archive.parent.iterdir()] == [archive.name]
 
 
 def synthesized(outdir: Path) -> tuple[dict[str, object], Path]:

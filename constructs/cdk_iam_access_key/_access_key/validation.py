@@ -5,7 +5,6 @@ import unicodedata
 from aws_cdk import Token, Tokenization
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from cdk_iam_access_key._access_key.declared_keys import Home
@@ -138,15 +137,6 @@ def check_no_properties_of_secret(**given: object) -> None:
         raise ValueError(
             f"secret must come without {', '.join(given)}, got it with {', '.join(names)}; these are for the "
             "secret that AccessKey defines, so set them on your own secret"
-        )
-
-
-def check_encryption_key(key: kms.IKey) -> None:
-    """Refuse an alias, which no policy can name in place of its key."""
-    if isinstance(key, kms.Alias) or ":alias/" in key.key_arn:
-        raise ValueError(
-            f"the encryption key of the secret must be a key, got the alias {key.node.path}; no policy can name an "
-            "alias, so pass its key, imported e.g. with kms.Key.from_key_arn"
         )
 
 
