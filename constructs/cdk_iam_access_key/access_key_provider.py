@@ -25,6 +25,7 @@ from cdk_iam_access_key._shared.provider_settings import (
     checked_settling_time,
     sweep_expression,
 )
+from cdk_iam_access_key._shared.retained import warn_if_retained
 from cdk_iam_access_key._shared.validation import check_encryption_key
 from cdk_iam_access_key.function_options import FunctionOptions
 
@@ -83,8 +84,8 @@ class AccessKeyProvider(Construct):
             user and its secret. Set it if your company prescribes a path, and leave the keys' roles out of an aspect
             that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
         vpc: The VPC that the functions run in. They call AWS's endpoints, so they need a way to them, also to answer
-            CloudFormation: docs/vpc.md names each. The keys wait for all that is defined in the VPC's construct, so it
-            is still there when they are deleted. No VPC if left out.
+            CloudFormation: docs/company-rules.md names each. The keys wait for all that is defined in the VPC's
+            construct, so it is still there when they are deleted. No VPC if left out.
         vpc_subnets: Which subnets of it; the private ones that reach the internet if left out.
         security_groups: The functions' security groups in it, at most five. A new one that allows all outbound traffic
             if left out.
@@ -181,6 +182,7 @@ class AccessKeyProvider(Construct):
         self._role_arn = self.role.role_arn
         self._define_sweep(sweep)
         self._parameter = self._define_parameter(stack)
+        warn_if_retained(self, {"its name is taken when the stack is deployed anew, which fails": self._parameter})
 
     @classmethod
     def get_or_create(cls, scope: Construct) -> "AccessKeyProvider":

@@ -42,8 +42,8 @@ class FunctionOptions:
     `AccessKeyProvider` takes each of these by itself, the guards of root access keys take them as `function_options`.
 
     Args:
-        vpc: The VPC that the functions run in. They call AWS's endpoints, so they need a way to them: docs/vpc.md names
-            each. No VPC if left out.
+        vpc: The VPC that the functions run in. They call AWS's endpoints, so they need a way to them:
+            docs/company-rules.md names each. No VPC if left out.
         vpc_subnets: Which subnets of it; the private ones that reach the internet if left out.
         security_groups: The security groups in it, at most five. New ones that allow all outbound traffic if left out.
         runtime: Python 3.11 or later. 3.14 if left out; choose an earlier one where a partition has no such runtime.

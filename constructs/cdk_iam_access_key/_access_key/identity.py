@@ -4,22 +4,22 @@ This is for the checks at synthesis. Which role a key gets is decided by the nam
 """
 
 import json
-from typing import cast
 
-from aws_cdk import CfnResource, Reference, Stack, Tokenization
+from aws_cdk import CfnResource, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import IConstruct
 
 from cdk_iam_access_key._access_key.secret import KeySecret
-from cdk_iam_access_key._shared.tokens import is_token
+from cdk_iam_access_key._access_key.validation import defined_user
+from cdk_iam_access_key._shared.tokens import is_token, referenced
 
 
-def identify_user(stack: Stack, user: iam.IUser, name: str) -> str:
+def identify_user(stack: Stack, user: iam.IUser | iam.CfnUser, name: str) -> str:
     """Name a user, who is known by `name` in `stack`. Two values that mean the same user have the same identity."""
     if not is_token(name):
         return name
-    element = user.node.default_child if isinstance(user, iam.User) else _referenced(name)
+    element = defined_user(user) or referenced(name)
     if not isinstance(element, iam.CfnUser):
         return _identify_token(stack, name, element)
     physical_name = element.user_name
@@ -31,7 +31,7 @@ def identify_secret(stack: Stack, arn: str) -> str:
     """Name the secret of a complete ARN. Two values that mean the same secret have the same identity."""
     if not is_token(arn):
         return arn
-    element = _referenced(arn)
+    element = referenced(arn)
     # The ARN that readers of a key's secret get is an attribute of the key.
     secret = getattr(element.node.scope, "secret", None) if isinstance(element, CfnResource) else None
     if isinstance(secret, KeySecret):
@@ -45,11 +45,3 @@ def _identify_token(stack: Stack, value: str, element: IConstruct | None) -> str
     owner = Stack.of(element) if element else stack
     # Logical ids are unique in their stack only.
     return f"{owner.node.addr} {json.dumps(stack.resolve(value), sort_keys=True)}"
-
-
-def _referenced(value: str) -> IConstruct | None:
-    fragments = Tokenization.reverse_string(value)
-    token = fragments.first_token if fragments.length == 1 else None
-    if token is None or not Reference.is_reference(token):
-        return None
-    return cast("Reference", token).target
