@@ -7,7 +7,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cdk_iam_access_key.access_key import AccessKey
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
+    from cdk_iam_access_key.access_key_rules import AccessKeyRules
+    from cdk_iam_access_key.deny_unmanaged_access_keys import DenyUnmanagedAccessKeys
     from cdk_iam_access_key.function_options import FunctionOptions
+    from cdk_iam_access_key.no_unmanaged_access_keys import NoUnmanagedAccessKeys
     from cdk_iam_access_key.on_key_limit import OnKeyLimit
     from cdk_iam_access_key.root_keys.account_guard import RootAccessKeyGuard, RootKeyAction
     from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
@@ -17,10 +20,13 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessKey",
     "AccessKeyProvider",
+    "AccessKeyRules",
     "AccountSelection",
     "Accounts",
     "DenyRootAccessKeyCreation",
+    "DenyUnmanagedAccessKeys",
     "FunctionOptions",
+    "NoUnmanagedAccessKeys",
     "OnKeyLimit",
     "OrganizationRootKeyGuard",
     "RootAccessKeyGuard",
@@ -34,10 +40,13 @@ __version__ = version("cdk-iam-access-key")
 _MODULES = {
     "AccessKey": "access_key",
     "AccessKeyProvider": "access_key_provider",
+    "AccessKeyRules": "access_key_rules",
     "AccountSelection": "root_keys.accounts",
     "Accounts": "root_keys.accounts",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",
+    "DenyUnmanagedAccessKeys": "deny_unmanaged_access_keys",
     "FunctionOptions": "function_options",
+    "NoUnmanagedAccessKeys": "no_unmanaged_access_keys",
     "OnKeyLimit": "on_key_limit",
     "OrganizationRootKeyGuard": "root_keys.organization_guard",
     "RootAccessKeyGuard": "root_keys.account_guard",

@@ -17,13 +17,14 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_iam_access_key._shared.durations import in_words
 from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
 from cdk_iam_access_key._shared.permissions import on_events
 from cdk_iam_access_key._shared.provider_settings import (
     check_concurrency,
     checked_role_path,
     checked_settling_time,
-    sweep_expression,
+    checked_sweep,
 )
 from cdk_iam_access_key._shared.retained import warn_if_retained
 from cdk_iam_access_key._shared.validation import check_encryption_key
@@ -80,9 +81,9 @@ class AccessKeyProvider(Construct):
             to a day. Five minutes if left out.
         settling_time: How long a new key is left alone after it was proven and before it becomes current, because a
             key that works at one endpoint may still be refused at another: 0 to 60 seconds. Ten seconds if left out.
-        role_path: The IAM path of the keys' roles, such as `/team/access-keys/`. The path of each role goes on with its
-            user and its secret. Set it if your company prescribes a path, and leave the keys' roles out of an aspect
-            that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
+        role_path: The IAM path of the functions' role and of the keys' roles, such as `/team/access-keys/`. The path of
+            a key's role goes on with its user and its secret. Set it if your company prescribes a path, and leave the
+            keys' roles out of an aspect that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
         vpc: The VPC that the functions run in. They call AWS's endpoints, so they need a way to them, also to answer
             CloudFormation: docs/company-rules.md names each. The keys wait for all that is defined in the VPC's
             construct, so it is still there when they are deleted. No VPC if left out.
@@ -114,6 +115,7 @@ class AccessKeyProvider(Construct):
         log_group: What the functions write to.
         ledger: The table with an entry for each secret. No secret access key is in it.
         role_path: The IAM path of the roles that the functions may assume.
+        sweep_seconds: How often the worker looks for what is due, in seconds.
         service_timeout: How long CloudFormation waits for a response of the function.
 
     Raises:
@@ -143,7 +145,7 @@ class AccessKeyProvider(Construct):
         table_encryption_key: kms.IKey | None = None,
         log_removal_policy: RemovalPolicy | None = None,
     ) -> None:
-        sweep = sweep_expression(sweep_every)
+        sweep = checked_sweep(sweep_every)
         settling = checked_settling_time(settling_time)
         check_concurrency(reserved_concurrent_executions)
         if table_encryption_key is not None:
@@ -173,6 +175,7 @@ class AccessKeyProvider(Construct):
         self._options = options
         self.log_group = options.log_group(self, "Log", logs.RetentionDays.ONE_MONTH)
         self.ledger = self._define_ledger(table_encryption_key)
+        self.sweep_seconds = sweep
         self.role = self._define_role(stack)
         self.function, self.worker = self._define_functions(settling, reserved_concurrent_executions)
         self._key_properties = {
@@ -180,7 +183,7 @@ class AccessKeyProvider(Construct):
             "ServiceTimeout": str(_SERVICE_TIMEOUT.to_seconds()),
         }
         self._role_arn = self.role.role_arn
-        self._define_sweep(sweep)
+        self._define_sweep(f"rate({in_words(sweep)})")
         self._parameter = self._define_parameter(stack)
         warn_if_retained(self, {"its name is taken when the stack is deployed anew, which fails": self._parameter})
 
@@ -321,6 +324,8 @@ class AccessKeyProvider(Construct):
         return iam.Role(
             self,
             "Role",
+            # Beside the keys' roles, where a service control policy guards them all.
+            path=self.role_path,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description="Runs the access key provider, which assumes the role of each key",
             # Inline, so that whatever depends on the role has its permissions too.

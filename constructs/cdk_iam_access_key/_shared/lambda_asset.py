@@ -60,11 +60,12 @@ class HandlerAsset:
         # Moved there when it is complete: another synthesis may be reading it.
         with TemporaryDirectory(prefix=f"{archive.name}.", dir=assembly) as folder:
             written = Path(folder) / archive.name
-            self._write(written)
+            self.write(written)
             written.replace(archive)
         return lambda_.Code.from_asset(str(archive), asset_hash=digest)
 
-    def _write(self, archive: Path) -> None:
+    def write(self, archive: Path) -> None:
+        """Write the files to an archive, the same bytes each time."""
         with ZipFile(archive, "w") as writer:
             for path, content in sorted(self.files.items()):
                 entry = ZipInfo(path, _LONG_AGO)

@@ -15,8 +15,8 @@ _ROLE_PATH_CHARACTERS = 256
 _LEAST_CONCURRENCY, _HIGHEST_CONCURRENCY = 2, 10_000
 
 
-def sweep_expression(sweep_every: Duration | None) -> str:
-    """Write how often to sweep as EventBridge's rate.
+def checked_sweep(sweep_every: Duration | None) -> int:
+    """Return how often to sweep, in seconds.
 
     Raises:
         ValueError: It is out of bounds, or no whole number of minutes.
@@ -24,7 +24,7 @@ def sweep_expression(sweep_every: Duration | None) -> str:
     seconds = _SWEEP if sweep_every is None else checked_seconds("sweep_every", sweep_every, maximum=DAY)
     if seconds % MINUTE:
         raise ValueError(f"sweep_every must be whole minutes, got {in_words(seconds)}; change it")
-    return f"rate({in_words(seconds)})"
+    return seconds
 
 
 def checked_settling_time(settling_time: Duration | None) -> int:
