@@ -18,8 +18,9 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_iam_access_key._shared.durations import in_words
+from cdk_iam_access_key._shared.functions import define_function, define_log_group, network_of, role_statements
 from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
-from cdk_iam_access_key._shared.permissions import on_events
+from cdk_iam_access_key._shared.permissions import on_events, through
 from cdk_iam_access_key._shared.provider_settings import (
     check_concurrency,
     checked_role_path,
@@ -128,7 +129,7 @@ class AccessKeyProvider(Construct):
         scope: Construct,
         id: str,  # noqa: A002 - the CDK's word
         *,
-        log_retention: logs.RetentionDays | None = None,
+        log_retention: logs.RetentionDays = logs.RetentionDays.ONE_MONTH,
         sweep_every: Duration | None = None,
         settling_time: Duration | None = None,
         role_path: str | None = None,
@@ -173,7 +174,7 @@ class AccessKeyProvider(Construct):
             )
             options = replace(options, security_groups=[group])
         self._options = options
-        self.log_group = options.log_group(self, "Log", logs.RetentionDays.ONE_MONTH)
+        self.log_group = define_log_group(options, self, "Log", log_retention)
         self.ledger = self._define_ledger(table_encryption_key)
         self.sweep_seconds = sweep
         self.role = self._define_role(stack)
@@ -303,7 +304,7 @@ class AccessKeyProvider(Construct):
         )
         ledger = self.ledger.table_arn
         statements = [
-            *self._options.statements(self, self.log_group),
+            *role_statements(self._options, self, self.log_group),
             iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[key_roles]),
             iam.PolicyStatement(actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[ledger]),
             iam.PolicyStatement(
@@ -313,12 +314,11 @@ class AccessKeyProvider(Construct):
         ]
         table_key = self.ledger.encryption_key
         if table_key is not None:
-            dynamodb_alone = {"kms:ViaService": f"dynamodb.{stack.region}.{stack.url_suffix}"}
             statements.append(
                 iam.PolicyStatement(
                     actions=_TABLE_KEY_ACTIONS,
                     resources=[table_key.key_arn],
-                    conditions={"StringEquals": dynamodb_alone},
+                    conditions={"StringEquals": through(stack, "dynamodb")},
                 )
             )
         return iam.Role(
@@ -353,7 +353,8 @@ class AccessKeyProvider(Construct):
             "provider": "Creates, rotates and deletes the access keys of Custom::IAMAccessKey",
             "worker": "Does what is due for access keys, rotates them by schedule, goes back on alarms",
         }
-        return self._options.function(
+        return define_function(
+            self._options,
             self,
             name,
             description=descriptions[entry_points],
@@ -407,7 +408,7 @@ class AccessKeyProvider(Construct):
             value=stack.to_json_string({"table": self.ledger.table_name, "function": self.function.function_arn}),
         )
         # The way to AWS's endpoints, too, has to be there as long as there are keys.
-        parameter.node.add_dependency(*parts, *self._options.network)
+        parameter.node.add_dependency(*parts, *network_of(self._options))
         return parameter
 
 

@@ -198,7 +198,10 @@ def test_the_kms_key_is_granted_in_the_readers_policy(stack: Stack, user: iam.Us
         "Resource": stack.resolve(encryption_key.key_arn),
         "Condition": {
             "StringEquals": {
-                "kms:ViaService": stack.resolve(f"secretsmanager.{stack.region}.{stack.url_suffix}"),
+                "kms:ViaService": [
+                    stack.resolve(f"secretsmanager.{stack.region}.{suffix}")
+                    for suffix in ("amazonaws.com", stack.url_suffix)
+                ],
             }
         },
     }

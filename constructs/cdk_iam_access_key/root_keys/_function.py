@@ -8,6 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk_iam_access_key._shared.functions import define_function, define_log_group, role_statements
 from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HandlerAsset, handler_asset
 from cdk_iam_access_key._shared.validation import check_kind
 from cdk_iam_access_key.function_options import FunctionOptions
@@ -62,16 +63,19 @@ class GuardFunction(Construct):
         environment: dict[str, str] | None = None,
     ) -> None:
         super().__init__(scope, id)
-        log = options.log_group(self, "Log", logs.RetentionDays.ONE_YEAR)
+        log = define_log_group(options, self, "Log", logs.RetentionDays.ONE_YEAR)
         role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=description,
             # Inline, so that whatever depends on the role has its permissions too.
-            inline_policies={"Guard": iam.PolicyDocument(statements=[*options.statements(self, log), *statements])},
+            inline_policies={
+                "Guard": iam.PolicyDocument(statements=[*role_statements(options, self, log), *statements])
+            },
         )
-        self.function = options.function(
+        self.function = define_function(
+            options,
             self,
             "Function",
             description=description,

@@ -16,6 +16,7 @@ from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
 
+from cdk_iam_access_key._shared.functions import define_log_group
 from cdk_iam_access_key.function_options import FunctionOptions
 
 _FAILURE = "$.Failure"
@@ -123,7 +124,8 @@ def _define_log(scope: Construct, options: FunctionOptions) -> logs.LogGroup:
     https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
     """
     name = Names.unique_resource_name(scope, max_length=_LONGEST_NAME, separator="-")
-    return options.log_group(
+    return define_log_group(
+        options,
         scope,
         "RunLog",
         logs.RetentionDays.ONE_YEAR,

@@ -13,6 +13,7 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cdk_iam_access_key._shared import validation
+from cdk_iam_access_key._shared.functions import network_of
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
 from cdk_iam_access_key.function_options import FunctionOptions
 from cdk_iam_access_key.root_keys._function import GuardFunction, checked_options, guard_asset
@@ -129,7 +130,7 @@ class RootAccessKeyGuard(Construct):
             },
         )
         # A check that fails the deployment is still told.
-        resource.node.add_dependency(self.alarm, self.failure_alarm, self.start_alarm, *options.network)
+        resource.node.add_dependency(self.alarm, self.failure_alarm, self.start_alarm, *network_of(options))
 
     def _define_alarm(
         self,

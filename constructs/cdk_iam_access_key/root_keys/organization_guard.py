@@ -16,6 +16,7 @@ from constructs import Construct
 
 from cdk_iam_access_key._shared import validation
 from cdk_iam_access_key._shared.durations import DAY, checked_seconds
+from cdk_iam_access_key._shared.functions import network_of
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
 from cdk_iam_access_key.function_options import FunctionOptions
 from cdk_iam_access_key.root_keys._function import GuardFunction, checked_options, guard_asset
@@ -270,7 +271,7 @@ class OrganizationRootKeyGuard(Construct):
             service_timeout=_SERVICE_TIMEOUT,
             properties=settings,
         )
-        preflight.node.add_dependency(*self._options.network)
+        preflight.node.add_dependency(*network_of(self._options))
         return preflight
 
     def _define_alarm(self, alarm_id: str, metric: cloudwatch.IMetric, what: str) -> cloudwatch.Alarm:
