@@ -186,10 +186,8 @@ def test_kms_keys(stack: Stack, user: iam.User, *, defined: bool) -> None:
     assert decrypt["Action"] == "kms:Decrypt"
     assert list(decrypt["Condition"]["ArnLike"]) == ["kms:EncryptionContext:aws:lambda:FunctionArn"]
     assert "kms:GenerateDataKey" in table["Action"]
-    assert (
-        stack.resolve(f"dynamodb.{stack.region}.{stack.url_suffix}")
-        == table["Condition"]["StringEquals"]["kms:ViaService"]
-    )
+    services = [f"dynamodb.{stack.region}.{suffix}" for suffix in ("amazonaws.com", stack.url_suffix)]
+    assert table["Condition"] == {"StringEquals": {"kms:ViaService": stack.resolve(services)}}
     if defined:
         policy = only(stack, "AWS::KMS::Key")["KeyPolicy"]["Statement"]
         (logs_may,) = [one for one in policy if "Service" in one["Principal"]]

@@ -87,13 +87,17 @@ def build_template() -> Fragment:
 
 
 class _User(Construct):
-    """The user that the parameters name, of whom `AccessKey` asks no more than this."""
+    """The user that the parameters name, of whom `AccessKey` asks no more than this.
 
-    def __init__(self, stack: Stack, name: str) -> None:
-        super().__init__(stack, "User")
-        self.user_name = name
-        self.user_arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:user{Fn.ref('UserPath')}{name}"
-        self.principal_account = None
+    The CDK imports a user by its name or by its ARN, and takes the one from the other.
+    """
+
+    principal_account = None
+
+    def __init__(self, scope: Construct) -> None:
+        super().__init__(scope, "User")
+        self.user_name = Fn.ref("UserName")
+        self.user_arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:user{Fn.ref('UserPath')}{self.user_name}"
 
 
 def _define(stack: Stack) -> set[str]:
@@ -102,7 +106,7 @@ def _define(stack: Stack) -> set[str]:
     key = AccessKey(
         stack,
         "Key",
-        user=cast("iam.IUser", _User(stack, Fn.ref("UserName"))),
+        user=cast("iam.IUser", _User(stack)),
         serial=Fn.ref("Serial"),
         encryption_key=kms.Key.from_key_arn(stack, "EncryptionKey", Fn.ref("EncryptionKeyArn")),
         rotation_schedule=events.Schedule.rate(Duration.days(30)),
