@@ -6,16 +6,16 @@ This is for the checks at synthesis. Which role a key gets is decided by the nam
 import json
 import re
 from dataclasses import dataclass
-from typing import cast
 
-from aws_cdk import CfnResource, Reference, Stack, Tokenization
+from aws_cdk import CfnResource, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import IConstruct
 
 from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys, Home
 from cdk_iam_access_key._access_key.secret import KeySecret
-from cdk_iam_access_key._shared.tokens import is_token
+from cdk_iam_access_key._access_key.validation import defined_user
+from cdk_iam_access_key._shared.tokens import is_token, referenced
 
 _SECRET_ARN = re.compile(r"arn:[^:]+:secretsmanager:([^:]+):(\d{12}):secret:(.+)-[A-Za-z0-9]{6}")
 
@@ -39,11 +39,11 @@ class NamedUser:
     address: str
 
     @classmethod
-    def of(cls, declared: DeclaredKeys, key: Home, user: iam.IUser, name: str, arn: str) -> "NamedUser":
+    def of(cls, declared: DeclaredKeys, key: Home, user: iam.IUser | iam.CfnUser, name: str, arn: str) -> "NamedUser":
         """Describe the user of a key, known by a name and an ARN; all three are of one account."""
         element: IConstruct | None = None
         if is_token(name):
-            element = user.node.default_child if isinstance(user, iam.User) else _referenced(name)
+            element = defined_user(user) or referenced(name)
         home = declared.home(Stack.of(element) if element else getattr(user, "stack", key.stack))
         accounts = [arn.split(":")[4] if arn.startswith("arn:") else "", home.account, key.account]
         account = next(filter(str.isdigit, accounts), home.account)
@@ -82,7 +82,7 @@ class NamedSecret:
         if secret.element is not None:
             return cls(home, secret.written_arn, secret.element, secret.element.node.addr)
         arn = secret.written_arn
-        element = _referenced(arn) if is_token(arn) else None
+        element = referenced(arn)
         # The ARN that readers of a key's secret get is an attribute of the key.
         other = getattr(element.node.scope, "secret", None) if isinstance(element, CfnResource) else None
         if isinstance(other, KeySecret):
@@ -115,11 +115,3 @@ def _secret(account: str, region: str, name: str) -> str:
 def _identify_token(owner: Stack, value: str) -> str:
     # Logical ids are unique in their stack only.
     return f"{owner.node.addr} {json.dumps(owner.resolve(value), sort_keys=True)}"
-
-
-def _referenced(value: str) -> IConstruct | None:
-    fragments = Tokenization.reverse_string(value)
-    token = fragments.first_token if fragments.length == 1 else None
-    if token is None or not Reference.is_reference(token):
-        return None
-    return cast("Reference", token).target

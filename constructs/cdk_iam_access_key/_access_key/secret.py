@@ -12,6 +12,7 @@ from constructs import Construct, Dependable
 
 from cdk_iam_access_key._access_key.declared_keys import Home
 from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret, checked_secret_arn
+from cdk_iam_access_key._shared.permissions import through
 
 _READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
 
@@ -173,7 +174,7 @@ class KeySecret(Resource):
             grantee=grantee,
             actions=["kms:Decrypt"],
             resource_arns=[key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": service}},
+            conditions={"StringEquals": through(stack, "secretsmanager")},
         )
         account = grantee.grant_principal.principal_account or ""
         # Another account needs the consent of the key.

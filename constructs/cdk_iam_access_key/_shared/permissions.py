@@ -20,6 +20,15 @@ def on_events(stack: Stack) -> iam.PolicyStatement:
     )
 
 
+def through(stack: Stack, service: str) -> dict[str, list[str]]:
+    """Say that a service uses a KMS key, in the stack's region.
+
+    China's services have a name in a domain of their own beside the one that all partitions have.
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+    """
+    return {"kms:ViaService": [f"{service}.{stack.region}.{suffix}" for suffix in ("amazonaws.com", stack.url_suffix)]}
+
+
 def on_own_stack() -> iam.PolicyStatement:
     """Allow to ask for the status of the stack that this is in, whatever the last part of its id is."""
     stack = f"arn:{Aws.PARTITION}:cloudformation:{Aws.REGION}:{Aws.ACCOUNT_ID}:stack/{Aws.STACK_NAME}/*"
