@@ -6,6 +6,7 @@ from local_cloud.patches.cloudformation import (
     deletions,
     exports,
     failed_creates,
+    without_rollback,
 )
 
 
@@ -16,3 +17,4 @@ def apply() -> None:
     deletions.apply()
     failed_creates.apply()
     exports.apply()
+    without_rollback.apply()
