@@ -285,3 +285,28 @@ class TestReplacement:
         stack.deploy("2")
         stack.check_deployed(stack.known and stack.known[1])
         remove(stack)
+
+
+@pytest.mark.parametrize("serial", ["1", "2"])
+def test_a_key_that_was_orphaned_is_taken_up_again(stack: Stack, serial: str) -> None:
+    """`cdk orphan` sends no Delete, and the same construct declared again a Create: the key is in place, or rotated."""
+    stack.deploy("1", **HOUR)
+    key = stack.current_key()[0]
+    stack.known = None
+    stack.deploy(serial, **HOUR)
+    stack.check_deployed(stack.known and stack.known[1])
+    assert stack.keys()[key] == "Active"
+    assert (stack.current_key()[0] == key) == (serial == "1")
+    remove(stack)
+
+
+def test_a_skipped_rollback_is_made_up_for(stack: Stack) -> None:
+    """`cdk rollback --orphan`: CloudFormation takes the old serial for deployed, though the new one is there."""
+    stack.deploy("1", **HOUR)
+    before = stack.known
+    stack.deploy("2", **HOUR)
+    second = stack.current_key()[0]
+    stack.known = before
+    stack.deploy("2", **HOUR)
+    stack.check_deployed(stack.known and stack.known[1])
+    assert stack.current_key()[0] == second

@@ -159,8 +159,11 @@ def _rolling_back(original: Function) -> Function:
 def _describing(original: Function) -> Function:
     def describe(params: Parameters) -> Any:
         status, headers, body = original(params)
-        for record in (*cloudformation._stacks.values(), *cloudformation._change_sets.values()):
-            named = "ChangeSetId" if "ChangeSetId" in record else "StackId"
+        is_of_stacks = _text(params, "Action") == "DescribeStacks"
+        named, records = (
+            ("StackId", cloudformation._stacks) if is_of_stacks else ("ChangeSetId", cloudformation._change_sets)
+        )
+        for record in records.values():
             element = f"<{named}>{record[named]}</{named}>"
             body = body.replace(element.encode(), f"{element}{_as_xml(record)}".encode())
         return status, headers, body
@@ -206,7 +209,7 @@ def _deploying(original: Function) -> Function:
         earlier = stack.pop("_failed_operation", None)
         attempts = failed_creates.take(stack)
         before = stack["_template"] if is_update else {}
-        stack[_NO_ROLLBACK] = is_update and given["disable_rollback"]
+        stack[_NO_ROLLBACK] = given["disable_rollback"]
         await original(stack_name, stack_id, template, *arguments, **named)
         ended = stack["StackStatus"]
         stack["StackStatus"] = f"{ended.partition('_')[0]}_IN_PROGRESS"
