@@ -10,8 +10,8 @@ import os
 from importlib import import_module
 from typing import Any
 
+from lambda_shared import log
 from lambda_shared.cfn_response import answer_request, is_request, shape
-from lambda_shared.log import shown
 
 _PACKAGE = "access_key_provider.entrypoints"
 PROVIDER = "provider"
@@ -49,7 +49,7 @@ def handler(event: object, context: Any) -> dict[str, Any] | None:
     try:
         result: dict[str, Any] | None = import_module(f"{_PACKAGE}.{entry}").handle(event, context)
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
-        raise shown(error, entry=entry) from None
+        raise log.redacted(error, entry=entry) from None
     return result
 
 

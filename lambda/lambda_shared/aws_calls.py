@@ -51,14 +51,14 @@ _MESSAGE = 512
 
 EVENT_SOURCE = "cdk-iam-access-key"
 USER_AGENT = "cdk-iam-access-key"
-CLIENT = Config(
+CLIENT_CONFIG = Config(
     connect_timeout=5,
     read_timeout=15,
     retries={"mode": "standard", "total_max_attempts": 4},
     user_agent_extra=USER_AGENT,
 )
-# `Caller` repeats what may be repeated, and keeps the lease meanwhile. Three attempts take 45 s at the most.
-SENT_ONCE = Config(
+# `RetryingCaller` repeats what may be repeated, and keeps the lease meanwhile. Three attempts take 45 s at the most.
+NO_RETRIES = Config(
     connect_timeout=4,
     read_timeout=10,
     retries={"mode": "standard", "total_max_attempts": 1},
@@ -66,7 +66,7 @@ SENT_ONCE = Config(
 )
 
 
-class Caller:
+class RetryingCaller:
     """Makes calls to one service for one invocation, and is patient with a role that is not usable yet.
 
     A first success ends that patience: from then on what is denied is denied for good.
@@ -130,7 +130,7 @@ class Caller:
             else:
                 self._denied_until = self._clock.now()
                 return result
-            self._clock.sleep(pause * random.uniform(0.7, 1.3))  # noqa: S311 - jitter, not cryptography
+            self._clock.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311 - jitter, not cryptography
             pause = min(pause * 2, _LONGEST_PAUSE)
 
     def _worth_waiting(self, pause: float, until: datetime) -> bool:

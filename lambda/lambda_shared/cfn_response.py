@@ -15,7 +15,7 @@ from http.client import HTTPException, HTTPSConnection
 from typing import TYPE_CHECKING, Any, TypeGuard
 from urllib.parse import urlsplit
 
-from lambda_shared.log import record
+from lambda_shared import log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -119,11 +119,11 @@ def send(url: str, content: bytes) -> bool:
         try:
             status = _put(url, content)
         except (OSError, HTTPException, ValueError) as error:
-            record("the answer could not be sent", attempt=attempt, error=type(error).__name__)
+            log.info("the answer could not be sent", attempt=attempt, error=type(error).__name__)
         else:
             if status == 200:  # noqa: PLR2004 - OK
                 return True
-            record("the answer was refused", attempt=attempt, http_status=status)
+            log.info("the answer was refused", attempt=attempt, http_status=status)
             if 400 <= status < 500:  # noqa: PLR2004 - what is refused once, an expired URL say, stays refused
                 return False
         if attempt < _ATTEMPTS:
@@ -132,7 +132,7 @@ def send(url: str, content: bytes) -> bool:
 
 
 def _fail(event: dict[str, Any], reason: str) -> None:
-    record("failed", logical_id=event["LogicalResourceId"], reason=reason)
+    log.info("failed", logical_id=event["LogicalResourceId"], reason=reason)
     given = event.get("PhysicalResourceId")
     physical_id = given if isinstance(given, str) and given else event["LogicalResourceId"]
     send(event["ResponseURL"], body(event, FAILED, physical_id, reason))

@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from crhelper import CfnResource
 
-from lambda_shared import cfn_response
-from lambda_shared.log import shown
+from lambda_shared import cfn_response, log
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -69,7 +68,7 @@ class CustomResource(CfnResource):
                 physical_id, self.Data, self.Reason = handle(event, context)
             except Exception as error:  # noqa: BLE001 - its text may hold anything, so it goes no further
                 self.PhysicalResourceId = getattr(error, "physical_id", "") or self.PhysicalResourceId
-                raise shown(error, **about(event)) from None
+                raise log.redacted(error, **about(event)) from None
             return str(physical_id)
 
         return guarded

@@ -14,12 +14,12 @@ from lambda_shared.errors import ProviderError
 _NAMESPACE = "CdkIamAccessKey"
 
 
-def record(message: str, **fields: str | float | None) -> None:
+def info(message: str, **fields: str | float | None) -> None:
     """Write a line to standard output, which Lambda keeps as the log."""
     print(json.dumps({"message": message, **fields}), flush=True)
 
 
-def measure(metric: str, message: str, **fields: str) -> None:
+def metric(metric: str, message: str, **fields: str) -> None:
     """Write a line that CloudWatch also counts as a metric, by user and in all; it takes no call and no permission.
 
     https://docs.aws.amazon.com/AmazonCloudWatch/latest/monitoring/CloudWatch_Embedded_Metric_Format_Specification.html
@@ -34,16 +34,16 @@ def measure(metric: str, message: str, **fields: str) -> None:
     print(json.dumps({"message": message, **fields, **line}), flush=True)
 
 
-def shown(error: Exception, **about: str) -> ProviderError:
+def redacted(error: Exception, **about: str) -> ProviderError:
     """Record a failure and return an error that may be shown: our own as it is, of any other only what kind it is.
 
     The text of an error that is not ours, and of those that led to ours, may hold anything. So raise what is returned
     `from None`.
     """
     if isinstance(error, ProviderError):
-        record("failed", **about, error=type(error).__name__, reason=str(error))
+        info("failed", **about, error=type(error).__name__, reason=str(error))
         return error
     frames = traceback.extract_tb(error.__traceback__)
     where = "; ".join(f"{frame.name}:{frame.lineno}" for frame in frames[-6:])
-    record("failed", **about, error=type(error).__name__, where=where)
+    info("failed", **about, error=type(error).__name__, where=where)
     return ProviderError(f"unexpected {type(error).__name__} in the function; its log says where")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from root_access_keys.calls import CLIENT, PATIENT_CLIENT, call_by_role
+from root_access_keys.calls import CLIENT_CONFIG, PATIENT_CLIENT, call_by_role
 from root_access_keys.errors import GuardError, RefusedError
 from root_access_keys.model import Account
 
@@ -126,7 +126,7 @@ def _in_units(units: tuple[str, ...], account_id: str) -> bool:
     """
     if not units:
         return True
-    client: OrganizationsClient = boto3.client("organizations", config=CLIENT)
+    client: OrganizationsClient = boto3.client("organizations", config=CLIENT_CONFIG)
     child = account_id
     for _ in range(_DEEPEST):
         try:

@@ -6,8 +6,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from lambda_shared import log
 from lambda_shared.custom_resource import quieten_loggers
-from lambda_shared.log import shown
 from root_access_keys.accounts import check_selected
 from root_access_keys.calls import call_by_role, patience
 from root_access_keys.decision import Action, decide
@@ -47,7 +47,7 @@ def handler(event: Any, context: Any) -> dict[str, list[dict[str, Any]]]:
         with patience(run.began):
             return look(account, run, context)
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
-        raise shown(error, account=account.id) from None
+        raise log.redacted(error, account=account.id) from None
 
 
 def look(account: Account, run: Run, context: Any) -> dict[str, list[dict[str, Any]]]:

@@ -26,14 +26,14 @@ DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperat
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
 SECONDS_FOR_A_NEW_ROLE = timedelta(seconds=100)
 
-CLIENT = Config(
+CLIENT_CONFIG = Config(
     connect_timeout=5,
     read_timeout=15,
     retries={"mode": "standard", "total_max_attempts": 3},
     user_agent_extra=USER_AGENT,
 )
 # A few hundred pages one after another, at a rate that Organizations does not publish.
-PATIENT_CLIENT = CLIENT.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 12}))
+PATIENT_CLIENT = CLIENT_CONFIG.merge(Config(retries={"mode": "adaptive", "total_max_attempts": 12}))
 
 
 def call(method: Callable[_Arguments, _Result], *arguments: _Arguments.args, **named: _Arguments.kwargs) -> _Result:

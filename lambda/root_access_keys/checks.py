@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from lambda_shared.aws_calls import Caller
+from lambda_shared import log
+from lambda_shared.aws_calls import RetryingCaller
 from lambda_shared.clock import InvocationClock
 from lambda_shared.custom_resource import CustomResource, Result, about, quieten_loggers, stack_name
 from lambda_shared.errors import ProviderError
-from lambda_shared.log import record, shown
-from root_access_keys.calls import CLIENT
+from root_access_keys.calls import CLIENT_CONFIG
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -37,15 +37,15 @@ def handle(event: Mapping[str, Any], context: Any, check: Callable[[Mapping[str,
     def checked(request: Mapping[str, Any], lambda_context: Any) -> Result:
         physical_id = _physical_id(request)
         if request.get("PhysicalResourceId") == physical_id:
-            record("not checked: these settings are deployed already", stack=stack_name(request))
+            log.info("not checked: these settings are deployed already", stack=stack_name(request))
             return Result(physical_id)
         try:
             found = check(request["ResourceProperties"], lambda_context)
         except Exception as error:
             if request["RequestType"] != "Update" or not _rolls_back(request, lambda_context):
                 raise
-            found = str(shown(error, **about(request)))
-            record("not failed: the stack rolls back", stack=stack_name(request))
+            found = str(log.redacted(error, **about(request)))
+            log.info("not failed: the stack rolls back", stack=stack_name(request))
         return Result(physical_id, found=found)
 
     quieten_loggers()
@@ -57,12 +57,12 @@ def _rolls_back(request: Mapping[str, Any], lambda_context: Any) -> bool:
 
     https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/view-stack-events.html
     """
-    call = Caller(InvocationClock(lambda_context))
-    client = boto3.client("cloudformation", config=CLIENT)
+    call = RetryingCaller(InvocationClock(lambda_context))
+    client = boto3.client("cloudformation", config=CLIENT_CONFIG)
     try:
         stacks = call(client.describe_stacks, StackName=request["StackId"])["Stacks"]
     except ProviderError as error:
-        record("it can't be told whether the stack rolls back", stack=stack_name(request), reason=str(error))
+        log.info("it can't be told whether the stack rolls back", stack=stack_name(request), reason=str(error))
         return False
     return any("ROLLBACK" in stack["StackStatus"] for stack in stacks)
 

@@ -13,8 +13,8 @@ from datetime import UTC, datetime, timedelta
 from time import sleep
 from typing import Any
 
+from lambda_shared import log
 from lambda_shared.custom_resource import quieten_loggers
-from lambda_shared.log import record, shown
 from root_access_keys.accounts import check_selected
 from root_access_keys.audit import judged
 from root_access_keys.calls import patience
@@ -69,7 +69,7 @@ def handler(event: Any, context: Any) -> dict[str, str]:
             result = delete(account, run, seen, context)
             Store(run.id).put_result(account.id, result.to_json())
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
-        raise shown(error, account=account.id) from None
+        raise log.redacted(error, account=account.id) from None
     return {"Outcome": str(result.outcome)}
 
 
@@ -117,7 +117,7 @@ def _deleted(session: RootSession, account: Account, result: KeyResult) -> KeyRe
         outcome = KeyOutcome.DELETED if session.delete(result.key.id) else KeyOutcome.GONE
     except RefusedError as error:
         return replace(result, outcome=KeyOutcome.FAILED, why=str(error))
-    record("root access key", account=account.id, access_key_id=result.key.id, outcome=outcome, why=result.why)
+    log.info("root access key", account=account.id, access_key_id=result.key.id, outcome=outcome, why=result.why)
     return replace(result, outcome=outcome, why=result.why if outcome is KeyOutcome.DELETED else _GONE)
 
 

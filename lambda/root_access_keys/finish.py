@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
+from lambda_shared import log
 from lambda_shared.custom_resource import quieten_loggers
-from lambda_shared.log import record, shown
-from root_access_keys.calls import CLIENT, call_by_role, patience
+from root_access_keys.calls import CLIENT_CONFIG, call_by_role, patience
 from root_access_keys.model import Run, checked_run_id, member
 from root_access_keys.notices import put_event
 from root_access_keys.plan import Plan
@@ -44,7 +44,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
                 return _tell_failure(checked_run_id(member(event, "RunId")), event["Failure"])
             return _tell(Run.from_json(member(member(event, "Start"), "Run")))
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
-        raise shown(error, step="finish") from None
+        raise log.redacted(error, step="finish") from None
 
 
 def _tell(run: Run) -> dict[str, Any]:
@@ -55,7 +55,7 @@ def _tell(run: Run) -> dict[str, Any]:
     store.put("summary.json", summary)
     location = store.location("summary.json")
     counted = in_numbers(summary)
-    record("run finished", **{name: json.dumps(value) for name, value in counted.items()})
+    log.info("run finished", **{name: json.dumps(value) for name, value in counted.items()})
     _notify(subject(summary), in_words(summary, location))
     put_event(call_by_role, FINISHED, in_short(summary, location))
     # What a run found that began with other settings is told, and announces nothing for those of now.
@@ -67,7 +67,7 @@ def _tell(run: Run) -> dict[str, Any]:
 
 def _tell_failure(run_id: str, failure: Mapping[str, Any]) -> dict[str, Any]:
     why = failure_text(failure)
-    record("run failed", run=run_id, reason=why)
+    log.info("run failed", run=run_id, reason=why)
     _notify("Root access keys were not checked", f"Root access keys, run {run_id}: it failed as a whole.\n\n{why}")
     put_event(call_by_role, FAILED, {"Run": run_id, "Why": why})
     return {"Run": run_id, "Why": why}
@@ -76,4 +76,4 @@ def _tell_failure(run_id: str, failure: Mapping[str, Any]) -> dict[str, Any]:
 def _notify(title: str, text: str) -> None:
     topic = os.environ.get("TOPIC_ARN")
     if topic:
-        call_by_role(boto3.client("sns", config=CLIENT).publish, TopicArn=topic, Subject=title, Message=text)
+        call_by_role(boto3.client("sns", config=CLIENT_CONFIG).publish, TopicArn=topic, Subject=title, Message=text)

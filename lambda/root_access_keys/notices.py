@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from lambda_shared.aws_calls import EVENT_SOURCE
-from root_access_keys.calls import CLIENT
+from root_access_keys.calls import CLIENT_CONFIG
 from root_access_keys.errors import TryAgainError
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ def put_event(call: Callable[..., Any], kind: str, detail: Mapping[str, Any]) ->
         TryAgainError: EventBridge did not take it.
         ProviderError: the call failed.
     """
-    client = boto3.client("events", config=CLIENT)
+    client = boto3.client("events", config=CLIENT_CONFIG)
     entry = {"Source": EVENT_SOURCE, "DetailType": kind, "Detail": json.dumps(detail)}
     answer = call(client.put_events, Entries=[entry])
     if answer.get("FailedEntryCount"):

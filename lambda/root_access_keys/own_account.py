@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from lambda_shared.aws_calls import Caller
+from lambda_shared import log
+from lambda_shared.aws_calls import RetryingCaller
 from lambda_shared.clock import InvocationClock
 from lambda_shared.custom_resource import quieten_loggers
 from lambda_shared.errors import ProviderError
-from lambda_shared.log import record, shown
 from root_access_keys import checks
-from root_access_keys.calls import CLIENT
+from root_access_keys.calls import CLIENT_CONFIG
 from root_access_keys.errors import GuardError
 from root_access_keys.notices import put_event
 
@@ -40,7 +40,7 @@ def scheduled(context: Any) -> None:
     try:
         check(context)
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
-        raise shown(error, operation="Check") from None
+        raise log.redacted(error, operation="Check") from None
 
 
 def check(context: Any) -> bool:
@@ -49,7 +49,7 @@ def check(context: Any) -> bool:
     Raises:
         ProviderError: IAM does not tell, or it can't be told. That is never "no key".
     """
-    present = root_key_present(Caller(InvocationClock(context)))
+    present = root_key_present(RetryingCaller(InvocationClock(context)))
     _tell(context, present=present)
     return present
 
@@ -57,14 +57,14 @@ def check(context: Any) -> bool:
 def _tell(context: Any, *, present: bool) -> None:
     """Tell by a metric, and by an event if there is a key."""
     clock, account = InvocationClock(context), _account(context)
-    record(FOUND if present else "no root access key", account=account)
-    Caller(clock)(
-        boto3.client("cloudwatch", config=CLIENT).put_metric_data,
+    log.info(FOUND if present else "no root access key", account=account)
+    RetryingCaller(clock)(
+        boto3.client("cloudwatch", config=CLIENT_CONFIG).put_metric_data,
         Namespace=NAMESPACE,
         MetricData=[{"MetricName": METRIC, "Value": float(present), "Unit": "Count"}],
     )
     if present:
-        put_event(Caller(clock), FOUND, {"Account": account, "Advice": advice(account)})
+        put_event(RetryingCaller(clock), FOUND, {"Account": account, "Advice": advice(account)})
 
 
 def root_key_present(call: Callable[..., Any]) -> bool:
@@ -75,7 +75,7 @@ def root_key_present(call: Callable[..., Any]) -> bool:
     Raises:
         ProviderError: IAM does not tell; that is never "no".
     """
-    summary = call(boto3.client("iam", config=CLIENT).get_account_summary)["SummaryMap"]
+    summary = call(boto3.client("iam", config=CLIENT_CONFIG).get_account_summary)["SummaryMap"]
     if "AccountAccessKeysPresent" not in summary:
         raise GuardError("GetAccountSummary: the answer has no AccountAccessKeysPresent")
     return bool(summary["AccountAccessKeysPresent"])
@@ -93,14 +93,14 @@ def advice(account: str) -> str:
 def _deployed(properties: Mapping[str, Any], context: Any) -> str:
     """Check at a deployment: that there is a key is the reason it fails, also if that could not be told elsewhere."""
     account = _account(context)
-    present = root_key_present(Caller(InvocationClock(context)))
+    present = root_key_present(RetryingCaller(InvocationClock(context)))
     fails = present and properties.get("OnFound") == _FAIL
     try:
         _tell(context, present=present)
     except ProviderError as error:
         if not fails:
             raise
-        record("the metric or the event could not be sent", reason=str(error))
+        log.info("the metric or the event could not be sent", reason=str(error))
     if fails:
         raise GuardError(f"{advice(account)}. Then deploy again, or set on_found=RootKeyAction.WARN")
     return advice(account) if present else ""

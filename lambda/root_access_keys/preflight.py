@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from lambda_shared.aws_calls import Caller
+from lambda_shared.aws_calls import RetryingCaller
 from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import CallError
 from root_access_keys import checks
 from root_access_keys.accounts import check_exist
-from root_access_keys.calls import CLIENT, SECONDS_FOR_A_NEW_ROLE
+from root_access_keys.calls import CLIENT_CONFIG, SECONDS_FOR_A_NEW_ROLE
 from root_access_keys.errors import DeniedError, GuardError
 from root_access_keys.settings import Selection
 
@@ -58,9 +58,9 @@ def check(properties: Mapping[str, Any], context: Any) -> str:
     """
     account = context.invoked_function_arn.split(":")[4]
     clock = InvocationClock(context)
-    call = Caller(clock)
+    call = RetryingCaller(clock)
     try:
-        enabled = call(boto3.client("iam", config=CLIENT).list_organizations_features).get("EnabledFeatures", [])
+        enabled = call(boto3.client("iam", config=CLIENT_CONFIG).list_organizations_features).get("EnabledFeatures", [])
     except CallError as error:
         message = _MESSAGES.get(error.code.removesuffix("Exception"))
         if message is None:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import boto3
 
-from root_access_keys.calls import CLIENT, DENIED, call, call_by_role
+from root_access_keys.calls import CLIENT_CONFIG, DENIED, call, call_by_role
 from root_access_keys.errors import DeniedError, GuardError, RefusedError
 from root_access_keys.model import LastUse, RootKey, UnknownUse
 
@@ -45,7 +45,7 @@ class RootSession:
         """
         try:
             assumed = call_by_role(
-                boto3.client("sts", config=CLIENT).assume_root,
+                boto3.client("sts", config=CLIENT_CONFIG).assume_root,
                 TargetPrincipal=account_id,
                 TaskPolicyArn={"arn": f"arn:{partition}:iam::aws:policy/root-task/{task}"},
                 DurationSeconds=_SECONDS,
@@ -62,7 +62,7 @@ class RootSession:
             aws_access_key_id=assumed["AccessKeyId"],
             aws_secret_access_key=assumed["SecretAccessKey"],
             aws_session_token=assumed["SessionToken"],
-            config=CLIENT,
+            config=CLIENT_CONFIG,
         )
 
     def list(self) -> tuple[RootKey, ...]:

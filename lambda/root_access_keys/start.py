@@ -11,8 +11,8 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+from lambda_shared import log
 from lambda_shared.custom_resource import quieten_loggers
-from lambda_shared.log import record, shown
 from root_access_keys.accounts import select
 from root_access_keys.calls import patience
 from root_access_keys.errors import GuardError
@@ -41,7 +41,7 @@ def handler(event: Any, _context: Any) -> dict[str, Any]:
         with patience():
             return begin(checked_run_id(member(event, "RunId")), member(event, "Input"))
     except Exception as error:  # noqa: BLE001 - Lambda logs what is raised, so nothing else may be in it
-        raise shown(error, step="start") from None
+        raise log.redacted(error, step="start") from None
 
 
 def begin(run_id: str, given: object) -> dict[str, Any]:
@@ -57,7 +57,7 @@ def begin(run_id: str, given: object) -> dict[str, Any]:
     ]
     store.put("accounts.json", [account.to_json() for account in accounts])
     store.put("skipped.json", [{"Account": account.to_json(), "Why": why} for account, why in selected.skipped])
-    record("run", run=run_id, mode=str(settings.rules.mode), deletes=str(deletes), accounts=len(accounts))
+    log.info("run", run=run_id, mode=str(settings.rules.mode), deletes=str(deletes), accounts=len(accounts))
     return {
         "Run": run.to_json(),
         "DryRun": settings.deletes and not deletes,

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 
-from lambda_shared.log import record
-from root_access_keys.calls import CLIENT, call_by_role
+from lambda_shared import log
+from root_access_keys.calls import CLIENT_CONFIG, call_by_role
 from root_access_keys.errors import RefusedError
 from root_access_keys.plan import Plan
 
@@ -37,7 +37,7 @@ class Store:
         """Use the bucket that the construct named."""
         self._bucket = bucket or os.environ["RESULTS_BUCKET"]
         self._folder = f"runs/{run_id}"
-        self._s3: S3Client = boto3.client("s3", config=CLIENT)
+        self._s3: S3Client = boto3.client("s3", config=CLIENT_CONFIG)
 
     def path(self, name: str) -> str:
         """Name an object of the run."""
@@ -81,7 +81,7 @@ class Store:
             raise
         except (ValueError, KeyError, TypeError):
             # Somebody else wrote it. The next run publishes its plan anew.
-            record("the plan can't be read", object=_PLAN)
+            log.info("the plan can't be read", object=_PLAN)
             return None
 
     def announce(self, digest: str, plan: Plan) -> None:

@@ -201,7 +201,9 @@ def test_the_demo_rotates_and_goes_back_while_nobody_deploys(tmp_path: Path) -> 
     ]
     assert story.commands[-2].startswith("python -m cdk_iam_access_key undo --secret")
     assert story.commands[-1] == f"cdk destroy {app}"
-    assert re.search(r"^ +Event +Access Key Still In Use\n.*\n +Last use +last used .* by s3", story.text, re.MULTILINE)
+    assert re.search(
+        r"^ +Event +Access Key Retirement Postponed\n.*\n +Last use +last used .* by s3", story.text, re.MULTILINE
+    )
     old, kept, bad, native = story.keys
     assert old == [ON, ON, OFF, *[GONE] * 6]
     assert kept == [ON, ON, ON, ON, ON, ON, ON, GONE]

@@ -89,7 +89,7 @@ def test_express_mode_goes_on_in_express_mode_only(example: Example) -> None:
     example.deploy("--express", fails=True, context=FAIL)
     second = example.current
     assert (example.status, second == first) == ("UPDATE_FAILED", False)
-    assert "must use the same DeploymentConfig" in example.deploy(fails=True)
+    assert "in UPDATE_FAILED after an express deployment" in example.deploy(fails=True)
     assert "RollbackStack is not supported" in example.run("rollback", fails=True)
     example.serial = "1"
     example.deploy("--express")

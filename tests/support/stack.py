@@ -194,8 +194,8 @@ class Stack:
             except ProcessDeath:
                 return ProcessDeath
 
-    def sweep(self, after: timedelta = timedelta(minutes=5)) -> Any:
-        """Let the sweep come after a time."""
+    def sweep(self, after: timedelta = timedelta(minutes=8)) -> Any:
+        """Let the sweep come after a time; if none is given, once an interrupted attempt to create a key is over."""
         self.account.clock.sleep(after.total_seconds())
         return self.invoke(SWEEP, "worker")
 

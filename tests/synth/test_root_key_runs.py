@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from aws_cdk import App, Stack
-from root_keys.account import Account
-from root_keys.amazon_states import Execution, StateError
-from root_keys.guard_settings import deployed, settings
-from root_keys.organization import Key, Member, denied, killed, throttled
-from root_keys.state_machine import CONTEXT, run
 from synth.test_root_keys import definition, guard
 from synth.test_root_keys import settings as settings_of
+from unit.root_keys.account import Account
+from unit.root_keys.amazon_states import Execution, StateError
+from unit.root_keys.guard_settings import deployed, settings
+from unit.root_keys.organization import Key, Member, denied, killed, throttled
+from unit.root_keys.state_machine import CONTEXT, run
 
 from cdk_iam_access_key import OrganizationRootKeyGuard
 from root_access_keys import audit, calls, deletion, finish, start

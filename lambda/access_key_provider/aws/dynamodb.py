@@ -75,12 +75,12 @@ class Ledger:
         return _parsed(secret_arn, found.get("Item"))
 
     def write(self, entry: Entry, due: datetime | None) -> Entry:
-        """Write an entry over the version that it was read in, and return it as it is then.
+        """Write an entry over what was read, and return it as it is then.
 
         An answer that was lost says nothing: the nonce tells whether the write is there.
 
         Args:
-            entry: what to write; its `version` is the one that was read.
+            entry: what to write; its `nonce` is the one that was read.
             due: when the sweep is to come to it; None if never.
 
         Raises:
@@ -91,7 +91,7 @@ class Ledger:
         item = _item(written, due)
         for attempt in range(1, _ATTEMPTS + 1):
             try:
-                self._put(item, entry.version)
+                self._put(item, entry.nonce)
             except ClientError as error:
                 if _code(error) == _CONDITION_FAILED:
                     there = _parsed(entry.secret_arn, error.response.get("Item"))  # type: ignore[arg-type] # ALL_OLD
@@ -143,15 +143,17 @@ class Ledger:
             if not start:
                 return
 
-    def _put(self, item: dict[str, Any], seen: int) -> None:
-        condition = "attribute_not_exists(#v) OR #v = :seen" if seen == 0 else "#v = :seen"
+    def _put(self, item: dict[str, Any], seen: str) -> None:
+        # A version would do, if a table that is put back to an earlier time did not count up to the same one again.
+        expected: dict[str, Any] = {"ConditionExpression": "attribute_not_exists(#n)"}
+        if seen:
+            expected = {"ConditionExpression": "#n = :seen", "ExpressionAttributeValues": {":seen": {"S": seen}}}
         self._client.put_item(
             TableName=self._table,
             Item=item,
-            ConditionExpression=condition,
-            ExpressionAttributeNames={"#v": "version"},
-            ExpressionAttributeValues={":seen": {"N": str(seen)}},
+            ExpressionAttributeNames={"#n": "nonce"},
             ReturnValuesOnConditionCheckFailure="ALL_OLD",
+            **expected,
         )
 
     @cached_property

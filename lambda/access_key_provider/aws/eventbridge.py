@@ -9,8 +9,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from lambda_shared import log
 from lambda_shared.aws_calls import EVENT_SOURCE, USER_AGENT
-from lambda_shared.log import measure, record
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -33,7 +33,7 @@ class EventPublisher:
     def publish(self, events: Sequence[tuple[str, dict[str, str]]]) -> None:
         """Report what happened. Never fails: what was done is done, reported or not."""
         for kind, detail in events:
-            measure(kind.replace(" ", ""), kind, **detail)
+            log.metric(kind.replace(" ", ""), kind, **detail)
         for first in range(0, len(events), _ENTRIES_A_CALL):
             self._put(events[first : first + _ENTRIES_A_CALL])
 
@@ -50,7 +50,7 @@ class EventPublisher:
         try:
             answer = boto3.client("events", config=_CONFIG).put_events(Entries=entries)
         except (ClientError, BotoCoreError) as error:
-            record("events could not be sent", error=type(error).__name__)
+            log.info("events could not be sent", error=type(error).__name__)
             return
         if answer.get("FailedEntryCount"):
-            record("events could not be sent", failed=answer["FailedEntryCount"])
+            log.info("events could not be sent", failed=answer["FailedEntryCount"])

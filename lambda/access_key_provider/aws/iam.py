@@ -14,7 +14,7 @@ from access_key_provider.model.state import (
     LastUse,
     NewAccessKey,
 )
-from lambda_shared.aws_calls import SENT_ONCE
+from lambda_shared.aws_calls import NO_RETRIES
 from lambda_shared.errors import CallError, ProviderError, in_other_words
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_iam import IAMClient
 
     from access_key_provider.aws.sts import Credentials
-    from lambda_shared.aws_calls import Caller
+    from lambda_shared.aws_calls import RetryingCaller
 
 _Result = TypeVar("_Result")
 
@@ -35,9 +35,9 @@ _QUESTION = "has the user a path, and was it imported by its name? Then import i
 class IamUserKeys:
     """The access keys and tags of one user, by IAM. Every call names the user: without a name IAM takes the caller."""
 
-    def __init__(self, credentials: Credentials, user_name: str, call: Caller) -> None:
+    def __init__(self, credentials: Credentials, user_name: str, call: RetryingCaller) -> None:
         """Act with the credentials of the key's role."""
-        self._iam: IAMClient = boto3.client("iam", **credentials, config=SENT_ONCE)
+        self._iam: IAMClient = boto3.client("iam", **credentials, config=NO_RETRIES)
         self._user_name = user_name
         self._call = call
 

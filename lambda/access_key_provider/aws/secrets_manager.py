@@ -14,7 +14,7 @@ from access_key_provider.model.state import (
     SecretState,
     SecretVersion,
 )
-from lambda_shared.aws_calls import SENT_ONCE
+from lambda_shared.aws_calls import NO_RETRIES
 from lambda_shared.errors import CallError, in_other_words
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from access_key_provider.aws.sts import Credentials
-    from lambda_shared.aws_calls import Caller
+    from lambda_shared.aws_calls import RetryingCaller
 
 _Result = TypeVar("_Result")
 
@@ -39,9 +39,11 @@ _QUESTION = (
 class SecretsManagerVersions:
     """The versions, labels and tags of one secret, by Secrets Manager. Nothing here can read a value."""
 
-    def __init__(self, credentials: Credentials, secret_arn: str, call: Caller, rotation_token: str = "") -> None:
+    def __init__(
+        self, credentials: Credentials, secret_arn: str, call: RetryingCaller, rotation_token: str = ""
+    ) -> None:
         """Act with the credentials of the key's role; Secrets Manager's token says that it is for its rotation."""
-        self._client: SecretsManagerClient = boto3.client("secretsmanager", **credentials, config=SENT_ONCE)
+        self._client: SecretsManagerClient = boto3.client("secretsmanager", **credentials, config=NO_RETRIES)
         self._arn = secret_arn
         self._call = call
         self._rotation_token = rotation_token

@@ -11,14 +11,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from access_key_provider.aws.denials import explained
 from access_key_provider.model.errors import UnprovenKeyError
-from lambda_shared.aws_calls import SENT_ONCE
+from lambda_shared.aws_calls import NO_RETRIES
 from lambda_shared.errors import CallError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
     from access_key_provider.model.state import NewAccessKey
-    from lambda_shared.aws_calls import Caller
+    from lambda_shared.aws_calls import RetryingCaller
     from lambda_shared.clock import Clock
 
 _SESSION = timedelta(minutes=15)
@@ -47,14 +47,14 @@ class Sessions:
         """Begin with none."""
         self._sessions: dict[tuple[str, str], tuple[Credentials, datetime]] = {}
 
-    def assume(self, role_arn: str, name: str, call: Caller, clock: Clock) -> Credentials:
+    def assume(self, role_arn: str, name: str, call: RetryingCaller, clock: Clock) -> Credentials:
         """Assume a key's role, under a name that says why: CloudTrail shows it with every call."""
         known, expires = self._sessions.get((role_arn, name), (None, clock.now()))
         if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
             return known
         try:
             assumed = call(
-                boto3.client("sts", config=SENT_ONCE).assume_role,
+                boto3.client("sts", config=NO_RETRIES).assume_role,
                 RoleArn=role_arn,
                 RoleSessionName=name,
                 DurationSeconds=int(_SESSION.total_seconds()),
@@ -98,7 +98,7 @@ class StsProver:
             region_name=region,
             aws_access_key_id=key.id,
             aws_secret_access_key=key.secret,
-            config=SENT_ONCE,
+            config=NO_RETRIES,
         )
         successes, answer, pause, unreachable = 0, "", 1.0, 0
         while successes < _SUCCESSES:

@@ -13,7 +13,7 @@ from access_key_provider.entrypoints.session import KNOWN_ROLE, Work
 from access_key_provider.model.errors import InvalidRequestError, NothingToUndoError
 from access_key_provider.planning.undo import plan_undo
 from access_key_provider.reconcile.reconciler import RESERVE_TO_ANSWER
-from lambda_shared.log import record
+from lambda_shared import log
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -40,7 +40,7 @@ def undo_as_asked(work: Work, owner: str, since: datetime) -> None:
     try:
         work.reconciler.run(owner, lambda draft, of: plan_undo(draft, of, alarm=since), reserve=RESERVE_TO_ANSWER)
     except NothingToUndoError as error:
-        record("nothing to undo", secret=work.secret_arn, reason=str(error))
+        log.info("nothing to undo", secret=work.secret_arn, reason=str(error))
     work.lease.change(lambda entry, _: replace(entry, undo_asked=None))
 
 

@@ -23,9 +23,9 @@ from access_key_provider.planning.drift import findings, shown
 from access_key_provider.planning.key_events import LEFT_BEHIND
 from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over
 from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
+from lambda_shared import log
 from lambda_shared.custom_resource import CustomResource, Result
 from lambda_shared.errors import ProviderError
-from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -89,7 +89,7 @@ def on_create_or_update(request: Request, context: Any) -> Result:
             error.physical_id = f"{_NOTHING_WAS_MADE}{request.request_id}/{request.logical_id}"
         raise
     assert key is not None  # noqa: S101 - `plan_deployment` ends with a current key
-    record(
+    log.info(
         "created" if key.id in work.reconciler.made else "in place",
         **_about(request),
         user=properties.user_name,
@@ -117,7 +117,7 @@ def on_delete(request: Request, context: Any) -> Result:
     try:
         properties = Properties.parse(request.properties)
     except InvalidRequestError as error:
-        record("nothing to delete: no key was ever made from these properties", **_about(request), reason=str(error))
+        log.info("nothing to delete: no key was ever made from these properties", **_about(request), reason=str(error))
         return Result(physical_id)
     found = ""
     try:
@@ -246,7 +246,7 @@ def _clean_failed_replacement(request: Request, owner: str, physical_id: str, co
         try:
             _ensure_absent(request, other, context)
         except ProviderError as error:
-            record("could not clean the place of a failed replacement", **_about(request), reason=str(error))
+            log.info("could not clean the place of a failed replacement", **_about(request), reason=str(error))
         else:
             return
 
@@ -272,12 +272,12 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
         try:
             work.lease.take(announced, own=owner)
         except SupersededError:
-            record("not deleted: the resource was created again since", **_about(request))
+            log.info("not deleted: the resource was created again since", **_about(request))
             return ""
         keys = [key.id for key in work.lease.entry.keys_of(owner)]
         if work.lease.entry.made_for(owner) or not (was_known or request.physical_id != resource.physical_id):
             _delete_keys(work, owner)
-    record("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
+    log.info("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
     lost = (detail for kind, detail in work.reconciler.events if kind == LEFT_BEHIND)
     return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
 

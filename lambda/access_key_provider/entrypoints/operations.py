@@ -14,8 +14,8 @@ from access_key_provider.planning.rotation import plan_rotation_by_operator
 from access_key_provider.planning.status_report import owner_of, status_report
 from access_key_provider.planning.undo import plan_undo
 from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
+from lambda_shared import log
 from lambda_shared.errors import ProviderError
-from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -49,7 +49,7 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
             work.lease.take()
             owner = owner_to_work_on(work)
             _carry_out(work, owner, _PLANS[operation])
-            record("done", operation=operation, secret=work.secret_arn)
+            log.info("done", operation=operation, secret=work.secret_arn)
         report: dict[str, Any] = {}
         work.reconciler.run(owner, lambda draft, of: report.update(status_report(draft, of)))
     return report

@@ -21,8 +21,8 @@ from access_key_provider.planning.rotation import (
     plan_finish_secret,
     plan_test_secret,
 )
+from lambda_shared import log
 from lambda_shared.errors import ProviderError
-from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -60,7 +60,7 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
         work.lease.take()
         owner = owner_to_work_on(work)
         _carry_out(work, owner, _STEPS[step], token)
-    record("the step succeeded", step=step, secret=secret_arn, version=token)
+    log.info("the step succeeded", step=step, secret=secret_arn, version=token)
 
 
 def _carry_out(work: Work, owner: str, planner: _Planner, token: str) -> None:

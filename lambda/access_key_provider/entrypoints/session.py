@@ -14,7 +14,7 @@ from access_key_provider.aws.sts import Sessions, StsProver
 from access_key_provider.entrypoints.custom_resource_request import session_name
 from access_key_provider.reconcile.lease import HeldLease, LeasedClock
 from access_key_provider.reconcile.reconciler import Reconciler
-from lambda_shared.aws_calls import Caller
+from lambda_shared.aws_calls import RetryingCaller
 from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
@@ -48,12 +48,12 @@ class RoleSession:
     @cached_property
     def keys(self) -> IamUserKeys:
         """The user."""
-        return IamUserKeys(self._credentials, self._claim.user_name, Caller(self._clock, self._patience))
+        return IamUserKeys(self._credentials, self._claim.user_name, RetryingCaller(self._clock, self._patience))
 
     @cached_property
     def secret(self) -> SecretsManagerVersions:
         """The secret."""
-        call = Caller(self._clock, self._patience)
+        call = RetryingCaller(self._clock, self._patience)
         return SecretsManagerVersions(self._credentials, self._secret_arn, call, self._token)
 
     @cached_property
@@ -63,7 +63,7 @@ class RoleSession:
 
     @cached_property
     def _credentials(self) -> Credentials:
-        call = Caller(self._clock, self._patience)
+        call = RetryingCaller(self._clock, self._patience)
         return _SESSIONS.assume(self._claim.role_arn, self._name, call, self._clock)
 
 

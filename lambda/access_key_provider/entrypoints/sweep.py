@@ -13,9 +13,9 @@ from access_key_provider.model.entry import Failing
 from access_key_provider.model.errors import BusyError, LeaseLostError, LedgerError, SupersededError
 from access_key_provider.planning.key_events import FAILED, RECOVERED, about_secret
 from access_key_provider.planning.maintenance import DAILY, joined, plan_maintenance
+from lambda_shared import log
 from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import ProviderError
-from lambda_shared.log import record, shown
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -47,11 +47,11 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
             # Another caller is at work, and leaves nothing undone.
             counted["postponed"] += 1
         except Exception as error:  # noqa: BLE001 - whatever it is, the other secrets are swept all the same
-            shown(error, secret=secret_arn)
+            log.redacted(error, secret=secret_arn)
             counted["failed"] += 1
         else:
             counted["failed" if failed else "swept"] += 1
-    record("swept", **counted)
+    log.info("swept", **counted)
     return counted
 
 

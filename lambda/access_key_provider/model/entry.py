@@ -196,7 +196,8 @@ class Entry:
     Attributes:
         secret_arn: the secret.
         version: counts the writes; 0 before the first.
-        nonce: of the last write; tells a writer whose answer was lost that the write is its own.
+        nonce: of the last write, empty before the first. Each write is conditional on it; it tells a writer whose
+            answer was lost that the write is its own.
         settled: when the entry and AWS were last known to agree.
         checked: when the keys were last observed to look for drift.
         creating: the attempts to create a key that have not ended, by resource.

@@ -45,6 +45,10 @@ class NothingToUndoError(ProviderError):
     """There is no key to go back to."""
 
 
+class KeyInUseError(ProviderError):
+    """The key that is to be retired is the one that readers of the secret get."""
+
+
 class RotationError(ProviderError):
     """A rotation of Secrets Manager can't go on, or should not have begun."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import BY_SWEEP, EndRotation
 from access_key_provider.model.codec import written
 from access_key_provider.model.entry import Failing, KeyState
+from access_key_provider.model.errors import KeyInUseError
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
 from access_key_provider.planning.deletion import draft_deletion
 from access_key_provider.planning.deployment import tag_current
@@ -19,7 +20,7 @@ from access_key_provider.planning.key_events import (
     about_key,
     about_secret,
 )
-from access_key_provider.planning.recovery import ORPHAN_WAIT, recover, retire_orphans, unknown_labels
+from access_key_provider.planning.recovery import ATTEMPT_IS_OVER, ORPHAN_WAIT, recover, retire_orphans, unknown_labels
 from access_key_provider.planning.removal import end_rotation, remove
 from access_key_provider.planning.retirement import due_of, retire
 
@@ -33,6 +34,8 @@ if TYPE_CHECKING:
 DAILY = timedelta(days=1)
 _FIRST_RETRY = timedelta(minutes=5)
 _AFTER_A_DEATH = timedelta(minutes=2)
+# The index has whole seconds.
+_CLOCK_STEP = timedelta(seconds=1)
 _STUCK = timedelta(days=1)
 _LONGEST_REASON = 300
 
@@ -61,7 +64,7 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
         retire(draft, owner, BY_SWEEP)
         tag_current(draft, owner)
     retire_orphans(draft, owner)
-    _report_age(draft, claim)
+    _report_age(draft, owner, claim)
     if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
         draft.report(ROTATION_OFF, about_secret(draft.entry, userName=claim.user_name), once_a_day="rotation-off")
 
@@ -84,8 +87,18 @@ def plan_cut_over(draft: Draft, owner: str, version_id: str) -> None:
 
 
 def plan_retire_now(draft: Draft, owner: str) -> None:
-    """Deactivate the previous key now: an operator says that nobody needs it."""
+    """Deactivate the previous key now: an operator says that nobody needs it.
+
+    Raises:
+        KeyInUseError: it is the key that readers of the secret get.
+    """
     recover(draft, owner)
+    read, current = draft.entry.key_of_version(draft.current), draft.entry.current
+    if read and current and read is not current:
+        raise KeyInUseError(
+            f"readers of the secret get {read.id}: somebody has moved AWSCURRENT back to it. Move it to version "
+            f"{current.version_id}, which has {current.id}, or rotate, then retire"
+        )
     retire(draft, owner, "operator", at_once=True)
 
 
@@ -137,7 +150,9 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
                     if key.deactivated
                     else (key.created + ORPHAN_WAIT)
                 )
-        yield from (attempt.until + _AFTER_A_DEATH for of, attempt in entry.creating.items() if of == owner)
+        if owner in entry.creating:
+            yield entry.creating[owner].until + _AFTER_A_DEATH
+            yield entry.creating[owner].until + ATTEMPT_IS_OVER + _CLOCK_STEP
     yield from (key.created + _AFTER_A_DEATH for key in entry.keys.values() if _is_unfinished(entry, key))
     if entry.undo_asked:
         yield entry.undo_asked
@@ -208,13 +223,15 @@ def _report_drift(draft: Draft, what: str, detail: dict[str, str], key_id: str =
     draft.report(DRIFT, {**detail, "drift": what}, once_a_day=f"{what}{key_id}")
 
 
-def _report_age(draft: Draft, claim: Claim) -> None:
-    bound, current = claim.rules.max_active_age, draft.entry.current
-    if bound is None or current is None or draft.now < current.created + bound or claim.status == INACTIVE:
+def _report_age(draft: Draft, owner: str, claim: Claim) -> None:
+    """Report the keys that are Active for too long: the current one, and a previous one that is still used."""
+    bound = claim.rules.max_active_age
+    if bound is None or claim.status == INACTIVE:
         return
-    age = (draft.now - current.created).days
-    draft.report(
-        TOO_OLD,
-        about_key(draft.entry, current, ageInDays=str(age), limit=written(current.created + bound)),
-        once_a_day="too-old",
-    )
+    current = draft.entry.current
+    previous = [key for key in draft.entry.keys_of(owner) if key.state is KeyState.REPLACED and draft.is_active(key.id)]
+    for key in [*([current] if current else []), *previous]:
+        if draft.now >= key.created + bound:
+            age = (draft.now - key.created).days
+            detail = about_key(draft.entry, key, ageInDays=str(age), limit=written(key.created + bound))
+            draft.report(TOO_OLD, detail, once_a_day=f"too-old{key.id}")

@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 _CLOCK_SKEW = timedelta(minutes=1)
 # As long as a call to create a key may take.
 _ATTEMPT = timedelta(minutes=1)
-# A key that was made is listed by then.
-_LISTED_AFTER = timedelta(seconds=30)
+# A call of an invocation that was frozen in the middle may come through as long as the invocation may last, five
+# minutes; a key that was made is listed by then.
+ATTEMPT_IS_OVER = timedelta(minutes=7)
 ORPHAN_WAIT = timedelta(hours=1)
 
 
@@ -101,19 +102,20 @@ def _find_orphans(draft: Draft, owner: str, by: str) -> None:
     """Remove the keys whose secret was lost with the call that made them.
 
     Nobody has had the secret of such a key, so one that was used, or that bears a tag, is somebody else's. While
-    another entry is creating a key for the same user, the key may be its own: there the sweep decides an hour later.
+    another entry is creating a key for the same user, the key may be its own; one that came to be long after the
+    attempt is rather that of a person who saw the deployment fail. There the sweep decides an hour later.
     """
     attempt = draft.entry.creating.get(owner)
     if attempt is None:
         return
     for key in tuple(_orphans(draft, owner)):
-        is_sure = not draft.observed.creating_elsewhere
+        is_sure = not draft.observed.creating_elsewhere and key.created <= attempt.until + _ATTEMPT + _CLOCK_SKEW
         state = KeyState.CREATED if is_sure else KeyState.ORPHAN
         record = KeyRecord(key.id, owner, attempt.user_name, state, key.created)
         draft.add(RecordKey(record, "found a key whose secret was lost"))
         if is_sure:
             remove(draft, record, by)
-    if draft.now > attempt.until + _LISTED_AFTER and not _is_undecided(draft, owner):
+    if draft.now > attempt.until + ATTEMPT_IS_OVER and not _is_undecided(draft, owner):
         draft.add(EndAttempt(owner))
 
 
@@ -143,10 +145,8 @@ def _orphans(draft: Draft, owner: str) -> Iterator[AccessKey]:
 
 
 def _may_have_created(attempt: Creating, key: AccessKey) -> bool:
-    return (
-        key.id not in attempt.baseline
-        and attempt.since - _CLOCK_SKEW <= key.created <= attempt.until + _ATTEMPT + _CLOCK_SKEW
-    )
+    began, ended = attempt.since - _CLOCK_SKEW, attempt.until + ATTEMPT_IS_OVER
+    return key.id not in attempt.baseline and began <= key.created <= ended
 
 
 def retire_orphans(draft: Draft, owner: str) -> None:

@@ -25,8 +25,8 @@ from access_key_provider.model.actions import (
 from access_key_provider.model.errors import ConflictError, LeaseLostError, LedgerError, OutOfTimeError, SupersededError
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE, PENDING
 from access_key_provider.planning.key_events import events_of
+from lambda_shared import log
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
-from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -105,7 +105,7 @@ class Executor:
     def _leave(self, action: Action, reason: str) -> None:
         """Leave an action to the sweep, with all that follows for the same key unless it is bookkeeping."""
         self.left.append(reason)
-        record("left to the sweep", action=type(action).__name__, reason=reason)
+        log.info("left to the sweep", action=type(action).__name__, reason=reason)
         if not action.bookkeeping:
             self._given_up.add(getattr(action, "key_id", ""))
 

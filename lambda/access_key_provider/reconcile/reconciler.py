@@ -15,8 +15,8 @@ from access_key_provider.planning.maintenance import left_to_the_sweep
 from access_key_provider.planning.recovery import rebuild
 from access_key_provider.reconcile.executor import Executor
 from access_key_provider.reconcile.observer import observe
+from lambda_shared import log
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
-from lambda_shared.log import record
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -167,7 +167,7 @@ class Reconciler:
                 self.lease.change(lambda entry, _: entry.with_claim(late.owner, late.claim))
             self.run(late.owner, lambda draft, of: plan_take_back(draft, of, action, made), check=False)
         except ProviderError as error:
-            record("a call came through after the lease was lost, and was not taken back", reason=str(error))
+            log.info("a call came through after the lease was lost, and was not taken back", reason=str(error))
         self.lease.let_go()
 
 

@@ -6,6 +6,8 @@ from local_cloud.patches.cloudformation import (
     deletions,
     exports,
     failed_creates,
+    metadata_references,
+    nested_exports,
     without_rollback,
 )
 
@@ -17,4 +19,6 @@ def apply() -> None:
     deletions.apply()
     failed_creates.apply()
     exports.apply()
+    metadata_references.apply()
+    nested_exports.apply()
     without_rollback.apply()

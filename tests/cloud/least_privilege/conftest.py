@@ -1,4 +1,4 @@
-"""Two stacks with keys, deployed once for this folder, and an administrator who opens doors.
+"""Two stacks with keys, deployed once for each module, and an administrator who opens doors.
 
 Each permission is needed, and none reaches further than it should: tried on the embedded account, IAM enforced. The
 handler runs in the test's process, on events as AWS sends them and with sessions of the deployed roles, which the
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from local_cloud import LocalCloud
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def account(cloud: LocalCloud) -> Account:
     """Give an account with three users in it."""
     cloud.reset()
@@ -39,13 +39,13 @@ def account(cloud: LocalCloud) -> Account:
     return account
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def tester(account: Account) -> Session:
     """Give an administrator, whose only use is to open doors that stay shut without."""
     return account.administrator("tester")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def deploy(account: Account, tester: Session, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Deployed]:
     """Give what deploys a stack with a key for each of some users, and lets the tester into its functions' role."""
 
@@ -56,19 +56,19 @@ def deploy(account: Account, tester: Session, tmp_path_factory: pytest.TempPathF
     return deploy_stack
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def shop(deploy: Callable[..., Deployed]) -> Deployed:
     """Deploy a stack with two keys."""
     return deploy("Shop", "deploy", "vendor")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def other(deploy: Callable[..., Deployed]) -> Deployed:
     """Deploy another stack, with one key."""
     return deploy("Other", "stranger")
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def clock() -> TestClock:
     """Give a time that goes on from one test to the next, as the ledger does."""
     return TestClock()

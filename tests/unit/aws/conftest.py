@@ -11,7 +11,7 @@ from fakes.installation import LEDGER_TABLE
 from access_key_provider.aws.iam import IamUserKeys
 from access_key_provider.aws.secrets_manager import SecretsManagerVersions
 from access_key_provider.aws.sts import Sessions
-from lambda_shared.aws_calls import Caller
+from lambda_shared.aws_calls import RetryingCaller
 from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
@@ -40,13 +40,13 @@ def clock(account: FakeAccount) -> InvocationClock:
 
 
 @pytest.fixture
-def call(clock: InvocationClock) -> Caller:
+def call(clock: InvocationClock) -> RetryingCaller:
     """Give a caller that waits long for a role."""
-    return Caller(clock)
+    return RetryingCaller(clock)
 
 
 @pytest.fixture
-def credentials(call: Caller, clock: InvocationClock) -> Credentials:
+def credentials(call: RetryingCaller, clock: InvocationClock) -> Credentials:
     """Assume the key's role."""
     return Sessions().assume(ROLE, "test", call, clock)
 
@@ -54,7 +54,7 @@ def credentials(call: Caller, clock: InvocationClock) -> Credentials:
 @pytest.fixture
 def keys(credentials: Credentials, clock: InvocationClock) -> IamUserKeys:
     """Act on the user."""
-    return IamUserKeys(credentials, "deploy", Caller(clock))
+    return IamUserKeys(credentials, "deploy", RetryingCaller(clock))
 
 
 @pytest.fixture
@@ -66,4 +66,4 @@ def arn(account: FakeAccount) -> str:
 @pytest.fixture
 def secret(credentials: Credentials, clock: InvocationClock, arn: str) -> SecretsManagerVersions:
     """Act on the secret."""
-    return SecretsManagerVersions(credentials, arn, Caller(clock))
+    return SecretsManagerVersions(credentials, arn, RetryingCaller(clock))

@@ -75,7 +75,7 @@ def test_an_entry_is_read_as_it_was_written(ledger: Ledger) -> None:
 def test_any_entry_goes_through_the_table(account: FakeAccount, ledger: Ledger, made: Entry) -> None:
     """The account takes what DynamoDB takes, and nothing else."""
     account.person.delete_entry(SECRET)
-    written = ledger.write(replace(made, version=0), NOW)
+    written = ledger.write(replace(made, version=0, nonce=""), NOW)
     assert ledger.read(SECRET) == written
 
 
@@ -118,6 +118,19 @@ def test_a_write_over_an_entry_that_was_deleted_is_refused(account: FakeAccount,
     with pytest.raises(StaleEntryError) as stale:
         ledger.write(seen, NOW)
     assert stale.value.entry == Entry(SECRET)
+
+
+def test_a_write_over_a_table_that_was_put_back_is_refused(account: FakeAccount, ledger: Ledger) -> None:
+    """Another writer counts up to the same version from there: it is another entry all the same."""
+    ledger.write(entry(), NOW)
+    earlier = account.clock.now()
+    account.clock.sleep(60)
+    seen = ledger.write(replace(ledger.read(SECRET), checked=NOW), NOW)
+    account.person.restore_table(to=earlier)
+    other = ledger.write(replace(ledger.read(SECRET), undo_asked=NOW), NOW)
+    assert other.version == seen.version
+    with pytest.raises(StaleEntryError):
+        ledger.write(seen, NOW)
 
 
 # --- lost answers
@@ -285,7 +298,7 @@ def test_an_entry_of_a_later_release_is_neither_read_nor_written(account: FakeAc
     before = account.entries()
     with pytest.raises(LedgerError, match=rf"later release \(schema {SCHEMA + 1}.*deploy that release"):
         ledger.read(SECRET)
-    changed(account, version=7)
+    changed(account, version=7, nonce="of the later release")
     with pytest.raises(LedgerError, match="later release"):
         ledger.write(written, NOW)
     assert account.entries()[SECRET]["entry"] == before[SECRET]["entry"]

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from fakes.aws import FakeAccount
 
     from access_key_provider.aws.sts import Credentials
-    from lambda_shared.aws_calls import Caller
+    from lambda_shared.aws_calls import RetryingCaller
 
 
 def test_keys_are_listed_with_their_status_and_age(account: FakeAccount, keys: IamUserKeys) -> None:
@@ -175,7 +175,7 @@ def test_a_denial_names_the_action_the_user_and_who_denies_it(account: FakeAccou
 
 
 def test_a_user_of_another_name_is_denied_with_what_to_ask_oneself(
-    account: FakeAccount, credentials: Credentials, call: Caller
+    account: FakeAccount, credentials: Credentials, call: RetryingCaller
 ) -> None:
     """A role is for one user: imported by name, one with a path is another."""
     account.person.make_user("vendor")

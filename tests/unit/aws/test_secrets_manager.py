@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from fakes.aws import FakeAccount
 
     from access_key_provider.aws.sts import Credentials
-    from lambda_shared.aws_calls import Caller
+    from lambda_shared.aws_calls import RetryingCaller
 
 FIRST, SECOND = (f"{digit * 8}-2222-4333-8444-555555555555" for digit in "12")
 
@@ -117,7 +117,9 @@ def test_whether_a_rotation_is_on_is_seen(
     assert secret.describe().rotation_enabled is shown.get("RotationEnabled", False)
 
 
-def test_a_write_for_a_rotation_says_so(account: FakeAccount, credentials: Credentials, call: Caller, arn: str) -> None:
+def test_a_write_for_a_rotation_says_so(
+    account: FakeAccount, credentials: Credentials, call: RetryingCaller, arn: str
+) -> None:
     """Secrets Manager refuses it without the token that it gave with the step."""
     token = account.person.begin_rotation(arn, FIRST)
     with pytest.raises(CallError):

@@ -16,7 +16,7 @@ from access_key_provider.aws import sts
 from access_key_provider.aws.sts import Sessions, StsProver
 from access_key_provider.model.errors import UnprovenKeyError
 from access_key_provider.model.state import NewAccessKey
-from lambda_shared.aws_calls import Caller
+from lambda_shared.aws_calls import RetryingCaller
 from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import AccessDeniedError
 
@@ -103,7 +103,7 @@ class TestProof:
         """One would only prove one endpoint at one time; keys spread from IAM's home region."""
         service, _ = prove(monkeypatch, ["deploy"], ["deploy"])
         assert service.asked == [OWN, OWN, HOME, HOME]
-        assert all(config is sts.SENT_ONCE for config in service.configured)
+        assert all(config is sts.NO_RETRIES for config in service.configured)
 
     @pytest.mark.parametrize("region", [OWN, HOME])
     @pytest.mark.parametrize("setback", [REFUSED, UNREACHABLE])
@@ -194,7 +194,7 @@ def test_the_home_region_is_that_of_the_partition(
 
 
 def test_a_session_is_reused_while_it_outlives_the_invocation(
-    account: FakeAccount, call: Caller, clock: InvocationClock
+    account: FakeAccount, call: RetryingCaller, clock: InvocationClock
 ) -> None:
     """One for each role and purpose; near its end another one is begun."""
     sessions = Sessions()
@@ -204,13 +204,13 @@ def test_a_session_is_reused_while_it_outlives_the_invocation(
     assert sessions.assume(ROLE + "2", "Create-Key", call, clock) != first
     account.clock.sleep(timedelta(minutes=11).total_seconds())
     later = InvocationClock(Context(account.clock))
-    again = sessions.assume(ROLE, "Create-Key", Caller(later), later)
+    again = sessions.assume(ROLE, "Create-Key", RetryingCaller(later), later)
     assert again != first
     assert account.log.names() == ["sts:AssumeRole"] * 4
 
 
 def test_a_session_says_why_it_is_there_and_lasts_for_an_invocation(
-    account: FakeAccount, call: Caller, clock: InvocationClock
+    account: FakeAccount, call: RetryingCaller, clock: InvocationClock
 ) -> None:
     """CloudTrail shows its name with every call."""
     Sessions().assume(ROLE, "Create-Key", call, clock)
@@ -218,13 +218,15 @@ def test_a_session_says_why_it_is_there_and_lasts_for_an_invocation(
     assert asked.parameters == {"RoleArn": ROLE, "RoleSessionName": "Create-Key", "DurationSeconds": 900}
 
 
-def test_a_new_role_is_waited_for(account: FakeAccount, call: Caller, clock: InvocationClock) -> None:
+def test_a_new_role_is_waited_for(account: FakeAccount, call: RetryingCaller, clock: InvocationClock) -> None:
     """CloudFormation starts what depends on a role before it works everywhere."""
     account.roles[ROLE] = Role(ROLE, assume_denials=8)
     assert Sessions().assume(ROLE, "Create-Key", call, clock)["aws_access_key_id"].startswith("ASIA")
 
 
-def test_a_role_that_can_not_be_assumed_is_named(account: FakeAccount, call: Caller, clock: InvocationClock) -> None:
+def test_a_role_that_can_not_be_assumed_is_named(
+    account: FakeAccount, call: RetryingCaller, clock: InvocationClock
+) -> None:
     """With what may be the reason."""
     account.roles[ROLE] = Role(ROLE, assume_denials=10_000)
     with pytest.raises(AccessDeniedError, match=rf"^sts:AssumeRole on {ROLE} was denied: was the role deleted"):

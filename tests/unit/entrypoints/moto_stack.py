@@ -127,8 +127,8 @@ class MotoStack:
 
     # --- the sweep
 
-    def sweep(self, after: float = 300) -> dict[str, Any]:
-        """Let the sweep come after some seconds."""
+    def sweep(self, after: float = 480) -> dict[str, Any]:
+        """Let the sweep come after some seconds; if not told, once an interrupted attempt to create a key is over."""
         self.clock.sleep(after)
         with mock.patch.dict(os.environ, ENTRY_POINTS="worker"):
             swept: dict[str, Any] = main.handler({"Operation": "Sweep"}, Context(self.clock)) or {}

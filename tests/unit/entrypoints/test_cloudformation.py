@@ -155,7 +155,7 @@ def test_a_failed_create_undoes_itself(
     assert answer["Status"] == "FAILED"
     assert moto.statuses() == {unmanaged: "Active"}
     assert moto.delete(physical_id=answer["PhysicalResourceId"])["Status"] == "SUCCESS"
-    moto.clock.sleep(60)
+    moto.sweep()
     assert moto.delete(physical_id=answer["PhysicalResourceId"])["Status"] == "SUCCESS"
     assert moto.statuses() == {unmanaged: "Active"}
     moto.expect(status=None, unmanaged={unmanaged: "Active"})
@@ -258,6 +258,7 @@ def test_a_create_that_is_still_running_when_its_delete_comes_leaves_nothing(
     moto.clock.sleep(120)
     assert moto.delete()["Status"] == "SUCCESS", "CloudFormation may send it again"
     assert moto.current_value() == "the value before"
+    moto.sweep()
     moto.expect(status=None)
 
 
@@ -730,6 +731,7 @@ def test_a_lost_key_that_is_listed_late_is_found(moto: MotoStack, monkeypatch: p
     moto.clock.sleep(60)
     moto.update(moto.properties(Description="again"), moto.properties())
     assert moto.statuses() == {key_of(first): "Active"}
+    moto.sweep()
 
 
 # --- changed by hand

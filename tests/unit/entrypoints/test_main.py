@@ -204,7 +204,7 @@ def test_a_deadline_that_is_near_stops_before_the_next_step(stack: Stack) -> Non
     [
         (custom_resource, "AccessKeyResource"),
         (custom_resource, "Work"),
-        (custom_resource, "record"),
+        (custom_resource.log, "info"),
         (custom_resource.AccessKeyResource, "_log_setup"),
         (custom_resource.AccessKeyResource, "_cfn_response"),
         (custom_resource.AccessKeyResource, "generate_physical_id"),

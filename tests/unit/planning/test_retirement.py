@@ -23,6 +23,7 @@ from unit.planning.situation import (
 
 from access_key_provider.model.actions import Deactivate, DeleteKey, Postpone
 from access_key_provider.model.entry import KeyState
+from access_key_provider.model.errors import KeyInUseError
 from access_key_provider.model.retirement_rules import LAST_USE_LAG, LONGEST_DEPLOYMENT, RetirementRules
 from access_key_provider.model.state import PREVIOUS, LastUse
 from access_key_provider.planning.maintenance import plan_cut_over, plan_retire_now
@@ -238,6 +239,15 @@ def test_who_knows_that_nobody_needs_the_key_retires_it_at_once(by: str) -> None
     version = situation.entry.keys[B].version_id
     actions = situation.plan(plan_cut_over, version) if by == "cut-over" else situation.plan(plan_retire_now)
     assert actions == [Deactivate(A, by)]
+
+
+def test_the_key_that_readers_get_is_not_retired() -> None:
+    """Somebody has moved AWSCURRENT back to it by hand; the ledger still has the newer one as current."""
+    situation = replaced(2 * HOUR)
+    situation.current_is(situation.entry.keys[A].version_id)
+    assert situation.plan(retire, "sweep") == []
+    with pytest.raises(KeyInUseError, match=f"readers of the secret get {A}.*which has {B}"):
+        situation.plan(plan_retire_now)
 
 
 @pytest.mark.parametrize("why", ["another version", "current by hand", "another resource's", "no key"])

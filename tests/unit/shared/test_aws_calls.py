@@ -13,7 +13,7 @@ from botocore.exceptions import (
     ReadTimeoutError,
 )
 
-from lambda_shared.aws_calls import SENT_ONCE, THROTTLED, Caller
+from lambda_shared.aws_calls import NO_RETRIES, THROTTLED, RetryingCaller
 from lambda_shared.errors import AccessDeniedError, CallError, OutcomeUnknownError, ProviderError
 
 if TYPE_CHECKING:
@@ -58,8 +58,8 @@ def waited(clock: InvocationClock, since: datetime) -> float:
 def test_a_call_is_made_with_its_arguments_and_its_result_returned(clock: InvocationClock) -> None:
     """At once."""
     service, began = Service("answer"), clock.now()
-    assert Caller(clock)(service, 1, two=2) == "answer"
-    assert Caller(clock).once(service, 3) == "answer"
+    assert RetryingCaller(clock)(service, 1, two=2) == "answer"
+    assert RetryingCaller(clock).once(service, 3) == "answer"
     assert service.asked == [(1, ("two", 2)), (3,)]
     assert waited(clock, began) == 0
 
@@ -71,7 +71,7 @@ def test_a_call_is_made_with_its_arguments_and_its_result_returned(clock: Invoca
 def test_a_role_that_is_not_usable_yet_is_waited_for(clock: InvocationClock, code: str) -> None:
     """CloudFormation starts what depends on it before it works everywhere."""
     service = Service(*[refused(code)] * 9, "answer")
-    assert Caller(clock)(service) == "answer"
+    assert RetryingCaller(clock)(service) == "answer"
 
 
 @pytest.mark.parametrize("patience", [10.0, 100.0])
@@ -79,14 +79,14 @@ def test_a_role_that_never_is_usable_is_given_up(clock: InvocationClock, patienc
     """After the time that the caller has for it; a role that has long been there has less."""
     began = clock.now()
     with pytest.raises(AccessDeniedError, match="ListAccessKeys: AccessDenied: no") as denied:
-        Caller(clock, patience)(Service(refused("AccessDenied")))
+        RetryingCaller(clock, patience)(Service(refused("AccessDenied")))
     assert 0.3 * patience < waited(clock, began) <= patience
     assert denied.value.changed_nothing
 
 
 def test_patience_ends_with_the_first_success(clock: InvocationClock) -> None:
     """From then on what is denied is denied for good: nobody waits for a refusal that lasts."""
-    call = Caller(clock)
+    call = RetryingCaller(clock)
     call(Service(refused("AccessDenied"), "answer"))
     service, began = Service(refused("AccessDenied")), clock.now()
     with pytest.raises(AccessDeniedError):
@@ -96,7 +96,7 @@ def test_patience_ends_with_the_first_success(clock: InvocationClock) -> None:
 
 def test_patience_is_for_all_calls_of_a_caller_together(clock: InvocationClock) -> None:
     """A second call that is denied does not wait as long again."""
-    call, began = Caller(clock, 20), clock.now()
+    call, began = RetryingCaller(clock, 20), clock.now()
     for _ in range(3):
         with pytest.raises(AccessDeniedError):
             call(Service(refused("AccessDenied")))
@@ -107,7 +107,7 @@ def test_near_the_deadline_nobody_waits(clock: InvocationClock) -> None:
     """The function must answer."""
     clock.sleep(299)
     with pytest.raises(AccessDeniedError):
-        Caller(clock)(Service(refused("AccessDenied")))
+        RetryingCaller(clock)(Service(refused("AccessDenied")))
     assert clock.remaining() >= 1
 
 
@@ -117,13 +117,13 @@ def test_near_the_deadline_nobody_waits(clock: InvocationClock) -> None:
 @pytest.mark.parametrize("code", sorted(THROTTLED))
 def test_what_is_throttled_is_made_again(clock: InvocationClock, code: str) -> None:
     """It was not carried out, so also a call that must be made once only."""
-    for method in (Caller(clock), Caller(clock).once):
+    for method in (RetryingCaller(clock), RetryingCaller(clock).once):
         assert method(Service(*[refused(code)] * 5, "answer")) == "answer"
 
 
 def test_throttling_is_given_up_after_a_minute(clock: InvocationClock) -> None:
     """Also in the middle of an invocation that has long had its first success."""
-    call = Caller(clock)
+    call = RetryingCaller(clock)
     call(Service("answer"))
     began = clock.now()
     with pytest.raises(CallError, match="Throttling") as given_up:
@@ -135,28 +135,28 @@ def test_throttling_is_given_up_after_a_minute(clock: InvocationClock) -> None:
 @pytest.mark.parametrize("lost", [*LOST, UNREACHABLE, refused("ServiceFailure", 500), refused("x", 503)])
 def test_a_lost_answer_is_asked_for_again_three_times(clock: InvocationClock, lost: Exception) -> None:
     """A call that must be made once only is not."""
-    assert Caller(clock)(Service(lost, lost, "answer")) == "answer"
+    assert RetryingCaller(clock)(Service(lost, lost, "answer")) == "answer"
     service = Service(lost)
     with pytest.raises(OutcomeUnknownError) as unknown:
-        Caller(clock)(service)
+        RetryingCaller(clock)(service)
     assert len(service.asked) == 3
     assert not unknown.value.changed_nothing
     once = Service(lost)
     with pytest.raises(OutcomeUnknownError):
-        Caller(clock).once(once)
+        RetryingCaller(clock).once(once)
     assert len(once.asked) == 1
 
 
 def test_a_refusal_after_a_lost_answer_says_nothing_of_what_was_done(clock: InvocationClock) -> None:
     """The first attempt may have been carried out: a key that is gone was perhaps deleted by it."""
     with pytest.raises(CallError) as refusal:
-        Caller(clock)(Service(LOST[0], refused("NoSuchEntity", 404)))
+        RetryingCaller(clock)(Service(LOST[0], refused("NoSuchEntity", 404)))
     assert not refusal.value.changed_nothing
 
 
 def test_a_throttled_answer_with_a_server_error_is_no_lost_one(clock: InvocationClock) -> None:
     """Some services throttle with a status of 503."""
-    assert Caller(clock).once(Service(refused("Throttling", 503), "answer")) == "answer"
+    assert RetryingCaller(clock).once(Service(refused("Throttling", 503), "answer")) == "answer"
 
 
 @pytest.mark.parametrize("code", ["NoSuchEntity", "LimitExceeded", "ResourceNotFoundException", "ValidationError", ""])
@@ -164,7 +164,7 @@ def test_any_other_refusal_is_final(clock: InvocationClock, code: str) -> None:
     """It is told with its code."""
     service = Service(refused(code))
     with pytest.raises(CallError) as refusal:
-        Caller(clock)(service)
+        RetryingCaller(clock)(service)
     assert (len(service.asked), refusal.value.code, refusal.value.changed_nothing) == (1, code, True)
     assert not isinstance(refusal.value, AccessDeniedError)
 
@@ -180,7 +180,7 @@ def test_the_pauses_grow_and_are_never_the_same(clock: InvocationClock, monkeypa
 
     monkeypatch.setattr(type(clock), "sleep", noted)
     with pytest.raises(AccessDeniedError):
-        Caller(clock)(Service(refused("AccessDenied")))
+        RetryingCaller(clock)(Service(refused("AccessDenied")))
     assert pauses[0] < 1
     assert 5 < max(pauses) < 11
     assert len(set(pauses)) == len(pauses)
@@ -193,14 +193,14 @@ def test_the_pauses_grow_and_are_never_the_same(clock: InvocationClock, monkeypa
 def test_what_aws_says_of_a_value_is_not_passed_on(clock: InvocationClock, code: str) -> None:
     """It may quote it."""
     with pytest.raises(CallError) as refusal:
-        Caller(clock)(Service(refused(code, message=f"1 validation error: {SECRET}", action="PutSecretValue")))
+        RetryingCaller(clock)(Service(refused(code, message=f"1 validation error: {SECRET}", action="PutSecretValue")))
     assert SECRET not in str(refusal.value)
     assert "AWS does not take the value" in str(refusal.value)
 
 
 def test_parameters_that_were_never_sent_are_not_passed_on(clock: InvocationClock) -> None:
     """The SDK quotes them; neither the error nor what led to it has them."""
-    for method in (Caller(clock), Caller(clock).once):
+    for method in (RetryingCaller(clock), RetryingCaller(clock).once):
         with pytest.raises(CallError) as refusal:
             method(Service(ParamValidationError(report=f"Invalid type: {SECRET}")))
         assert SECRET not in str(refusal.value)
@@ -212,7 +212,7 @@ def test_parameters_that_were_never_sent_are_not_passed_on(clock: InvocationCloc
 def test_a_message_has_an_end(clock: InvocationClock) -> None:
     """Whatever AWS says."""
     with pytest.raises(ProviderError) as refusal:
-        Caller(clock)(Service(refused("NoSuchEntity", message="x" * 5000)))
+        RetryingCaller(clock)(Service(refused("NoSuchEntity", message="x" * 5000)))
     assert len(str(refusal.value)) <= 512
 
 
@@ -220,12 +220,12 @@ def test_an_exception_of_another_kind_goes_through(clock: InvocationClock) -> No
     """It is a bug, and nobody makes it again."""
     service = Service(KeyError("x"))
     with pytest.raises(KeyError):
-        Caller(clock)(service)
+        RetryingCaller(clock)(service)
     assert len(service.asked) == 1
 
 
 def test_a_call_with_all_its_attempts_is_shorter_than_a_lease() -> None:
     """A holder that is alive keeps its lease during a call."""
-    options: Any = SENT_ONCE
+    options: Any = NO_RETRIES
     assert options.retries["total_max_attempts"] == 1
     assert 3 * (options.connect_timeout + options.read_timeout) <= 45

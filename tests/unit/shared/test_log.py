@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from fakes.aws import VirtualClock
 
+from lambda_shared import log
 from lambda_shared.clock import InvocationClock
 from lambda_shared.errors import CallError, ProviderError, in_other_words
-from lambda_shared.log import measure, record, shown
 
 SECRET = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
 
@@ -23,7 +23,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, Any]]:
 
 def test_a_line_is_json_of_the_message_and_its_fields(capsys: pytest.CaptureFixture[str]) -> None:
     """One a call, whatever is in it."""
-    record("done", user="müller\n", count=1, nothing=None)
+    log.info("done", user="müller\n", count=1, nothing=None)
     assert lines(capsys) == [{"message": "done", "user": "müller\n", "count": 1, "nothing": None}]
 
 
@@ -32,7 +32,7 @@ def test_a_metric_is_a_line_that_cloudwatch_counts(
     capsys: pytest.CaptureFixture[str], fields: dict[str, str], dimensions: list[list[str]]
 ) -> None:
     """In all, and by user where one is named; a dimension that is missing would make it drop the metric."""
-    measure("AccessKeyCreated", "Access Key Created", **fields)
+    log.metric("AccessKeyCreated", "Access Key Created", **fields)
     (line,) = lines(capsys)
     (definition,) = line["_aws"]["CloudWatchMetrics"]
     assert definition == {
@@ -48,7 +48,7 @@ def test_a_metric_is_a_line_that_cloudwatch_counts(
 def test_an_error_of_our_own_is_shown_as_it_is(capsys: pytest.CaptureFixture[str]) -> None:
     """Its text may be read by whoever deploys."""
     error = ProviderError("user deploy does not exist")
-    assert shown(error, entry="sweep") is error
+    assert log.redacted(error, entry="sweep") is error
     assert lines(capsys) == [
         {"message": "failed", "entry": "sweep", "error": "ProviderError", "reason": "user deploy does not exist"}
     ]
@@ -65,7 +65,7 @@ def test_of_any_other_error_its_kind_and_place_are_shown(capsys: pytest.CaptureF
 
     with pytest.raises(KeyError) as raised:
         burst(SECRET)
-    told = shown(raised.value)
+    told = log.redacted(raised.value)
     assert str(told) == "unexpected KeyError in the function; its log says where"
     (line,) = lines(capsys)
     assert "burst" in line["where"]
