@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 
 _TRIES_TO_CLEAN = 2
-# Begins the id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then. Other
-# ids begin with a user's name, in which there is no slash.
+# Begins the id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then. The
+# request's id follows: without a rollback CloudFormation creates again, and may delete what failed only after that.
+# Other ids begin with a user's name, in which there is no slash.
 _NOTHING_WAS_MADE = "nothing-was-made/"
 
 
@@ -85,7 +86,7 @@ def on_create_or_update(request: Request, context: Any) -> Result:
             key = work.lease.entry.current
     except ProviderError as error:
         if request.kind == "Create" and _left_nothing(work, owner, error):
-            error.physical_id = f"{_NOTHING_WAS_MADE}{request.logical_id}"
+            error.physical_id = f"{_NOTHING_WAS_MADE}{request.request_id}/{request.logical_id}"
         raise
     assert key is not None  # noqa: S101 - `plan_deployment` ends with a current key
     log.info(
@@ -108,7 +109,10 @@ def on_create_or_update(request: Request, context: Any) -> Result:
 
 
 def on_delete(request: Request, context: Any) -> Result:
-    """Delete every key of the resource. The id does not matter: CloudFormation invents one for a cancelled Create."""
+    """Delete every key of the resource, unless the id is that of a failed Create and another one came since.
+
+    No other id matters: CloudFormation invents one for a cancelled Create.
+    """
     physical_id = request.answer_id()
     try:
         properties = Properties.parse(request.properties)
@@ -252,10 +256,13 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
     resource = request.resource(properties)
     owner = resource.owner_id
     was_known = False
+    failed_create = _failed_create(request.physical_id or "")
 
     def announced(entry: Entry, now: datetime) -> Entry:
         nonlocal was_known
         claim = entry.claims.get(owner)
+        if failed_create and claim and claim.present and claim.request.id != failed_create:
+            raise SupersededError("CloudFormation made a later request: nothing was done for this one")
         if claim is None or claim.request.id != request.request_id:
             # Else this very request has written it.
             was_known = claim is not None
@@ -273,6 +280,12 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
     log.info("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
     lost = (detail for kind, detail in work.reconciler.events if kind == LEFT_BEHIND)
     return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
+
+
+def _failed_create(physical_id: str) -> str:
+    """Tell which request failed and left nothing, from the id that it answered; nothing from any other id."""
+    prefix, found, rest = physical_id.partition(_NOTHING_WAS_MADE)
+    return rest.partition("/")[0] if found and not prefix else ""
 
 
 def _delete_keys(work: Work, owner: str) -> None:
