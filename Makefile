@@ -32,8 +32,8 @@ test: setup ## Run the tests that prove the product, in a few minutes. ARGS=... 
 thorough: setup ## Run all tests: full matrices, long random lives, the tests of the tools.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
 
-soak: setup ## Try random lives of keys for SECONDS=600.
-	SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_model_rotation.py -n $(JOBS) -p no:cacheprovider
+soak: setup ## Try LIVES=30000 random lives of keys.
+	SOAK_LIVES=$(or $(LIVES),30000) $(BIN)/python -m pytest tests/faults/test_random_lives.py -k many -p no:cacheprovider
 
 mutants: setup ## Plant bugs in a copy of the provider and show which test finds each.
 	$(BIN)/python -m tests.mutants $(ARGS)
