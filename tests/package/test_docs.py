@@ -11,6 +11,7 @@ ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FOLDERS = "tests|lambda|constructs|docs|local_cloud|benchmarks|demo"
 PATH = re.compile(rf"\b(?:{FOLDERS})/[\w./*-]*[\w*]")
+CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # `test_…` or `test_…*`, but not the name of a file.
 TEST = re.compile(r"\b(test_\w+)(\*?)(?![\w*]|\.py)")
 IN_FILE = re.compile(r"`(test_\w+)(\*?)` in `(tests/[\w/]+\.py)`")
@@ -46,10 +47,11 @@ def anchors(document: Path) -> frozenset[str]:
 def test_what_a_document_names_is_there(document: Path) -> None:
     """A reader who follows a name finds what it stands for."""
     text = document.read_text("utf-8")
+    prose = CODE.sub("", text)
     missing = [path for path in PATH.findall(text) if not list(ROOT.glob(path))]
     missing += [
         name + star
-        for name, star in TEST.findall(text)
+        for name, star in TEST.findall(prose)
         if not is_found(name, is_beginning=bool(star), tests=all_tests())
     ]
     missing += [

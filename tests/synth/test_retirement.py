@@ -36,7 +36,6 @@ def test_previous_key_is_kept_for_an_hour_and_a_week(stack: Stack, user: iam.Use
         ({"retention_period": Duration.days(365)}, {"RetentionPeriod": "31536000"}),
         ({"retire_when_unused_for": Duration.hours(1)}, {"RetireWhenUnusedFor": "3600"}),
         ({"overdue_after": Duration.minutes(61)}, {"OverdueAfter": "3660"}),
-        ({"max_active_age": Duration.days(1)}, {"MaxActiveAge": "86400"}),
         (
             {"max_active_age": Duration.days(90), "automatically_after": Duration.days(80)},
             {"MaxActiveAge": "7776000", "RotationSchedule": "rate(80 days) since the last rotation"},
