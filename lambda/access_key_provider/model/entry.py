@@ -95,7 +95,7 @@ class KeyRecord:
         version_id: the version of the secret that holds it; empty before it is stored.
         created, stored, proven, published, replaced, deactivated: when; `published` is when AWSCURRENT moved to it.
         by: what replaced or stopped it.
-        last_use: what IAM told last, in words.
+        last_use: what IAM said last of its use, in words.
         note: why it must not be restored; empty if it may be.
         postponed: how often its deactivation was put off because it is in use.
         next_check: when it is observed again because it is in use.
@@ -148,6 +148,11 @@ class Creating:
     until: datetime
     baseline: tuple[str, ...] = ()
 
+    @property
+    def is_first(self) -> bool:
+        """Whether no earlier attempt is open."""
+        return self.since == self.until
+
 
 @dataclass(frozen=True, slots=True)
 class Switching:
@@ -196,10 +201,10 @@ class Entry:
     Attributes:
         secret_arn: the secret.
         version: counts the writes; 0 before the first.
-        nonce: of the last write, empty before the first. Each write is conditional on it; it tells a writer whose
-            answer was lost that the write is its own.
+        nonce: of the last write, empty before the first. Each write is conditional on it; by it a writer
+            whose response was lost knows its own write.
         settled: when the entry and AWS were last known to agree.
-        checked: when the keys were last observed to look for drift.
+        checked: when the keys were last observed to find drift.
         creating: the attempts to create a key that have not ended, by resource.
         reported: when each drift was reported last.
         undo_asked: since when the data goes of an alarm that asks for an undo which was not carried out yet.

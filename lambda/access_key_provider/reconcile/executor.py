@@ -196,7 +196,7 @@ class Executor:
         except ProviderError:
             # Nothing was made, so a key that comes to light now is somebody else's, unless an earlier attempt is open.
             attempt = self._lease.entry.creating.get(action.owner)
-            if attempt and attempt.since == attempt.until:
+            if attempt and attempt.is_first:
                 self._lease.change(EndAttempt(action.owner).end)
             raise
         self.made.append(self._new.id)
