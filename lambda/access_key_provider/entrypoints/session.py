@@ -14,7 +14,7 @@ from access_key_provider.aws.sts import Sessions, StsProver
 from access_key_provider.entrypoints.custom_resource_request import session_name
 from access_key_provider.reconcile.lease import HeldLease, LeasedClock
 from access_key_provider.reconcile.reconciler import Reconciler
-from lambda_shared.aws_calls import RetryingCaller
+from lambda_shared.aws_calls import SECONDS_FOR_A_NEW_ROLE, RetryingCaller
 from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 _SESSIONS = Sessions()
 _DEFAULT_SETTLING_SECONDS = "10"
 
-# How long a role may be refused that a deployment has just made, and one that has long been there.
-NEW_ROLE = 100.0
 KNOWN_ROLE = 10.0
+"""For how many seconds a role may be refused that was not made a moment ago."""
 
 
 class RoleSession:
@@ -71,7 +70,7 @@ class Work:
     """What one caller does for one secret: a context that lets go of the lease and reports at its end."""
 
     def __init__(
-        self, secret_arn: str, what: str, context: Any, *, token: str = "", patience: float = NEW_ROLE
+        self, secret_arn: str, what: str, context: Any, *, token: str = "", patience: float = SECONDS_FOR_A_NEW_ROLE
     ) -> None:
         """Prepare to work; `lease.take` begins it."""
         self._what = what

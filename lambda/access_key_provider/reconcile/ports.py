@@ -24,7 +24,7 @@ class UserKeys(Protocol):
         ...
 
     def create(self) -> NewAccessKey:
-        """Create a key, sending the request once. Raises OutcomeUnknownError if its answer is lost."""
+        """Create a key, sending the request once. Raises OutcomeUnknownError if its response is lost."""
         ...
 
     def set_status(self, key_id: str, status: str) -> None:
