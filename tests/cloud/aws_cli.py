@@ -15,8 +15,25 @@ if TYPE_CHECKING:
     from local_cloud import LocalCloud
 
 
-def unpack(directory: Path) -> Path:
-    """Unpack it, and return where its modules are."""
+def package(cloud: LocalCloud, directory: Path, template: str) -> Path:
+    """Package a template of a directory to the bucket `mine`, and return the packaged one."""
+    packaged = directory / "packaged.yaml"
+    options = ("--template-file", template, "--s3-bucket", "mine", "--output-template-file", packaged.name)
+    environment = cloud.environment() | {"PYTHONPATH": str(_unpack(directory)), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(
+        [sys.executable, "-m", "awscli", "cloudformation", "package", *options],
+        cwd=directory,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return packaged
+
+
+def _unpack(directory: Path) -> Path:
+    """Unpack the command line, and return where its modules are."""
     (published,) = (
         file for file in (files("aws_cdk.asset_awscli_v1") / "_jsii").iterdir() if file.name.endswith("tgz")
     )
@@ -25,17 +42,3 @@ def unpack(directory: Path) -> Path:
     with zipfile.ZipFile(directory / "package/lib/layer.zip") as layer:
         layer.extractall(directory)
     return directory / "awscli"
-
-
-def run(modules: Path, cloud: LocalCloud, *arguments: str, cwd: Path) -> None:
-    """Run a command as the account's administrator."""
-    environment = cloud.environment() | {"PYTHONPATH": str(modules), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        [sys.executable, "-m", "awscli", *arguments],
-        cwd=cwd,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr

@@ -67,16 +67,15 @@ class Deployment:
         """Begin to create or update the stack, as on AWS never within the second in which its last operation ended."""
         self.start(self._synthesized(declare), **options)
 
-    def start(self, template: dict[str, Any], **options: Any) -> None:
+    def start(self, template: dict[str, Any] | str, **options: Any) -> None:
         """Begin to create or update the stack with a template, and at no other time."""
         while int(time.time()) == self._ended:
             time.sleep(_POLL)
+        body = template if isinstance(template, str) else json.dumps(template)
         client = self.cloud.client("cloudformation")
         operation = client.update_stack if self.deployed else client.create_stack
         self.deployed = True
-        operation(
-            StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"], **options
-        )
+        operation(StackName=self.name, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"], **options)
 
     def delete(self) -> None:
         """Delete the stack."""
@@ -256,7 +255,8 @@ class Account:
         """Check the invariants for a user and a secret."""
         unmanaged = self.unmanaged.get(user_name, {})
         one = Expected(user_name, secret_arn, status, unmanaged, **expected)
-        assert violations(self.iam, self.secrets, self.entries(), one) == []
+        found = violations(self.iam, self.secrets, self.entries(), one)
+        assert not found, found
 
     def check_nothing_of_ours(self) -> None:
         """Check that nothing is left of any provider, ledger or key, and that nobody touched what a person made."""

@@ -91,8 +91,9 @@ def _app(directory: Path) -> tuple[App, list[Any]]:
         guards, "Organization", mode=cdk_iam_access_key.RootKeyMode.DELETE_UNUSED
     )
     denial = cdk_iam_access_key.DenyRootAccessKeyCreation(guards, "Denial", targets=["r-ab12"])
+    unmanaged = cdk_iam_access_key.DenyUnmanagedAccessKeys(guards, "Unmanaged", targets=["r-ab12"])
     provider = cdk_iam_access_key.AccessKeyProvider.get_or_create(stack)
-    return app, [full, provider, account, organization, denial]
+    return app, [full, provider, account, organization, denial, unmanaged]
 
 
 def _each(templates: dict[str, Any]) -> Iterator[tuple[str, str, dict[str, Any]]]:

@@ -9,6 +9,7 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_ssm as ssm
 from aws_cdk.assertions import Annotations, Match
+from constructs import Construct
 from synth.templates import KEY, of_type, only
 
 from cdk_iam_access_key import AccessKey, OnKeyLimit
@@ -175,7 +176,7 @@ def test_cut_over_needs_consumers_within_reach(app: App, stack: Stack, user: iam
         "the key": [key],
         "its secret": [key.secret],
         "its stack": [stack],
-        "another stack": [consumer(Stack(app, "Other"), key)] if what == "another stack" else [],
+        "another stack": [Construct(Stack(app, "Other"), "Consumer")] if what == "another stack" else [],
     }
     expected = {
         "nothing": "must have at least one dependent, got none",

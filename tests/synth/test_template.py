@@ -111,6 +111,10 @@ SAME: list[tuple[dict[str, str], Callable[[Stack], dict[str, Any]]]] = [
     ({"OnKeyLimit": "RemoveUnused"}, options(on_key_limit=OnKeyLimit.remove_unused())),
     ({"RotationSchedule": "rate(30 days)"}, options(rotation_schedule=events.Schedule.rate(Duration.days(30)))),
     (
+        {"RotationSchedule": "rate(30 days)", "MaxActiveAge": "5184000"},
+        options(rotation_schedule=events.Schedule.rate(Duration.days(30)), max_active_age=Duration.days(60)),
+    ),
+    (
         {"RotationSchedule": "cron(0 4 1 * ? *)", "RotationWindow": "2h"},
         options(
             rotation_schedule=events.Schedule.cron(minute="0", hour="4", day="1"), rotation_window=Duration.hours(2)
@@ -209,6 +213,7 @@ REFUSED = [
     ("Status", "active"),
     ("Description", "a\nb"),
     ("SecretName", "a b"),
+    ("SecretName", "a" * 257),
     ("SecretArn", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:name"),
     ("EncryptionKeyArn", "arn:aws:kms:eu-west-1:111122223333:alias/mine"),
     ("OnKeyLimit", "fail"),
@@ -276,6 +281,7 @@ def test_every_default_is_allowed(template: dict[str, Any]) -> None:
         ({"SecretArn": SECRET, "SecretName": "mine"}, "SecretName must be empty"),
         ({"Status": "Inactive", "RotationSchedule": "rate(30 days)"}, "RotationSchedule must be empty"),
         ({"RotationWindow": "2h"}, "RotationWindow must come with"),
+        ({"MaxActiveAge": "7776000"}, "MaxActiveAge must come with"),
         ({"GracePeriod": "0", "OverdueAfter": "3600"}, "RetireWhenUnusedFor and OverdueAfter must be 0"),
     ],
 )

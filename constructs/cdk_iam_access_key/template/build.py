@@ -7,7 +7,6 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-e
 
 import json
 import shutil
-from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -17,6 +16,7 @@ from aws_cdk import App, Aws, CfnResource, Duration, Fn, NestedStack, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from constructs import Construct
 
 from cdk_iam_access_key._shared.lambda_asset import handler_asset
 from cdk_iam_access_key.access_key import AccessKey
@@ -88,24 +88,27 @@ def build_template() -> Fragment:
     }
 
 
-@dataclass(frozen=True, slots=True)
-class _User:
-    """The user that the parameters name, of whom `AccessKey` asks no more than this."""
+class _User(Construct):
+    """The user that the parameters name, of whom `AccessKey` asks no more than this.
 
-    user_name: str
-    user_arn: str
-    principal_account: None = None
+    The CDK imports a user by its name or by its ARN, and takes the one from the other.
+    """
+
+    principal_account = None
+
+    def __init__(self, scope: Construct) -> None:
+        super().__init__(scope, "User")
+        self.user_name = Fn.ref("UserName")
+        self.user_arn = f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:user{Fn.ref('UserPath')}{self.user_name}"
 
 
 def _define(stack: Stack) -> set[str]:
     """Define a provider and a key, and return the logical ids of the resources of the key."""
     provider = AccessKeyProvider(stack, "Provider")
-    name = Fn.ref("UserName")
-    user = _User(name, f"arn:{Aws.PARTITION}:iam::{Aws.ACCOUNT_ID}:user{Fn.ref('UserPath')}{name}")
     key = AccessKey(
         stack,
         "Key",
-        user=cast("iam.IUser", user),
+        user=cast("iam.IUser", _User(stack)),
         serial=Fn.ref("Serial"),
         encryption_key=kms.Key.from_key_arn(stack, "EncryptionKey", Fn.ref("EncryptionKeyArn")),
         rotation_schedule=events.Schedule.rate(Duration.days(30)),

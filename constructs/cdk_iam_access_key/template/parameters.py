@@ -14,6 +14,8 @@ from cdk_iam_access_key._shared.durations import DAY, HOUR
 Fragment = dict[str, Any]
 
 _YEAR = 365 * DAY
+# A role's path has 512 characters for the longest names of a stack and a user too.
+_SECRET_NAME = 256
 _RATES = r"rate\((1 day|([2-9]|[1-9][0-9]{1,2}) days|([4-9]|[1-9][0-9]{1,2}) hours)\)"
 _CRONS = r"cron\(0 [^ ()]+ ([^ ()]+ [^ ()]+ \?|\? [^ ()]+ [^ ()]+) \*\)"
 _LOG_DAYS = (1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653)
@@ -68,8 +70,8 @@ GROUPS: dict[str, dict[str, Fragment]] = {
         "SecretName": _text(
             "The name of the secret that is defined; a change replaces the secret and the key. Empty: it is generated.",
             pattern=r"[A-Za-z0-9/_+=.@-]*",
-            must="must have letters, digits and /_+=.@-",
-            MaxLength=505,
+            must=f"must have at most {_SECRET_NAME} letters, digits and /_+=.@-",
+            MaxLength=_SECRET_NAME,
         ),
         "SecretArn": _text(
             "The complete ARN of an existing secret of this account and region, to which the key is written. Empty: a "
@@ -210,6 +212,11 @@ RULES: dict[str, Fragment] = {
     ),
     "AWindowHasASchedule": _rule(
         _is("RotationSchedule"), _is("RotationWindow"), "RotationWindow must come with RotationSchedule"
+    ),
+    "AnAgeHasASchedule": _rule(
+        {"Fn::And": [_is_not("MaxActiveAge", "0"), _is("Status", "Active")]},
+        _is_not("RotationSchedule"),
+        "MaxActiveAge must come with RotationSchedule: nothing else keeps a key from becoming older",
     ),
     "AGateHasAGracePeriod": _rule(
         _is("GracePeriod", "0"),
