@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
+from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -93,7 +94,7 @@ class StoreSecret(Action):
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record the version, so that its label can be taken off if the response is lost."""
         key = entry.keys[self.key_id]
-        version = self.version_id or entry.key_version(key)
+        version = self.version_id or key.version_id or version_id(key.owner, key.id)
         return entry.with_key(replace(key, version_id=version, labelled=True))
 
     def end(self, entry: Entry, now: datetime) -> Entry:
@@ -156,7 +157,7 @@ class Promote(Action):
             postponed=0,
             next_check=None,
         )
-        if ended.rotation and ended.rotation.key_id == self.key_id:
+        if ended.pending_key_id == self.key_id:
             ended = replace(ended, rotation=None)
         return ended.with_key(current).noted(now, f"published {self.key_id} by {self.by}")
 
@@ -298,7 +299,7 @@ class RecordGone(LedgerAction):
         """Record it; the record stays as long as its label or its tag does."""
         key = entry.keys[self.key_id]
         ended = entry.noted(now, self.why or f"{self.key_id} is gone: somebody else deleted it")
-        if ended.rotation and ended.rotation.key_id == self.key_id:
+        if ended.pending_key_id == self.key_id:
             ended = replace(ended, rotation=None)
         return _forgotten_if_bare(ended, replace(key, state=KeyState.DELETED))
 

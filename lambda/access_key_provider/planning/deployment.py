@@ -78,7 +78,7 @@ def plan_deployment(draft: Draft, owner: str) -> None:
 def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:
     """Find the key of the declared serial, the one that was published last if there are several."""
     entry, serial = draft.entry, draft.claim(owner).serial
-    pending = entry.rotation.key_id if entry.rotation else ""
+    pending = entry.pending_key_id
     matching = [
         key
         for key in entry.keys_of(owner)
@@ -228,7 +228,7 @@ def _must_end_rotation(draft: Draft, owner: str, target: KeyRecord | None) -> bo
 
 def _remove_never_published(draft: Draft, owner: str, target: KeyRecord | None) -> None:
     """Remove the proven keys of requests that died before the switch."""
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     with draft.left_to_the_sweep():
         for key in draft.entry.keys_of(owner):
             if key.published is None and key.usable and key.id not in {pending, target.id if target else ""}:

@@ -65,7 +65,7 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
     if is_displaced(draft.entry, owner):
         return []
     rules = draft.claim(owner).rules
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     unpublished = [
         key
         for key in draft.entry.keys_of(owner)

@@ -166,8 +166,7 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
 
 def _is_unfinished(entry: Entry, key: KeyRecord) -> bool:
     """Tell whether a key waits for a holder that may have died."""
-    pending = entry.rotation is not None and entry.rotation.key_id == key.id
-    return key.state in {KeyState.CREATED, KeyState.STORED, KeyState.PROVEN} and not pending
+    return key.state in {KeyState.CREATED, KeyState.STORED, KeyState.PROVEN} and key.id != entry.pending_key_id
 
 
 def _remove_abandoned(draft: Draft, owner: str) -> None:
@@ -177,7 +176,7 @@ def _remove_abandoned(draft: Draft, owner: str) -> None:
         end_rotation(draft, BY_SWEEP)
     elif rotation and draft.observed.secret.version(rotation.token) is None:
         draft.add(EndRotation())
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     for key in draft.entry.keys_of(owner):
         if key.usable and key.published is None and key.id != pending:
             remove(draft, key, BY_SWEEP)

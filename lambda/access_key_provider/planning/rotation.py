@@ -107,10 +107,7 @@ def plan_rotation_by_operator(draft: Draft, owner: str) -> None:
         RotationError: the template declares no Active key.
         KeyLimitReachedError: there is no key slot for another key.
     """
-    claim = draft.claim(owner)
-    if not claim.present or claim.status == INACTIVE:
-        raise RotationError("the template declares no Active key: there is nothing to rotate")
-    require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
+    _require_rotatable(draft, owner)
     recover(draft, owner, BY_OPERATOR)
     end_rotation(draft, BY_OPERATOR)
     create_and_promote(draft, owner, BY_OPERATOR)
@@ -128,11 +125,15 @@ def plan_failed_step(draft: Draft, owner: str, made: tuple[str, ...]) -> None:
 
 def _is_finished(draft: Draft, owner: str, token: str) -> bool:
     """Check what every step checks first; tell whether the version is current already."""
+    _require_rotatable(draft, owner)
+    return CURRENT in _version(draft, token).labels
+
+
+def _require_rotatable(draft: Draft, owner: str) -> None:
     claim = draft.claim(owner)
     if not claim.present or claim.status == INACTIVE:
         raise RotationError("the template declares no Active key: there is nothing to rotate")
     require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
-    return CURRENT in _version(draft, token).labels
 
 
 def _version(draft: Draft, token: str) -> SecretVersion:
