@@ -183,7 +183,7 @@ class Activate(Action):
     key_id: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record that it works."""
         key = entry.keys[self.key_id]
         state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
         return entry.with_key(replace(key, state=state, deactivated=None)).noted(now, f"activated {self.key_id}")
@@ -312,7 +312,7 @@ class RecordKey(LedgerAction):
     why: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record it as it was found."""
         return entry.with_key(self.key).noted(now, f"{self.why}: {self.key.id}")
 
 
@@ -323,7 +323,7 @@ class EndAttempt(LedgerAction):
     owner: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Forget it."""
+        """Forget the attempt."""
         left = {owner: attempt for owner, attempt in entry.creating.items() if owner != self.owner}
         return replace(entry, creating=left)
 
@@ -346,7 +346,7 @@ class RecordSwitch(LedgerAction):
     happened: bool
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record the switch if it has happened; in any case none is begun any more."""
         switching = entry.switching
         if switching is None:
             return entry
@@ -361,7 +361,7 @@ class EndRotation(LedgerAction):
     """A rotation of Secrets Manager has ended, or was given up."""
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Forget it."""
+        """Forget the rotation."""
         if entry.rotation is None:
             return entry
         return replace(entry, rotation=None).noted(now, f"ended the rotation {entry.rotation.token}")
@@ -406,7 +406,7 @@ class Settle(LedgerAction):
     agrees: bool = True
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record what is applied, and since when the entry and AWS agree."""
         claim = entry.claims[self.owner]
         settled = replace(entry, settled=now if self.agrees else entry.settled, failing=None)
         return settled.with_claim(self.owner, replace(claim, applied=self.applied, touched=False))
