@@ -31,6 +31,7 @@ BY_ROTATION = "rotation"
 BY_OPERATOR = "operator"
 BY_ALARM = "alarm"
 BY_SWEEP = "sweep"
+BY_HAND = "somebody"
 BY_ROLLBACK = "failed request"
 
 
@@ -373,13 +374,14 @@ class ForgetTraces(LedgerAction):
 
 @dataclass(frozen=True, slots=True)
 class RecordSwitch(LedgerAction):
-    """A switch that was begun has happened, or has not."""
+    """A switch that was begun has happened, or has not; or one that somebody has made by hand has happened."""
 
     happened: bool
+    by_hand: Switching | None = None
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record it."""
-        switching = entry.switching
+        switching = self.by_hand or entry.switching
         if switching is None:
             return entry
         if not self.happened or switching.key_id not in entry.keys:

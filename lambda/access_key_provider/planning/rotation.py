@@ -26,7 +26,7 @@ from access_key_provider.planning.deployment import (
     tag_current,
 )
 from access_key_provider.planning.key_slots import free_key_slot
-from access_key_provider.planning.recovery import record_stored, recover
+from access_key_provider.planning.recovery import record_stored, record_switch_by_hand, recover
 from access_key_provider.planning.removal import end_rotation, let_go_of_version, remove
 from access_key_provider.planning.retirement import retire
 
@@ -48,6 +48,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     version = _version(draft, token)
     _require_pending(version)
     record_stored(draft, owner)
+    record_switch_by_hand(draft, owner)
     if _is_spoilt(draft, version):
         end_rotation(draft, BY_ROTATION)
         let_go_of_version(draft, version)

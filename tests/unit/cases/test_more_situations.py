@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.key_events import events
-from support.stack import STEPS, SWEEP
+from support.stack import STEPS, SWEEP, TOKEN
 
 from lambda_shared.errors import ProviderError
 
@@ -200,3 +200,38 @@ def test_a_poisoned_entry_does_not_keep_the_sweep_from_the_others(
     stack.sweep_for(5 * DAY, every=HOUR)
     assert len(stack.keys()) == 1
     assert len(stack.keys("vendor")) == 2
+
+
+@pytest.mark.parametrize(
+    "then", ["sweep", "deploy", "deploy, denied", "rotate", "rotate, denied", "rotation", "finish"]
+)
+def test_a_rotation_that_somebody_finishes_by_hand_is_finished(stack: Stack, then: str) -> None:
+    """What AWS advises where a rotation is stuck: move AWSCURRENT to the pending version. Readers keep that key."""
+    stack.deploy("1", **TWO_HOURS)
+    before = stack.current_key()[0]
+    event = stack.begin_rotation()
+    stack.invoke(event("createSecret"), "worker")
+    stack.account.person.move_label(stack.secret_arn, "AWSCURRENT", TOKEN)
+    pending = stack.current_key()[0]
+    assert pending != before
+    if "denied" in then:
+        stack.account.deny("iam:CreateAccessKey")
+    match then.split(",", maxsplit=1)[0]:
+        case "sweep":
+            stack.sweep_for(3 * DAY)
+            assert before not in stack.keys()
+        case "deploy" if "denied" in then:
+            assert stack.deliver(stack.update(stack.properties("2", **TWO_HOURS))) == "FAILED"
+        case "deploy":
+            stack.deploy("1", Description="changed", **TWO_HOURS)
+        case "rotate":
+            attempt(stack, {"Operation": "Rotate", "SecretId": stack.secret_arn}, "provider")
+        case "rotation":
+            stack.account.clock.sleep(DAY.total_seconds())
+            attempt(stack, stack.begin_rotation(ANOTHER_TOKEN)("createSecret"))
+        case "finish":
+            assert attempt(stack, event("finishSecret")) == ""
+    assert stack.keys()[pending] == "Active"
+    stack.sweep_for(2 * DAY)
+    assert stack.current_key() == (pending, "Active")
+    assert events(stack.account, "Replaced")[0].detail["by"] == "somebody"
