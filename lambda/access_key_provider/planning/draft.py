@@ -89,6 +89,10 @@ class Draft:
         """Tell whether a key works."""
         return self.statuses.get(key_id) == ACTIVE
 
+    def is_read(self, key: KeyRecord) -> bool:
+        """Tell whether readers of the secret get a key."""
+        return bool(key.version_id) and key.version_id == self.current
+
     @property
     def unmanaged_keys(self) -> tuple[str, ...]:
         """List the user's keys that the ledger does not record."""

@@ -81,7 +81,7 @@ def _end_switch(draft: Draft) -> None:
     switching = draft.entry.switching
     if switching:
         key = draft.entry.keys.get(switching.key_id)
-        draft.add(RecordSwitch(happened=key is not None and bool(key.version_id) and draft.current == key.version_id))
+        draft.add(RecordSwitch(happened=key is not None and draft.is_read(key)))
 
 
 def record_stored(draft: Draft, owner: str) -> None:
@@ -96,7 +96,7 @@ def record_stored(draft: Draft, owner: str) -> None:
 def record_switch_by_hand(draft: Draft, owner: str) -> None:
     """Record that a key is current which was never published, if readers get it: somebody has finished a rotation."""
     for key in draft.entry.keys_of(owner):
-        if key.usable and key.published is None and key.version_id == draft.current:
+        if key.usable and key.published is None and draft.is_read(key):
             draft.add(RecordSwitch(happened=True, by_hand=Switching(key.id, draft.now, BY_HAND)))
 
 

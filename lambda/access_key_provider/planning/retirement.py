@@ -41,7 +41,7 @@ def retire(draft: Draft, owner: str, by: str, *, at_once: bool = False) -> None:
         return
     rules = draft.claim(owner).rules
     for key in draft.entry.keys_of(owner):
-        if key.version_id and key.version_id == draft.current:
+        if draft.is_read(key):
             # Somebody has moved AWSCURRENT back to it by hand: readers of the secret get this key.
             continue
         if key.state is KeyState.REPLACED:

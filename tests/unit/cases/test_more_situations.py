@@ -235,3 +235,39 @@ def test_a_rotation_that_somebody_finishes_by_hand_is_finished(stack: Stack, the
     stack.sweep_for(2 * DAY)
     assert stack.current_key() == (pending, "Active")
     assert events(stack.account, "Replaced")[0].detail["by"] == "somebody"
+
+
+@pytest.mark.parametrize("caller", ["Update", "Rotate", "createSecret"])
+@pytest.mark.parametrize("limit", ["Fail", "RetirePrevious"])
+def test_a_key_that_readers_get_makes_no_room_for_another_one(stack: Stack, limit: str, caller: str) -> None:
+    """AWSCURRENT was moved back by hand, as AWS advises to undo a rotation, and the next key can't be created."""
+    properties = TWO_HOURS | {"OnKeyLimit": limit}
+    stack.deploy("1", "2", **properties)
+    read = next(key for key in stack.entry["keys"].values() if key["state"] == "replaced")
+    stack.account.person.move_label(stack.secret_arn, "AWSCURRENT", read["version_id"])
+    stack.account.clock.sleep(2 * DAY.total_seconds())
+    stack.account.deny("iam:CreateAccessKey")
+    match caller:
+        case "Update":
+            assert stack.deliver(stack.update(stack.properties("3", **properties))) == "FAILED"
+            told = stack.answers[-1]["Reason"]
+        case "Rotate":
+            told = attempt(stack, {"Operation": "Rotate", "SecretId": stack.secret_arn}, "provider")
+        case _:
+            told = attempt(stack, stack.begin_rotation()("createSecret"))
+    assert f"readers of the secret get {read['id']}" in told
+    assert stack.current_key() == (read["id"], "Active")
+
+
+def test_an_undo_after_an_undo_by_hand_says_what_to_do(stack: Stack) -> None:
+    """AWSCURRENT was moved back by hand; following the advice, the undo is done."""
+    stack.deploy("1", "2", **TWO_HOURS)
+    versions = {key["state"]: key["version_id"] for key in stack.entry["keys"].values()}
+    stack.account.person.move_label(stack.secret_arn, "AWSCURRENT", versions["replaced"])
+    read = stack.current_key()
+    told = attempt(stack, {"Operation": "Undo", "SecretId": stack.secret_arn}, "provider")
+    assert f"readers of the secret get {read[0]} already" in told
+    assert versions["current"] in told
+    stack.account.person.move_label(stack.secret_arn, "AWSCURRENT", versions["current"])
+    stack.operate("Undo")
+    assert stack.current_key() == read
