@@ -31,6 +31,13 @@ def attempt(stack: Stack, event: Event, function: str = "worker") -> str:
     return ""
 
 
+def cut_over(stack: Stack, kind: str, version_id: str) -> Event:
+    """Make the request of a cut-over, whose consumers all use a version."""
+    properties = {"SecretArn": stack.secret_arn, "SecretVersionId": version_id}
+    request = stack.event(kind, properties, None if kind == "Create" else "cut-over", logical_id="CutOver")
+    return request | {"ResourceType": "Custom::IAMAccessKeyCutOver"}
+
+
 @pytest.mark.parametrize("sweeps", [False, True], ids=["at once", "days later"])
 def test_a_user_that_is_created_again_gets_a_key_with_the_next_deployment(stack: Stack, *, sweeps: bool) -> None:
     """A tool deletes the user and creates one of the same name: none of the old keys is there, none is expected."""
@@ -271,3 +278,64 @@ def test_an_undo_after_an_undo_by_hand_says_what_to_do(stack: Stack) -> None:
     stack.account.person.move_label(stack.secret_arn, "AWSCURRENT", versions["current"])
     stack.operate("Undo")
     assert stack.current_key() == read
+
+
+@pytest.mark.parametrize("hand", ["deactivate", "delete"])
+@pytest.mark.parametrize("caller", ["cut-over", "cut-over, without grace", "Retire", "finishSecret"])
+def test_the_previous_key_stays_active_while_the_current_one_does_not_work(
+    stack: Stack, caller: str, hand: str
+) -> None:
+    """R20: a bot stops the current key right after the switch: nobody may stop the one before, all there is."""
+    stack.deploy("1", GracePeriod="3600", CutOver="Deferred")
+    previous = stack.current_key()[0]
+    if caller == "finishSecret":
+        event = stack.begin_rotation()
+        for step in STEPS:
+            stack.invoke(event(step), "worker")
+    else:
+        stack.deploy("2", GracePeriod="0" if "without" in caller else "3600", CutOver="Deferred")
+    current = stack.current_key()[0]
+    version = stack.entry["keys"][current]["version_id"]
+    getattr(stack.account.person, f"{hand}_key")(current)
+    stack.account.clock.sleep(2 * DAY.total_seconds())
+    match caller:
+        case "Retire":
+            told = attempt(stack, {"Operation": "Retire", "SecretId": stack.secret_arn}, "provider")
+            assert f"{previous} may be all that works: rotate, then retire" in told
+        case "finishSecret":
+            attempt(stack, event("finishSecret"))
+        case _:
+            assert stack.deliver(cut_over(stack, "Create", version)) == "SUCCESS"
+    assert stack.keys()[previous] == "Active"
+    stack.sweep()
+    assert stack.keys()[previous] == "Active"
+    if hand == "delete":
+        stack.operate("Rotate")
+    else:
+        stack.account.person.set_key_status(current, "Active")
+    stack.operate("Retire")
+    assert stack.keys()[previous] == "Inactive"
+    assert stack.current_key()[1] == "Active"
+
+
+@pytest.mark.parametrize(
+    "action",
+    ["iam:UpdateAccessKey", "iam:ListAccessKeys", "sts:AssumeRole", "secretsmanager:DescribeSecret"],
+)
+def test_a_cut_over_fails_no_rollback(stack: Stack, action: str) -> None:
+    """R9: the cut-over fails for good, which rolls the deployment back; its own rollback needs nothing of that."""
+    properties = TWO_HOURS | {"CutOver": "Deferred"}
+    stack.deploy("1", **properties)
+    before, version = stack.current_key(), stack.answers[-1]["Data"]["SecretVersionId"]
+    assert stack.deliver(cut_over(stack, "Create", version)) == "SUCCESS"
+    update = stack.update(stack.properties("2", **properties))
+    assert stack.deliver(update) == "SUCCESS"
+    stack.account.deny("iam:UpdateAccessKey")
+    assert stack.deliver(cut_over(stack, "Update", stack.answers[-1]["Data"]["SecretVersionId"])) == "FAILED"
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    stack.account.deny(action)
+    assert stack.deliver(cut_over(stack, "Update", version)) == "SUCCESS"
+    assert stack.current_key() == before
+    stack.account.allow_again()
+    stack.sweep_for(4 * DAY)
+    assert stack.keys() == {before[0]: "Active"}
