@@ -339,3 +339,16 @@ def test_a_cut_over_fails_no_rollback(stack: Stack, action: str) -> None:
     stack.account.allow_again()
     stack.sweep_for(4 * DAY)
     assert stack.keys() == {before[0]: "Active"}
+
+
+def test_a_reached_limit_says_which_keys_are_in_use_by_others_of_the_stack(stack: Stack) -> None:
+    """A construct is renamed while it has a previous key, and another one has the same user: no key is to spare."""
+    stack.deploy("1", "2", **TWO_HOURS)
+    previous, current = sorted(stack.keys(), key=lambda key: str(stack.entry["keys"][key]["created"]))
+    renamed = stack.event("Create", stack.properties("2", **TWO_HOURS), None, logical_id="Renamed")
+    other = stack.event("Create", stack.properties("1", SecretArn=stack.other_arn), None, logical_id="Other")
+    for create in (renamed, other):
+        assert stack.deliver(create) == "FAILED"
+        for key, role in ((previous, "previous"), (current, "current")):
+            told = next(part for part in stack.answers[-1]["Reason"].split("; ") if f"{key} Active" in part)
+            assert f"the {role} key of Key" in told
