@@ -170,6 +170,7 @@ class Promote(Action):
             state=KeyState.CURRENT,
             published=now,
             replaced=None,
+            came_after="" if ended.key_of_version(self.from_version) else self.from_version,
             by="",
             serials=(*key.serials, *added),
             postponed=0,

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING
 
 import pytest
 from support.key_events import events
-from support.stack import STEPS, SWEEP, TOKEN
+from support.stack import STEPS, SWEEP, TOKEN, Stack
 
 from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
-    from support.stack import Event, Stack
+    from support.stack import Event
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 TWO_HOURS = {"GracePeriod": "7200", "RetentionPeriod": "86400"}
@@ -352,3 +352,32 @@ def test_a_reached_limit_says_which_keys_are_in_use_by_others_of_the_stack(stack
         for key, role in ((previous, "previous"), (current, "current")):
             told = next(part for part in stack.answers[-1]["Reason"].split("; ") if f"{key} Active" in part)
             assert f"the {role} key of Key" in told
+
+
+@pytest.mark.parametrize("by", ["deployment", "rotation"])
+def test_a_delete_gives_no_secret_back_that_was_one_of_its_own(stack: Stack, by: str) -> None:
+    """R9: the version before is that of a key which was deleted long ago; nothing may depend on moving AWSCURRENT."""
+    stack.deploy("1", **TWO_HOURS)
+    if by == "rotation":
+        stack.rotate()
+    else:
+        stack.deploy("2", **TWO_HOURS)
+    stack.sweep_for(3 * DAY)
+    assert len(stack.keys()) == 1
+    stack.account.deny(
+        lambda call: call.name.endswith("UpdateSecretVersionStage") and call.parameters["VersionStage"] == "AWSCURRENT"
+    )
+    stack.must(stack.delete())
+    stack.check_nothing_of_ours()
+
+
+def test_a_secret_that_is_given_back_can_be_rotated_by_somebody_else() -> None:
+    """An AWSPENDING that was left on a version which is current no more would block every rotation from then on."""
+    with Stack.on_fake_account("a value of somebody else") as stack:
+        stack.deploy("1", **TWO_HOURS)
+        stack.account.person.put_value(stack.secret_arn, "another one of somebody else")
+        stack.rotate()
+        stack.must(stack.delete())
+        value = stack.account.client("secretsmanager").get_secret_value(SecretId=stack.secret_arn)["SecretString"]
+        assert value == "another one of somebody else"
+        stack.begin_rotation(ANOTHER_TOKEN)
