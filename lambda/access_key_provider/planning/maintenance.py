@@ -107,7 +107,7 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
             f"readers of the secret get {read.id}: somebody has moved AWSCURRENT back to it. Move it to version "
             f"{current.version_id}, which has {current.id}, or rotate, then retire"
         )
-    previous = [key.id for key in draft.entry.keys_of(owner) if key.state is KeyState.REPLACED]
+    previous = [key.id for key in draft.entry.keys_of(owner) if key.published and draft.is_active(key.id)]
     if previous and not current_works(draft, owner):
         raise KeyInUseError(
             f"the current key is gone or Inactive, so {previous[-1]} may be all that works: rotate, then retire"

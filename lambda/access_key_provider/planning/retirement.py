@@ -57,9 +57,9 @@ def is_displaced(entry: Entry, owner: str) -> bool:
 
 
 def current_works(draft: Draft, owner: str) -> bool:
-    """Tell whether readers get the current key and it is Active, or Inactive as declared."""
+    """Tell whether the current key is Active, or Inactive as declared, and readers get no other one."""
     current = draft.entry.current
-    if current is None or not draft.exists(current) or not draft.is_read(current):
+    if current is None or not draft.exists(current) or (draft.current and not draft.is_read(current)):
         return False
     return draft.is_active(current.id) or draft.claim(owner).status == INACTIVE
 

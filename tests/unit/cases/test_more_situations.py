@@ -381,3 +381,34 @@ def test_a_secret_that_is_given_back_can_be_rotated_by_somebody_else() -> None:
         value = stack.account.client("secretsmanager").get_secret_value(SecretId=stack.secret_arn)["SecretString"]
         assert value == "another one of somebody else"
         stack.begin_rotation(ANOTHER_TOKEN)
+
+
+@pytest.mark.parametrize("way", ["Rotate and Retire", "a schedule"])
+def test_a_key_that_was_rotated_away_and_stopped_comes_back_with_no_deployment(stack: Stack, way: str) -> None:
+    """R21: it leaked, was rotated away, and the new key of the same serial is deleted by mistake."""
+    without_grace = {"GracePeriod": "0", "RetentionPeriod": "864000"}
+    stack.deploy("1", **without_grace)
+    leaked = stack.current_key()[0]
+    if way == "a schedule":
+        stack.rotate()
+    else:
+        stack.operate("Rotate")
+        stack.operate("Retire")
+    assert stack.keys()[leaked] == "Inactive"
+    stack.account.person.delete_key(stack.current_key()[0])
+    stack.deploy("1", Description="changed", **without_grace)
+    assert stack.keys().get(leaked) != "Active"
+    assert stack.current_key()[1] == "Active"
+
+
+@pytest.mark.parametrize("gone", ["secret", "user"])
+def test_retire_tells_what_is_gone_from_a_key_that_does_not_work(stack: Stack, gone: str) -> None:
+    """Without the secret the current key works yet; without the user there is nothing to retire."""
+    stack.deploy("1", "2", **TWO_HOURS)
+    if gone == "secret":
+        stack.account.person.delete_secret(stack.secret_arn)
+    else:
+        stack.account.person.delete_user("deploy")
+    assert attempt(stack, {"Operation": "Retire", "SecretId": stack.secret_arn}, "provider") == ""
+    if gone == "secret":
+        assert sorted(stack.keys().values()) == ["Active", "Inactive"]
