@@ -6,7 +6,7 @@ JOBS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-root benchmark test thorough soak mutants check format formatted lint types layers deploy destroy clean
+.PHONY: help setup demo demo-root benchmark template test thorough soak mutants check format formatted lint types layers deploy destroy clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -25,6 +25,9 @@ benchmark: setup ## Print the figures of docs/performance.md, as ratios of one r
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/synthesis.py
 	$(BIN)/python benchmarks/organization_size.py
+
+template: setup ## Write dist/cdk-iam-access-key.template.json, for CloudFormation without Python, and the code beside it.
+	$(BIN)/python -m cdk_iam_access_key.template dist
 
 test: setup ## Run the tests that prove the product, in a few minutes. ARGS=... goes to pytest.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not thorough" $(ARGS)

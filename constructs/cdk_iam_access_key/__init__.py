@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from cdk_iam_access_key.access_key import AccessKey
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
+    from cdk_iam_access_key.access_key_rules import AccessKeyRules
+    from cdk_iam_access_key.deny_unmanaged_access_keys import DenyUnmanagedAccessKeys
+    from cdk_iam_access_key.no_unmanaged_access_keys import NoUnmanagedAccessKeys
     from cdk_iam_access_key.on_key_limit import OnKeyLimit
     from cdk_iam_access_key.root_keys.account_guard import RootAccessKeyGuard, RootKeyAction
     from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
@@ -16,9 +19,12 @@ if TYPE_CHECKING:
 __all__ = [
     "AccessKey",
     "AccessKeyProvider",
+    "AccessKeyRules",
     "AccountSelection",
     "Accounts",
     "DenyRootAccessKeyCreation",
+    "DenyUnmanagedAccessKeys",
+    "NoUnmanagedAccessKeys",
     "OnKeyLimit",
     "OrganizationRootKeyGuard",
     "RootAccessKeyGuard",
@@ -32,9 +38,12 @@ __version__ = version("cdk-iam-access-key")
 _MODULES = {
     "AccessKey": "access_key",
     "AccessKeyProvider": "access_key_provider",
+    "AccessKeyRules": "access_key_rules",
     "AccountSelection": "root_keys.accounts",
     "Accounts": "root_keys.accounts",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",
+    "DenyUnmanagedAccessKeys": "deny_unmanaged_access_keys",
+    "NoUnmanagedAccessKeys": "no_unmanaged_access_keys",
     "OnKeyLimit": "on_key_limit",
     "OrganizationRootKeyGuard": "root_keys.organization_guard",
     "RootAccessKeyGuard": "root_keys.account_guard",

@@ -1,6 +1,6 @@
 """An IAM access key whose secret goes straight into Secrets Manager."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from aws_cdk import CfnResource, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -11,14 +11,18 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, IDependable
 
 from cdk_iam_access_key._access_key import validation
+from cdk_iam_access_key._access_key.age_budget import check_age
 from cdk_iam_access_key._access_key.cut_over import check_dependents, warn_of_pinning
 from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys, Home
-from cdk_iam_access_key._access_key.identity import identify_secret, identify_user
+from cdk_iam_access_key._access_key.identity import NamedSecret, NamedUser
 from cdk_iam_access_key._access_key.retirement import Retirement
 from cdk_iam_access_key._access_key.role import define_role
 from cdk_iam_access_key._access_key.rotation import Rotation
 from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._access_key.undo_on_alarm import checked_alarms, define_undo
+from cdk_iam_access_key._access_key.written_key import WrittenKey
+from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
+from cdk_iam_access_key._shared.templates import Templates
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
 
@@ -65,8 +69,10 @@ class AccessKey(Construct):
         overdue_after: How long after the switch a previous key that is still used is reported as overdue, longer than
             the grace period, at most 365 days. It is never deactivated by force.
         on_key_limit: What a rotation may remove when the user has two keys already.
-        max_active_age: How old an Active key may become before an event and a metric report it, daily: a day to ten
-            years.
+        max_active_age: How old an Active key may become, a day to ten years. A key without a schedule is refused, and
+            one whose schedule, window, grace period and retirement add up to more. What no schedule bounds is reported
+            daily by an event and a metric: a rotation that fails, a previous key that is still used, and one that a
+            rollback or an undo makes current again.
         rotation_schedule: When Secrets Manager rotates the key by itself, in UTC, beside changes of `serial`: a rate of
             whole hours, at least 4, or days, at most 999; or a cron expression on the hour, as in
             `Schedule.cron(minute="0", hour="4", day="1")`.
@@ -80,6 +86,7 @@ class AccessKey(Construct):
         user: The user that the key belongs to.
         secret: The secret that holds the key. Whoever refers to it waits for the key; a secret that was passed in makes
             nobody wait if it is used directly.
+        provider: The provider that manages the key.
 
     Raises:
         ValueError: A property has a value that can't work, or another key of the app is in the way.
@@ -135,10 +142,11 @@ class AccessKey(Construct):
         )
         alarms = checked_alarms(home, undo_on_alarm, grace=retirement.grace)
         self.user = user
-        self._grace = retirement.grace
+        self._declared = declared
+        self._retirement, self._rotation = retirement, rotation
         self._cut_over: CfnResource | None = None
-        user_identity = identify_user(stack, user, user_name)
-        validation.check_no_root(user_arn, user_identity)
+        named_user = NamedUser.of(declared, home, user, user_name, user_arn)
+        validation.check_no_root(user_arn, named_user.identity())
         self.secret = KeySecret(
             self,
             home,
@@ -149,10 +157,13 @@ class AccessKey(Construct):
             removal_policy=removal_policy,
         )
         self._secret_arn = self.secret.written_arn
-        declared.add(self, home, user_identity, self.secret.identity or identify_secret(stack, self._secret_arn))
+        declared.add(self, named_user, NamedSecret.of(declared, home, self._secret_arn))
 
-        self._provider = self._checked_provider(provider, declared, home)
-        role = define_role(self, self._provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
+        self.provider = self._checked_provider(provider, declared, home)
+        check_age(rotation, retirement, self.provider.sweep_seconds)
+        if max_active_age is not None:
+            AtSynthesis.of(self).check(self._too_old)
+        role = define_role(self, self.provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
         self._key = self._define_key(
             {
                 "UserName": user_name,
@@ -164,9 +175,9 @@ class AccessKey(Construct):
             }
         )
         self.secret.wait_for(self._key)
-        rotation.define(self, self._key, self._provider, self._secret_arn)
+        rotation.define(self, self._key, self.provider, self._secret_arn)
         if alarms:
-            define_undo(self, self._provider, self._secret_arn, alarms)
+            define_undo(self, self.provider, self._secret_arn, alarms)
         self._changes_between_deployments = [
             *(["undo_on_alarm"] if alarms else []),
             *(["a rotation by Secrets Manager"] if rotation.rules is not None else []),
@@ -174,18 +185,21 @@ class AccessKey(Construct):
 
     @property
     def access_key_id(self) -> str:
-        """The id of the key after the last deployment, a token."""
-        return self._key.get_att("AccessKeyId").to_string()
+        """The id of the key after the last deployment, a token for the key's own stack."""
+        return self._changing("AccessKeyId")
 
     @property
     def secret_version_id(self) -> str:
-        """The version of the secret that holds that key, a token."""
-        return self._key.get_att("SecretVersionId").to_string()
+        """The version of the secret that holds that key, a token for the key's own stack."""
+        return self._changing("SecretVersionId")
 
     @property
     def status(self) -> str:
-        """`Active` or `Inactive`, a token: what the provider has set, so whoever reads it waits for that."""
-        return self._key.get_att("Status").to_string()
+        """`Active` or `Inactive`, a token for the key's own stack.
+
+        It is what the provider has set, so whoever reads it waits for that.
+        """
+        return self._changing("Status")
 
     def grant_read(self, grantee: iam.IGrantable) -> iam.Grant:
         """Allow `grantee` to read the secret, and to decrypt it if it has a KMS key of its own."""
@@ -197,6 +211,9 @@ class AccessKey(Construct):
         A resource that takes it waits for the key and changes exactly with each deployment that rotates. What changes
         the key between two deployments does not reach it: a rotation by Secrets Manager, or an undo, which deactivates
         the key that it has. A warning says so if the key has a rotation schedule or `undo_on_alarm`.
+
+        For the key's own stack: in another one the version would be an export, which can't change. That is refused at
+        synthesis, for the key's id and its status too; `key.secret` is for other stacks.
         """
         warn_of_pinning(self, self._changes_between_deployments)
         return SecretValue.secrets_manager(
@@ -210,17 +227,28 @@ class AccessKey(Construct):
         previous key is retired a day after the switch, once it is unused, as with a grace period.
 
         Raises:
-            ValueError: The key has a grace period, or there is nothing to wait for.
+            ValueError: The key has a grace period, there is nothing to wait for, or the previous key may then be Active
+                longer than `max_active_age`.
         """
-        if self._grace:
+        if self._retirement.grace:
             raise ValueError(
                 "cut_over_after must come with grace_period=Duration.seconds(0), got a grace period: either time "
                 "decides when the previous key is deactivated, or the consumers do"
             )
         check_dependents(self, dependents)
+        check_age(self._rotation, self._retirement, self.provider.sweep_seconds, deferred=True)
         if self._cut_over is None:
             self._cut_over = self._define_cut_over()
         self._cut_over.node.add_dependency(*dependents)
+
+    def _changing(self, attribute: str) -> str:
+        self._declared.refer_to(self, self._key)
+        return self._key.get_att(attribute).to_string()
+
+    def _too_old(self, templates: Templates) -> Iterator[str]:
+        """Judge the key's age once more, by what the template has in the end."""
+        found = WrittenKey.of(self, templates).too_old(None, self.provider.sweep_seconds)
+        yield from [found] if found else []
 
     def _checked_provider(
         self, provider: AccessKeyProvider | None, declared: DeclaredKeys, home: Home
@@ -237,17 +265,18 @@ class AccessKey(Construct):
 
     def _define_key(self, properties: dict[str, str]) -> CfnResource:
         key = self._define_custom_resource("Resource", "Custom::IAMAccessKey", properties)
-        self._provider.outlives(key)
+        self.provider.outlives(key)
         return key
 
     def _define_cut_over(self) -> CfnResource:
         self._key.add_property_override("CutOver", "Deferred")
-        properties = {"SecretArn": self._secret_arn, "SecretVersionId": self.secret_version_id}
+        properties = {
+            "SecretArn": self._secret_arn,
+            "SecretVersionId": self._key.get_att("SecretVersionId").to_string(),
+        }
         cut_over = self._define_custom_resource("CutOver", "Custom::IAMAccessKeyCutOver", properties)
         cut_over.node.add_dependency(self._key)
         return cut_over
 
     def _define_custom_resource(self, name: str, kind: str, properties: dict[str, str]) -> CfnResource:
-        return CfnResource(
-            self, name, type=kind, properties={**self._provider.custom_resource_properties, **properties}
-        )
+        return CfnResource(self, name, type=kind, properties={**self.provider.custom_resource_properties, **properties})

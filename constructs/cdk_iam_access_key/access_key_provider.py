@@ -12,9 +12,10 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_iam_access_key._shared.durations import in_words
 from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
 from cdk_iam_access_key._shared.permissions import on_events
-from cdk_iam_access_key._shared.provider_settings import checked_role_path, checked_settling_time, sweep_expression
+from cdk_iam_access_key._shared.provider_settings import checked_role_path, checked_settling_time, checked_sweep
 
 _ID = "AccessKeyProvider"
 _NAME = "cdk-iam-access-key"
@@ -56,9 +57,9 @@ class AccessKeyProvider(Construct):
             to a day. Five minutes if left out.
         settling_time: How long a new key is left alone after it was proven and before it becomes current, because a
             key that works at one endpoint may still be refused at another: 0 to 60 seconds. Ten seconds if left out.
-        role_path: The IAM path of the keys' roles, such as `/team/access-keys/`. The path of each role goes on with its
-            user and its secret. Set it if your company prescribes a path, and leave the keys' roles out of an aspect
-            that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
+        role_path: The IAM path of the functions' role and of the keys' roles, such as `/team/access-keys/`. The path of
+            a key's role goes on with its user and its secret. Set it if your company prescribes a path, and leave the
+            keys' roles out of an aspect that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
 
     Attributes:
         function: The function that is the custom resource's service token, and that operators call.
@@ -67,6 +68,7 @@ class AccessKeyProvider(Construct):
         log_group: What the functions write to.
         ledger: The table with an entry for each secret. No secret access key is in it.
         role_path: The IAM path of the roles that the functions may assume.
+        sweep_seconds: How often the worker looks for what is due, in seconds.
         service_timeout: How long CloudFormation waits for a response of the function.
 
     Raises:
@@ -84,12 +86,13 @@ class AccessKeyProvider(Construct):
         settling_time: Duration | None = None,
         role_path: str | None = None,
     ) -> None:
-        sweep = sweep_expression(sweep_every)
+        sweep = checked_sweep(sweep_every)
         settling = checked_settling_time(settling_time)
         super().__init__(scope, id)
         stack = Stack.of(self)
         self.role_path = f"/{_NAME}/{stack.stack_name}/" if role_path is None else checked_role_path(role_path)
         self.service_timeout = _SERVICE_TIMEOUT
+        self.sweep_seconds = sweep
         self.log_group = logs.LogGroup(self, "Log", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
         self.ledger = self._define_ledger()
         self.role = self._define_role(stack)
@@ -99,7 +102,7 @@ class AccessKeyProvider(Construct):
             "ServiceTimeout": str(_SERVICE_TIMEOUT.to_seconds()),
         }
         self._role_arn = self.role.role_arn
-        self._define_sweep(sweep)
+        self._define_sweep(f"rate({in_words(sweep)})")
         self._parameter = self._define_parameter(stack)
 
     @classmethod
@@ -220,6 +223,8 @@ class AccessKeyProvider(Construct):
         return iam.Role(
             self,
             "Role",
+            # Beside the keys' roles, where a service control policy guards them all.
+            path=self.role_path,
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description="Runs the access key provider, which assumes the role of each key",
             # Inline, so that whatever depends on the role has its permissions too.

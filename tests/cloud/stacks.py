@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
     from local_cloud import LocalCloud
 
-_BUCKET = "assets"
 _SECONDS = 90
 _POLL = 0.05
 
@@ -40,6 +39,7 @@ class Deployment:
     cloud: LocalCloud
     directory: Path
     name: str = "Shop"
+    bucket: str = "assets"
     deployed: bool = field(default=False, init=False)
     _ended: int = field(default=0, init=False)
 
@@ -56,20 +56,26 @@ class Deployment:
     def deploy_until(self, declare: Callable[[Stack], None], status: str, **options: Any) -> dict[str, str]:
         """Create or update the stack with more options, until it has the status that is meant. Raises the same."""
         self.begin(declare, **options)
-        stack = self.await_status(status)
+        return self.outputs(self.await_status(status))
+
+    @staticmethod
+    def outputs(stack: dict[str, Any]) -> dict[str, str]:
+        """Return the outputs of a stack as CloudFormation describes it."""
         return {output["OutputKey"]: output["OutputValue"] for output in stack.get("Outputs", [])}
 
     def begin(self, declare: Callable[[Stack], None], **options: Any) -> None:
         """Begin to create or update the stack, as on AWS never within the second in which its last operation ended."""
-        template = self._synthesized(declare)
+        self.start(self._synthesized(declare), **options)
+
+    def start(self, template: dict[str, Any] | str, **options: Any) -> None:
+        """Begin to create or update the stack with a template, and at no other time."""
         while int(time.time()) == self._ended:
             time.sleep(_POLL)
+        body = template if isinstance(template, str) else json.dumps(template)
         client = self.cloud.client("cloudformation")
         operation = client.update_stack if self.deployed else client.create_stack
         self.deployed = True
-        operation(
-            StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_NAMED_IAM"], **options
-        )
+        operation(StackName=self.name, TemplateBody=body, Capabilities=["CAPABILITY_NAMED_IAM"], **options)
 
     def delete(self) -> None:
         """Delete the stack."""
@@ -98,7 +104,7 @@ class Deployment:
             app,
             self.name,
             env=Environment(account=self.cloud.account, region=self.cloud.region),
-            synthesizer=CliCredentialsStackSynthesizer(file_assets_bucket_name=_BUCKET),
+            synthesizer=CliCredentialsStackSynthesizer(file_assets_bucket_name=self.bucket),
         )
         declare(stack)
         assembly = app.synth()
@@ -110,12 +116,12 @@ class Deployment:
 
     def _publish(self, assembly: Path) -> None:
         s3 = self.cloud.client("s3")
-        s3.create_bucket(Bucket=_BUCKET)
+        s3.create_bucket(Bucket=self.bucket)
         manifest = json.loads((assembly / f"{self.name}.assets.json").read_text("utf-8"))
         for file in manifest["files"].values():
             content = (assembly / file["source"]["path"]).read_bytes()
             for destination in file["destinations"].values():
-                s3.put_object(Bucket=_BUCKET, Key=destination["objectKey"], Body=content)
+                s3.put_object(Bucket=self.bucket, Key=destination["objectKey"], Body=content)
 
     def await_status(self, wanted: str, seconds: float = _SECONDS) -> dict[str, Any]:
         """Wait until the stack has a status, and describe it. Raises DeploymentError."""
@@ -249,7 +255,8 @@ class Account:
         """Check the invariants for a user and a secret."""
         unmanaged = self.unmanaged.get(user_name, {})
         one = Expected(user_name, secret_arn, status, unmanaged, **expected)
-        assert violations(self.iam, self.secrets, self.entries(), one) == []
+        found = violations(self.iam, self.secrets, self.entries(), one)
+        assert not found, found
 
     def check_nothing_of_ours(self) -> None:
         """Check that nothing is left of any provider, ledger or key, and that nobody touched what a person made."""

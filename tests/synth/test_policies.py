@@ -125,6 +125,7 @@ def several_keys(app: App) -> Stack:
         "Reminded",
         user=iam.User(stack, "RemindedUser"),
         max_active_age=Duration.days(90),
+        automatically_after=Duration.days(80),
         grace_period=Duration.seconds(0),
         on_key_limit=OnKeyLimit.remove_unused(),
     )

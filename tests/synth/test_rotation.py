@@ -157,33 +157,38 @@ def test_rate_is_bounded(interval: Duration, got: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("expression", "shortest"),
+    ("expression", "shortest", "longest"),
     [
-        ("cron(0 16 1 * ? *)", 28 * DAY),
-        ("cron(0 4/12 * * ? *)", DAY // 2),
-        ("cron(0 /8 * * ? *)", DAY // 3),
-        ("cron(0 */4 * * ? *)", DAY // 6),
-        ("cron(0 2/10 * * ? *)", DAY // 6),
-        ("cron(0 0,12 * * ? *)", DAY // 2),
-        ("cron(0 8 * * ? *)", DAY),
-        ("cron(0 8 1,15 * ? *)", 14 * DAY),
-        ("cron(0 8 ? * MON *)", 7 * DAY),
-        ("cron(0 8 ? * mon-fri *)", DAY),
-        ("cron(0 8 ? * TUE,SAT *)", 3 * DAY),
-        ("cron(0 0 ? * SUN#1 *)", None),
-        ("cron(0 16 L * ? *)", None),
-        ("cron(0 16 SUNL * ? *)", None),
-        ("cron(0 16 ? * 2L *)", None),
-        ("cron(0 16 29 2 ? *)", None),
-        ("cron(0 16 31 4,5 ? *)", None),
-        ("cron(0 0 1 JAN,APR,JUL,OCT ? *)", None),
+        ("cron(0 16 1 * ? *)", 28 * DAY, 31 * DAY),
+        ("cron(0 4/12 * * ? *)", DAY // 2, DAY // 2),
+        ("cron(0 /8 * * ? *)", DAY // 3, DAY // 3),
+        ("cron(0 */4 * * ? *)", DAY // 6, DAY // 6),
+        ("cron(0 2/10 * * ? *)", DAY // 6, 10 * HOUR),
+        ("cron(0 0,12 * * ? *)", DAY // 2, DAY // 2),
+        ("cron(0 0,12 ? * MON *)", DAY // 2, 6 * DAY + DAY // 2),
+        ("cron(0 8 * * ? *)", DAY, DAY),
+        ("cron(0 8 1,15 * ? *)", 14 * DAY, 17 * DAY),
+        ("cron(0 8 31 * ? *)", 31 * DAY, 61 * DAY),
+        ("cron(0 8 ? * MON *)", 7 * DAY, 7 * DAY),
+        ("cron(0 8 ? * mon-fri *)", DAY, 3 * DAY),
+        ("cron(0 8 ? * TUE,SAT *)", 3 * DAY, 4 * DAY),
+        ("cron(0 0 ? * SUN#1 *)", 28 * DAY, 35 * DAY),
+        ("cron(0 0 ? * 2#5 *)", 63 * DAY, 119 * DAY),
+        ("cron(0 16 L * ? *)", 28 * DAY, 31 * DAY),
+        ("cron(0 16 1,L * ? *)", DAY, 30 * DAY),
+        ("cron(0 16 SUNL * ? *)", 28 * DAY, 35 * DAY),
+        ("cron(0 16 ? * 2L *)", 28 * DAY, 35 * DAY),
+        ("cron(0 16 ? * L *)", 28 * DAY, 35 * DAY),
+        ("cron(0 16 29 2 ? *)", 1461 * DAY, 1461 * DAY),
+        ("cron(0 16 31 4,5 ? *)", 365 * DAY, 366 * DAY),
+        ("cron(0 0 1 JAN,APR,JUL,OCT ? *)", 90 * DAY, 92 * DAY),
     ],
 )
-def test_cron_is_accepted(expression: str, shortest: int | None) -> None:
-    """What Secrets Manager documents is taken; how close windows open is known where no calendar is needed."""
+def test_cron_is_accepted(expression: str, shortest: int, longest: int) -> None:
+    """What Secrets Manager documents is taken, and a calendar tells how close and how far apart windows open."""
     rules = checked_rules(Schedule.expression(expression), Duration.hours(1))
     assert rules.expression == expression
-    assert rules.closest == (None if shortest is None else shortest - HOUR)
+    assert (rules.closest, rules.farthest, rules.open_for) == (shortest - HOUR, longest, HOUR)
 
 
 @pytest.mark.parametrize(
@@ -197,10 +202,10 @@ def test_cron_is_accepted(expression: str, shortest: int | None) -> None:
         ("cron(0 4 * * ? *)", None, 4 * HOUR),
         ("cron(0 4 * * ? *)", 3, 21 * HOUR),
         ("cron(0 20 ? * MON *)", None, 7 * DAY - 4 * HOUR),
-        ("cron(0 0 L * ? *)", None, None),
+        ("cron(0 0 L * ? *)", None, 27 * DAY),
     ],
 )
-def test_rotations_come_as_close_as_windows_allow(expression: str, hours: int | None, closest: int | None) -> None:
+def test_rotations_come_as_close_as_windows_allow(expression: str, hours: int | None, closest: int) -> None:
     """One at the end of its window, the next at the beginning of its own."""
     window = None if hours is None else Duration.hours(hours)
     assert checked_rules(Schedule.expression(expression), window).closest == closest

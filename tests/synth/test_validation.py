@@ -1,7 +1,7 @@
 """Bad input is refused at synth, with a message that says what to change."""
 
 import re
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from aws_cdk import App, CfnParameter, Environment, NestedStack, RemovalPolicy, Stack, Stage
@@ -328,11 +328,89 @@ def test_third_key_of_a_user_without_a_name_is_refused(stack: Stack, user: iam.U
         AccessKey(stack, "C", user=user)
 
 
-def test_three_keys_in_three_stacks_are_not_counted(app: App) -> None:
-    """Stacks may stand for places of which a user has only some."""
-    for name in "ABC":
-        stack = Stack(app, name)
+HOME, ELSEWHERE = (Environment(account=ACCOUNT, region=region) for region in ("eu-west-1", "us-east-1"))
+
+
+def keys_of_alice(scopes: list[Stack]) -> None:
+    """Declare a key of one user in each stack, who comes by each way in turn that leads to the same."""
+    ways = [
+        lambda scope: iam.User(scope, "User", user_name="alice"),
+        lambda scope: iam.User.from_user_arn(scope, "User", f"arn:aws:iam::{ACCOUNT}:user/robots/alice"),
+        lambda scope: iam.User.from_user_name(scope, "User", "alice"),
+    ]
+    for scope, way in zip(scopes, ways, strict=True):
+        AccessKey(scope, "Key", user=way(scope))
+
+
+def test_keys_of_a_user_are_counted_in_all_stacks_of_an_account(app: App) -> None:
+    """IAM is the same in each region."""
+    stacks = [Stack(app, name, env=env) for name, env in (("A", HOME), ("B", HOME), ("C", ELSEWHERE))]
+    with pytest.raises(ValueError, match="allows a user 2 access keys, but A/Key, B/Key and C/Key belong to the same"):
+        keys_of_alice(stacks)
+
+
+def test_keys_of_a_user_are_counted_in_all_stages_of_an_account(app: App) -> None:
+    """Stages of other accounts have their own users."""
+    stacks = [Stack(Stage(app, name), "Stack", env=HOME) for name in "ABC"]
+    with pytest.raises(ValueError, match="but A/Stack/Key, B/Stack/Key and C/Stack/Key belong to the same user"):
+        keys_of_alice(stacks)
+    for number in range(3):
+        env = Environment(account=f"{number}" * 12, region="eu-west-1")
+        far = Stack(Stage(app, f"Far{number}"), "Stack", env=env)
+        AccessKey(far, "Key", user=iam.User.from_user_name(far, "User", "alice"))
+
+
+@pytest.mark.parametrize("env", [HOME, None], ids=["account", "any account"])
+def test_a_user_of_one_stack_is_counted_in_all_others(app: App, env: Environment | None) -> None:
+    """Whichever account it is, a user that the app defines once is one."""
+    user = iam.User(Stack(app, "Users", env=env), "User")
+    stacks = [Stack(app, name, env=env) for name in "ABC"]
+    AccessKey(stacks[0], "Key", user=user)
+    AccessKey(stacks[1], "Key", user=iam.User.from_user_name(stacks[1], "User", user.user_name))
+    with pytest.raises(ValueError, match="but A/Key, B/Key and C/Key belong to the same user"):
+        AccessKey(stacks[2], "Key", user=user)
+
+
+def test_users_of_one_name_in_stacks_of_any_account_are_warned_about(app: App) -> None:
+    """They may be three users of three accounts, or one."""
+    stacks = [Stack(app, name) for name in "ABC"]
+    for stack in stacks:
         AccessKey(stack, "Key", user=iam.User.from_user_name(stack, "User", "alice"))
+    Annotations.from_stack(stacks[2]).has_warning(
+        "/C/Key", Match.string_like_regexp("A/Key, B/Key and C/Key belong to users of one name, alice: if their stacks")
+    )
+
+
+def test_users_of_one_name_in_stages_of_any_account_are_not(app: App) -> None:
+    """Stages are what stands for accounts."""
+    for name in "ABC":
+        stack = Stack(Stage(app, name), "Stack")
+        AccessKey(stack, "Key", user=iam.User.from_user_name(stack, "User", "alice"))
+        assert Annotations.from_stack(stack).find_warning("*", Match.any_value()) == []
+
+
+def test_a_name_that_is_given_after_the_key_counts(app: App) -> None:
+    """An aspect names users, or whoever has the construct; at synthesis the names are final."""
+    user = iam.User(Stack(app, "Users", env=HOME), "User")
+    AccessKey(Stack(app, "A", env=HOME), "Key", user=user)
+    for name in "BC":
+        stack = Stack(app, name, env=ELSEWHERE)
+        AccessKey(stack, "Key", user=iam.User.from_user_name(stack, "User", "alice"))
+    cast("iam.CfnUser", user.node.default_child).user_name = "alice"
+    with pytest.raises(RuntimeError, match="but A/Key, B/Key and C/Key belong to the same user"):
+        app.synth()
+
+
+def test_a_secret_is_known_by_its_name_too(app: App) -> None:
+    """A secret that a stack defines, and the same one imported or defined again in another stack of the place."""
+    stacks = [Stack(app, name, env=HOME) for name in "ABC"]
+    AccessKey(stacks[0], "Key", user=iam.User(stacks[0], "User"), secret_name="deploy-key")
+    imported = secretsmanager.Secret.from_secret_complete_arn(stacks[1], "Secret", HERE)
+    for stack, given in ((stacks[1], {"secret": imported}), (stacks[2], {"secret_name": "deploy-key"})):
+        with pytest.raises(ValueError, match=f"but A/Key and {stack.node.id}/Key write the same"):
+            AccessKey(stack, "Key", user=iam.User(stack, "User"), **given)
+    far = Stack(app, "Far", env=ELSEWHERE)
+    AccessKey(far, "Key", user=iam.User(far, "User"), secret_name="deploy-key")
 
 
 def test_two_keys_of_a_user_leave_no_slot_to_rotate(stack: Stack, user: iam.User) -> None:

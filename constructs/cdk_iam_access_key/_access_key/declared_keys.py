@@ -1,10 +1,16 @@
 """Which access keys an app declares, to find the ones that get in each other's way."""
 
-from dataclasses import dataclass
-from typing import cast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Protocol, cast
 
-from aws_cdk import Annotations, Stack
+from aws_cdk import Annotations, CfnResource, Stack, Stage
 from constructs import Construct
+
+from cdk_iam_access_key._access_key.exports import exported
+from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
+from cdk_iam_access_key._shared.templates import Templates
+from cdk_iam_access_key._shared.tokens import is_token
 
 # No stack gets this id by itself: a stack's name has no blanks.
 _ID = "cdk-iam-access-key: declared keys"
@@ -32,8 +38,100 @@ class Home:
         return cls(stack, stack.account, stack.region, stack.node.addr)
 
 
+class Named(Protocol):
+    """What has a name in an account, which an app may still give or change before synthesis."""
+
+    @property
+    def account(self) -> str:
+        """The account, which may be a token."""
+
+    @property
+    def home(self) -> Home:
+        """The stack that it is defined in, or imported into."""
+
+    def identity(self) -> str:
+        """Tell it from others, by what is known now."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Key:
+    construct: Construct
+    user: Named
+    secret: Named
+
+    @property
+    def path(self) -> str:
+        return self.construct.node.path
+
+
+@dataclass(slots=True)
+class _Count:
+    """Counts keys; the same at construction, when a traceback shows the line, and at synthesis, when names are final.
+
+    Attributes:
+        writers: The key that writes a secret.
+        keys: The keys of a user, by its account and by the stack that it comes from: where a stack without an account
+            is deployed to may be another one each time.
+        likely: The keys of users of one name in such stacks of one stage.
+        warnings: What is likely, or works until a key is rotated: the second key, and the text.
+    """
+
+    writers: dict[str, _Key] = field(default_factory=dict)
+    keys: dict[tuple[str, str], list[_Key]] = field(default_factory=dict)
+    likely: dict[tuple[str, str], dict[str, _Key]] = field(default_factory=dict)
+    warnings: list[tuple[_Key, str, str]] = field(default_factory=list)
+
+    def add(self, key: _Key) -> None:
+        """Count a key.
+
+        Raises:
+            ValueError: Another key writes the same secret, or the user would have a third key.
+        """
+        secret, user = key.secret.identity(), key.user.identity()
+        writer = self.writers.setdefault(secret, key)
+        if writer is not key:
+            raise ValueError(
+                f"a secret must hold the key of one AccessKey, but {writer.path} and {key.path} write the same; "
+                "give each its own secret"
+            )
+        known = not is_token(key.user.account)
+        for place in [key.user.home.address, *([key.user.account] if known else [])]:
+            self._add_to_user(key, place, user)
+        if not known:
+            self._warn_of_one_name(key, user)
+
+    def _add_to_user(self, key: _Key, place: str, user: str) -> None:
+        keys = self.keys.setdefault((place, user), [])
+        keys.append(key)
+        paths = [each.path for each in keys]
+        if len(keys) > _KEYS_OF_A_USER:
+            raise ValueError(
+                f"IAM allows a user {_KEYS_OF_A_USER} access keys, but {', '.join(paths[:-1])} and {paths[-1]} "
+                "belong to the same user; give each key its own user"
+            )
+        if len(keys) == _KEYS_OF_A_USER:
+            text = (
+                f"{paths[0]} and {paths[1]} take both access keys that IAM allows a user, and a rotation "
+                "needs a free slot: a change of serial will fail; give each key its own user"
+            )
+            self.warnings.append((key, "no-slot-to-rotate", text))
+
+    def _warn_of_one_name(self, key: _Key, user: str) -> None:
+        stage = Stage.of(key.user.home.stack)
+        alike = self.likely.setdefault((stage.node.addr if stage else "", user), {})
+        alike.setdefault(key.user.home.address, key)
+        if len(alike) > _KEYS_OF_A_USER:
+            paths = [each.path for each in alike.values()]
+            text = (
+                f"{', '.join(paths[:-1])} and {paths[-1]} belong to users of one name, {user}: if their stacks are "
+                f"deployed to one account, the third fails, because IAM allows a user {_KEYS_OF_A_USER} access "
+                "keys; give each key its own user, or the stacks an env with their account"
+            )
+            self.warnings.append((key, "one-user-of-many-stacks", text))
+
+
 class DeclaredKeys(Construct):
-    """The keys of one app, kept at its root because two stacks may write one secret.
+    """The keys of one app, kept at its root because two stacks may write one secret, and stages share an account.
 
     It renders nothing.
     """
@@ -41,8 +139,11 @@ class DeclaredKeys(Construct):
     def __init__(self, scope: Construct) -> None:
         super().__init__(scope, _ID)
         self._homes: dict[Stack, Home] = {}
-        self._writers: dict[str, Construct] = {}
-        self._keys: dict[tuple[str, str], list[Construct]] = {}
+        self._count = _Count()
+        self._keys: list[_Key] = []
+        self._referred: dict[Construct, CfnResource] = {}
+        self._warned: set[str] = set()
+        AtSynthesis.of(self).check(self._found)
 
     @classmethod
     def of(cls, scope: Construct) -> "DeclaredKeys":
@@ -57,33 +158,31 @@ class DeclaredKeys(Construct):
             self._homes[stack] = Home.of(stack)
         return self._homes[stack]
 
-    def add(self, key: Construct, home: Home, user: str, secret: str) -> None:
-        """Note a key with the identities of its user and its secret.
+    def add(self, construct: Construct, user: Named, secret: Named) -> None:
+        """Note a key with its user and its secret.
 
         Raises:
-            ValueError: Another key writes the same secret, or the user would have a third key in this stack.
+            ValueError: Another key writes the same secret, or the user would have a third key.
         """
-        writer = self._writers.get(secret)
-        if writer is not None:
-            raise ValueError(
-                f"a secret must hold the key of one AccessKey, but {_path(writer)} and {_path(key)} write the same; "
-                "give each its own secret"
-            )
-        keys = self._keys.setdefault((home.address, user), [])
-        if len(keys) == _KEYS_OF_A_USER:
-            raise ValueError(
-                f"IAM allows a user {_KEYS_OF_A_USER} access keys, but {', '.join(map(_path, keys))} and {_path(key)} "
-                "belong to the same user; give each key its own user"
-            )
-        self._writers[secret] = key
-        keys.append(key)
-        if len(keys) == _KEYS_OF_A_USER:
-            Annotations.of(key).add_warning_v2(
-                "cdk-iam-access-key:no-slot-to-rotate",
-                f"{_path(keys[0])} and {_path(keys[1])} take both access keys that IAM allows a user, and a rotation "
-                "needs a free slot: a change of serial will fail; give each key its own user",
-            )
+        key = _Key(construct, user, secret)
+        self._count.add(key)
+        self._keys.append(key)
 
+    def refer_to(self, key: Construct, resource: CfnResource) -> None:
+        """Note that somebody refers to what a rotation of a key changes, in whichever stack."""
+        self._referred[key] = resource
 
-def _path(key: Construct) -> str:
-    return key.node.path
+    def _found(self, templates: Templates) -> Iterator[str]:
+        """Count once more: an aspect, or whoever has the construct, may have named a user or a secret since."""
+        count = _Count()
+        for key in self._keys:
+            try:
+                count.add(key)
+            except ValueError as error:
+                yield str(error)
+        for key, name, text in count.warnings:
+            if text not in self._warned:
+                self._warned.add(text)
+                Annotations.of(key.construct).add_warning_v2(f"cdk-iam-access-key:{name}", text)
+        found = [exported(construct, resource, templates) for construct, resource in self._referred.items()]
+        yield from filter(None, found)

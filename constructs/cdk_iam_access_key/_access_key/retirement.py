@@ -11,6 +11,9 @@ _DEFAULT_RETENTION = 7 * DAY
 _LONGEST_GRACE = 90 * DAY
 _LONGEST_RETENTION = 365 * DAY
 _LONGEST_WAIT = 365 * DAY
+# As long as a deployment may take that is to deactivate the previous key by itself.
+_DEPLOYMENT = DAY
+_LONGEST_PAUSE = DAY
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +69,28 @@ class Retirement:
                 )
             properties["OverdueAfter"] = str(overdue)
         return cls(grace, unused, properties | _on_key_limit(on_key_limit))
+
+    def longest(self, sweep: int, *, deferred: bool = False) -> dict[str, int]:
+        """List for how long the previous key may stay Active after the switch, in seconds, if it is unused after that.
+
+        A key that is used longer is postponed for as long as it is used.
+        """
+        active = max(self.grace, _DEPLOYMENT) if deferred else self.grace
+        if not active:
+            return {}
+        unused = self.unused_for or max(active, HOUR)
+        return {
+            "until a deployment that has not come to cut_over_after is given up"
+            if deferred
+            else "of grace_period": active,
+            (
+                "of retire_when_unused_for after a use at its end"
+                if self.unused_for
+                else "in which it must be unused after that (retire_when_unused_for, which is left out)"
+            ): unused,
+            "until it is looked at again": min(2 * unused, _LONGEST_PAUSE),
+            "until the next sweep (sweep_every)": sweep,
+        }
 
 
 def _checked_grace(grace_period: Duration) -> int:

@@ -23,11 +23,15 @@ class Rotation:
 
     Attributes:
         rules: When Secrets Manager rotates; None if it does not.
+        given: The property that says so; empty if none does.
         max_active_age: In seconds, from when on the provider reports that a key is too old.
+        inactive: Whether nobody may use the key, so that it has no age.
     """
 
     rules: RotationRules | None
+    given: str
     max_active_age: int | None
+    inactive: bool
 
     @classmethod
     def of(
@@ -55,20 +59,17 @@ class Rotation:
             raise ValueError(
                 "rotation_window must come with rotation_schedule, got none; a window opens when the schedule says so"
             )
-        if given and status == iam.AccessKeyStatus.INACTIVE:
+        inactive = status == iam.AccessKeyStatus.INACTIVE
+        if given and inactive:
             raise ValueError(
                 f"{given[0]} must come with the status Active, got Inactive: there is nothing to rotate while nobody "
                 "may use the key; leave it out until the key is Active again"
             )
         rules = _rules(rotation_schedule, rotation_window, automatically_after)
-        if rules is not None and rules.closest is not None:
+        if rules is not None:
             _check_slot_is_free(given[0], rules.closest, retirement)
-        age = (
-            None
-            if max_active_age is None
-            else checked_seconds("max_active_age", max_active_age, minimum=DAY, maximum=_LONGEST_AGE)
-        )
-        return cls(rules, age)
+        age = None if max_active_age is None else checked_age(max_active_age)
+        return cls(rules, "".join(given), age, inactive)
 
     @property
     def properties(self) -> dict[str, str]:
@@ -98,6 +99,15 @@ class Rotation:
             rotate_immediately_on_update=False,
         )
         schedule.node.add_dependency(key, provider.allow_rotation())
+
+
+def checked_age(age: Duration) -> int:
+    """Return how old an Active key may become, in seconds.
+
+    Raises:
+        ValueError: It is out of bounds.
+    """
+    return checked_seconds("max_active_age", age, minimum=DAY, maximum=_LONGEST_AGE)
 
 
 def _check_slot_is_free(rotation: str, closest: int, retirement: Retirement) -> None:

@@ -6,19 +6,18 @@ https://docs.aws.amazon.com/secretsmanager/latest/userguide/rotate-secrets_sched
 
 import re
 from dataclasses import dataclass
+from itertools import pairwise
 
+from cdk_iam_access_key._access_key.rotation_calendar import WEEKDAYS, Days, apart
 from cdk_iam_access_key._shared.durations import DAY, HOUR
 
 _FIELDS = ("minutes", "hours", "day-of-month", "month", "day-of-week", "year")
 EXAMPLE = 'Schedule.cron(minute="0", hour="4", day="1"), at 4:00 UTC on the first day of each month'
 _MONTHS = {"JAN": 1, "FEB": 2, "MAR": 3, "APR": 4, "MAY": 5, "JUN": 6, "JUL": 7, "AUG": 8, "SEP": 9}
 _MONTHS |= {"OCT": 10, "NOV": 11, "DEC": 12}
-_WEEKDAYS = {"SUN": 1, "MON": 2, "TUE": 3, "WED": 4, "THU": 5, "FRI": 6, "SAT": 7}
-_WEEKDAY = f"(?:[1-7]|{'|'.join(_WEEKDAYS)})"
+_WEEKDAY = f"(?:[1-7]|{'|'.join(WEEKDAYS)})"
 _DAYS_OF_MONTHS = dict(zip(range(1, 13), (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31), strict=True))
 _CLOSEST_HOURS = 4
-_SHORTEST_MONTH = 28
-_WEEK = 7
 _RANGE = re.compile(r"(?P<first>\*|\w+)?(?:-(?P<last>\w+))?(?:/(?P<step>[0-9]{1,2}))?", re.ASCII)
 
 
@@ -32,16 +31,19 @@ class _Field:
     words: dict[str, int]
     special: re.Pattern[str] = re.compile("(?!)")
 
-    def values(self, text: str) -> set[int] | None:
-        """List the numbers that the field stands for; None if only a calendar can tell, as for the last day."""
-        found: set[int] = set()
-        calendar = False
-        for part in text.upper().split(","):
-            if self.special.fullmatch(part):
-                calendar = True
-            else:
-                found |= self._values(part, text)
-        return None if calendar else found
+    def values(self, text: str) -> set[int]:
+        """List the numbers that the field stands for."""
+        return {
+            number
+            for part in text.upper().split(",")
+            if not self.special.fullmatch(part)
+            for number in self._values(part, text)
+        }
+
+    def days(self, text: str) -> Days:
+        """List the days that the field stands for."""
+        special = [part for part in text.upper().split(",") if self.special.fullmatch(part)]
+        return Days(frozenset(self.values(text)), tuple(special), self is _DAYS_OF_WEEK)
 
     def _values(self, part: str, text: str) -> set[int]:
         match = _RANGE.fullmatch(part)
@@ -75,9 +77,9 @@ class _Field:
 
 
 _HOURS = _Field("hours", 0, 23, {})
-_DAYS = _Field("day-of-month", 1, 31, {}, re.compile(f"L|(?:{'|'.join(_WEEKDAYS)})L"))
+_DAYS = _Field("day-of-month", 1, 31, {}, re.compile(f"L|(?:{'|'.join(WEEKDAYS)})L"))
 _MONTH = _Field("month", 1, 12, _MONTHS)
-_DAYS_OF_WEEK = _Field("day-of-week", 1, 7, _WEEKDAYS, re.compile(f"{_WEEKDAY}?L|{_WEEKDAY}#[1-5]"))
+_DAYS_OF_WEEK = _Field("day-of-week", 1, 7, WEEKDAYS, re.compile(f"{_WEEKDAY}?L|{_WEEKDAY}#[1-5]"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +88,15 @@ class Cron:
 
     Attributes:
         expression: The expression.
-        shortest: The shortest time between the openings of two windows, in seconds; None if only a calendar can tell.
+        shortest: The shortest time between the openings of two windows, in seconds.
+        longest: The longest time between two of them.
         window: How long a window is by default, in seconds: an hour for several a day, else to the end of the day.
         longest_window: How long one can be: to the next one, or to the end of the day.
     """
 
     expression: str
-    shortest: int | None
+    shortest: int
+    longest: int
     window: int
     longest_window: int
 
@@ -123,24 +127,23 @@ def checked_cron(expression: str) -> Cron:
             f"rotation_schedule must have ? as its day-of-month or as its day-of-week, and not as both, got {day!r} "
             f"and {week_day!r}; write e.g. {EXAMPLE}"
         )
-    months, opening = _MONTH.values(month) or set(), _HOURS.values(hours) or set()
+    months, opening = _MONTH.values(month), _HOURS.values(hours)
     by_hour = _shortest_of_day(opening, hours)
     to_end_of_day = DAY - max(opening) * HOUR
     expression = f"cron({' '.join(fields)})"
     if day == "?":
-        by_day = _shortest_of_days(_DAYS_OF_WEEK.values(week_day), _WEEK)
+        days = _DAYS_OF_WEEK.days(week_day)
     else:
-        days = _DAYS.values(day)
+        days = _DAYS.days(day)
         _check_days_come(days, months, day, month)
-        by_day = _shortest_of_days(days, _SHORTEST_MONTH)
+    shortest, longest = apart(frozenset(opening), frozenset(months), days)
     if by_hour < DAY:
-        return Cron(expression, by_hour, HOUR, min(by_hour, to_end_of_day))
-    known = len(months) == len(_MONTHS) or (by_day or 0) < _WEEK * DAY
-    return Cron(expression, by_day if known else None, to_end_of_day, to_end_of_day)
+        return Cron(expression, shortest, longest, HOUR, min(by_hour, to_end_of_day))
+    return Cron(expression, shortest, longest, to_end_of_day, to_end_of_day)
 
 
-def _check_days_come(days: set[int] | None, months: set[int], day: str, month: str) -> None:
-    if days and min(days) > max(_DAYS_OF_MONTHS[number] for number in months):
+def _check_days_come(days: Days, months: set[int], day: str, month: str) -> None:
+    if not days.special and min(days.numbers) > max(_DAYS_OF_MONTHS[number] for number in months):
         raise ValueError(
             f"rotation_schedule must have a day-of-month that comes in one of its months, got {day!r} and {month!r}, "
             f"which never comes; write e.g. {EXAMPLE}"
@@ -148,21 +151,11 @@ def _check_days_come(days: set[int] | None, months: set[int], day: str, month: s
 
 
 def _shortest_of_day(hours: set[int], text: str) -> int:
-    shortest = _shortest_of(hours, 24)
+    ordered = sorted(hours)
+    shortest = min(after - before for before, after in pairwise([*ordered, ordered[0] + 24]))
     if shortest < _CLOSEST_HOURS:
         raise ValueError(
             f"rotation_schedule must be at least {_CLOSEST_HOURS} hours apart, got hours {text!r} with {shortest} "
             "between two of them; write e.g. 0/4 or 8"
         )
     return shortest * HOUR
-
-
-def _shortest_of_days(days: set[int] | None, period: int) -> int | None:
-    return None if days is None else _shortest_of(days, period) * DAY
-
-
-def _shortest_of(values: set[int], period: int) -> int:
-    """Return the shortest distance between two values of a cycle, at least 1; the whole cycle if there is only one."""
-    ordered = sorted(values)
-    following = [*ordered[1:], ordered[0] + period]
-    return max(1, min(after - before for before, after in zip(ordered, following, strict=True)))

@@ -28,13 +28,17 @@ class RotationRules:
 
     Attributes:
         expression: A rate or a cron expression.
-        closest: The shortest time between two rotations, in seconds; None if only a calendar can tell.
+        closest: The shortest time between two rotations, in seconds.
+        farthest: The longest time between the openings of two windows, in seconds.
+        open_for: How long a window is open, in seconds: as long as `window` says, or else as Secrets Manager has it.
         window: How long a window is, in seconds; None if Secrets Manager decides.
         after_days: Rotates so many days after the last rotation, instead of by the expression.
     """
 
     expression: str
-    closest: int | None
+    closest: int
+    farthest: int
+    open_for: int
     window: int | None = None
     after_days: int | None = None
 
@@ -65,9 +69,7 @@ def checked_rules(schedule: events.Schedule, window: Duration | None) -> Rotatio
         return _checked_rate(expression, int(rate["number"]) * _UNITS[rate["unit"]], window)
     cron = checked_cron(expression)
     length = _checked_window(window, cron.longest_window)
-    return RotationRules(
-        cron.expression, None if cron.shortest is None else cron.shortest - (length or cron.window), length
-    )
+    return _rules(cron.expression, cron.shortest, cron.longest, length, cron.window)
 
 
 def checked_automatic(after: Duration) -> RotationRules:
@@ -83,7 +85,7 @@ def checked_automatic(after: Duration) -> RotationRules:
             "rotation_schedule"
         )
     # Some time of the day on which the last rotation is so many days ago.
-    return RotationRules(f"rate({in_words(seconds)})", seconds - DAY, after_days=seconds // DAY)
+    return RotationRules(f"rate({in_words(seconds)})", seconds - DAY, seconds, DAY, after_days=seconds // DAY)
 
 
 def _checked_rate(expression: str, seconds: int, window: Duration | None) -> RotationRules:
@@ -94,7 +96,12 @@ def _checked_rate(expression: str, seconds: int, window: Duration | None) -> Rot
         )
     in_days = seconds % DAY == 0
     length = _checked_window(window, DAY if in_days else min(seconds, DAY % seconds or seconds))
-    return RotationRules(f"rate({in_words(seconds)})", seconds - (length or (DAY if in_days else HOUR)), length)
+    return _rules(f"rate({in_words(seconds)})", seconds, seconds, length, DAY if in_days else HOUR)
+
+
+def _rules(expression: str, shortest: int, longest: int, window: int | None, default: int) -> RotationRules:
+    open_for = window or default
+    return RotationRules(expression, shortest - open_for, longest, open_for, window)
 
 
 def _checked_window(window: Duration | None, longest: int) -> int | None:

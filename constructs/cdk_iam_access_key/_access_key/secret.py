@@ -25,7 +25,6 @@ class KeySecret(Resource):
     Attributes:
         written: The secret that is given or defined, which comes before the key.
         written_arn: Its complete ARN, as the parts of the key use it.
-        identity: What tells it from the app's other secrets; empty if it is given.
     """
 
     def __init__(
@@ -41,7 +40,6 @@ class KeySecret(Resource):
     ) -> None:
         super().__init__(scope, "Secret")
         self._key: CfnResource | None = None
-        self.identity = ""
         if given is None:
             self.written: secretsmanager.ISecret = self._defined(user_name, name, encryption_key, removal_policy)
             self.written_arn = self.written.secret_arn
@@ -160,7 +158,6 @@ class KeySecret(Resource):
         # Without this it would start with a random password, which a reader could take for a key.
         resource.generate_secret_string = None
         self.node.default_child = resource
-        self.identity = resource.node.addr
         return secret
 
     def _grant_decrypt(self, key: kms.IKey, grantee: iam.IGrantable) -> None:

@@ -14,8 +14,8 @@ _ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_.,+=@-]+/)+")
 _ROLE_PATH_CHARACTERS = 256
 
 
-def sweep_expression(sweep_every: Duration | None) -> str:
-    """Write how often to sweep as EventBridge's rate.
+def checked_sweep(sweep_every: Duration | None) -> int:
+    """Return how often to sweep, in seconds.
 
     Raises:
         ValueError: It is out of bounds, or no whole number of minutes.
@@ -23,7 +23,7 @@ def sweep_expression(sweep_every: Duration | None) -> str:
     seconds = _SWEEP if sweep_every is None else checked_seconds("sweep_every", sweep_every, maximum=DAY)
     if seconds % MINUTE:
         raise ValueError(f"sweep_every must be whole minutes, got {in_words(seconds)}; change it")
-    return f"rate({in_words(seconds)})"
+    return seconds
 
 
 def checked_settling_time(settling_time: Duration | None) -> int:

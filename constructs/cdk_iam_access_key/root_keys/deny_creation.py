@@ -1,12 +1,12 @@
 """The service control policy that keeps root users from creating access keys."""
 
-import re
 from collections.abc import Sequence
 
 from aws_cdk import aws_organizations as organizations
 from constructs import Construct
 
-_TARGET = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|\d{12}")
+from cdk_iam_access_key._shared.policy_targets import checked_targets
+
 _CONTENT = {
     "Version": "2012-10-17",
     "Statement": [
@@ -51,14 +51,7 @@ class DenyRootAccessKeyCreation(Construct):
         targets: Sequence[str],
         policy_name: str = "DenyRootAccessKeyCreation",
     ) -> None:
-        if isinstance(targets, str) or not targets:
-            raise ValueError(f"targets must be a list of ids with at least one, got {targets!r}; pass e.g. ['r-ab12']")
-        for target in targets:
-            if not _TARGET.fullmatch(target):
-                raise ValueError(
-                    f"targets must be ids of the root (r-ab12), of organizational units (ou-ab12-34cd56ef) or of "
-                    f"accounts (12 digits), got {target!r}; correct it"
-                )
+        target_ids = checked_targets(targets)
         super().__init__(scope, id)
         self.policy = organizations.CfnPolicy(
             self,
@@ -67,5 +60,5 @@ class DenyRootAccessKeyCreation(Construct):
             type="SERVICE_CONTROL_POLICY",
             description="Root users must not create access keys",
             content=_CONTENT,
-            target_ids=list(targets),
+            target_ids=target_ids,
         )

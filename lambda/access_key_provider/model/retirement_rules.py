@@ -28,7 +28,7 @@ class RetirementRules:
         unused_for: it is not deactivated while it was used within this time; None stands for the time that it stays
             Active anyway.
         overdue_after: how long after the switch a key still in use is reported as overdue.
-        max_active_age: how old the current key may become before it is reported daily.
+        max_active_age: how old an Active key may become before it is reported daily.
         on_key_limit: what may be removed if the user has no key slot for another key.
         unused_since: for REMOVE_UNUSED, how old an unmanaged key must be that was never used and is Inactive.
         deferred: the consumers of the app decide when the previous key is deactivated, not the grace period.

@@ -64,7 +64,7 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
         retire(draft, owner, BY_SWEEP)
         tag_current(draft, owner)
     retire_orphans(draft, owner)
-    _report_age(draft, claim)
+    _report_age(draft, owner, claim)
     if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
         draft.report(ROTATION_OFF, about_secret(draft.entry, userName=claim.user_name), once_a_day="rotation-off")
 
@@ -236,13 +236,15 @@ def _report_drift(draft: Draft, what: str, detail: dict[str, str], key_id: str =
     draft.report(DRIFT, {**detail, "drift": what}, once_a_day=f"{what}{key_id}")
 
 
-def _report_age(draft: Draft, claim: Claim) -> None:
-    bound, current = claim.rules.max_active_age, draft.entry.current
-    if bound is None or current is None or draft.now < current.created + bound or claim.status == INACTIVE:
+def _report_age(draft: Draft, owner: str, claim: Claim) -> None:
+    """Report the keys that are Active for too long: the current one, and a previous one that is still used."""
+    bound = claim.rules.max_active_age
+    if bound is None or claim.status == INACTIVE:
         return
-    age = (draft.now - current.created).days
-    draft.report(
-        TOO_OLD,
-        about_key(draft.entry, current, ageInDays=str(age), limit=written(current.created + bound)),
-        once_a_day="too-old",
-    )
+    current = draft.entry.current
+    previous = [key for key in draft.entry.keys_of(owner) if key.state is KeyState.REPLACED and draft.is_active(key.id)]
+    for key in [*([current] if current else []), *previous]:
+        if draft.now >= key.created + bound:
+            age = (draft.now - key.created).days
+            detail = about_key(draft.entry, key, ageInDays=str(age), limit=written(key.created + bound))
+            draft.report(TOO_OLD, detail, once_a_day=f"too-old{key.id}")

@@ -6,6 +6,8 @@ from local_cloud.patches.cloudformation import (
     deletions,
     exports,
     failed_creates,
+    metadata_references,
+    nested_exports,
 )
 
 
@@ -16,3 +18,5 @@ def apply() -> None:
     deletions.apply()
     failed_creates.apply()
     exports.apply()
+    metadata_references.apply()
+    nested_exports.apply()

@@ -31,7 +31,7 @@ def _as_stored(original: Function) -> Function:
             return arn
         _, _, _, _, parameters, *_ = arguments
         key = iam._access_keys.get(iam._p(parameters, "AccessKeyId")) if arn == "*" else None
-        return _stored_arn("user", key["UserName"], arn) if key else _with_path(arn)
+        return _stored_arn("user", key["UserName"], arn) if key else _with_path(arn, iam._p(parameters, "Path"))
 
     return extract_resource_arn
 
@@ -47,9 +47,10 @@ def _only_by_its_arn(original: Function) -> Function:
     return assumed_role_arn
 
 
-def _with_path(arn: str) -> str:
-    kind, _, name = arn.rsplit(":", 1)[-1].partition("/")
-    return _stored_arn(kind, name, arn)
+def _with_path(arn: str, path_of_a_new_one: str) -> str:
+    account, _, resource = arn.rpartition(":")
+    kind, _, name = resource.partition("/")
+    return _stored_arn(kind, name, f"{account}:{kind}{path_of_a_new_one}{name}" if path_of_a_new_one else arn)
 
 
 def _stored_arn(kind: str, name: str, otherwise: str) -> str:

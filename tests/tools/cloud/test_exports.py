@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import pytest
@@ -64,3 +65,26 @@ def test_another_part_of_an_exporting_stack_changes(stack: Stack, importer: Stac
     template = exporting("one")
     template["Outputs"]["Always"]["Value"] = importer.name
     assert stack.update(template) == "UPDATE_COMPLETE"
+
+
+def test_a_nested_stack_exports(cloud: LocalCloud, stack: Stack) -> None:
+    """A stack beside it imports what it exports, and its deletion takes the export away."""
+    s3 = cloud.client("s3")
+    s3.create_bucket(Bucket="nested")
+    for name, template in (("exporting", exporting("one")), ("importing", IMPORTING)):
+        s3.put_object(Bucket="nested", Key=name, Body=json.dumps(template).encode())
+    kind, url = "AWS::CloudFormation::Stack", f"{cloud.endpoint_url}/nested"
+    parent: Template = {
+        "Resources": {
+            "Exporting": {"Type": kind, "Properties": {"TemplateURL": f"{url}/exporting"}},
+            "Importing": {
+                "Type": kind,
+                "DependsOn": "Exporting",
+                "Properties": {"TemplateURL": f"{url}/importing"},
+            },
+        }
+    }
+    assert stack.create(parent) == "CREATE_COMPLETE"
+    assert [export["Value"] for export in cloud.client("cloudformation").list_exports()["Exports"]] == ["one"]
+    assert stack.delete() == "DELETE_COMPLETE"
+    assert cloud.client("cloudformation").list_exports()["Exports"] == []

@@ -127,6 +127,19 @@ class TestResources:
                 getattr(wrong, action)(**given)
             assert getattr(right, action)(**given)
 
+    def test_a_new_role_is_judged_by_the_path_it_is_to_have(self, empty_cloud: LocalCloud) -> None:
+        """A policy for roles of a path covers those to be made there, and no others."""
+        iam = empty_cloud.client("iam")
+        iam.create_user(UserName="maker")
+        allowed = policy("iam:CreateRole", f"arn:aws:iam::{empty_cloud.account}:role/team/*")
+        iam.put_user_policy(UserName="maker", PolicyName="p", PolicyDocument=allowed)
+        maker = empty_cloud.client("iam", **new_key(empty_cloud, "maker"))
+        trust = json.dumps({"Version": "2012-10-17", "Statement": []})
+        assert maker.create_role(RoleName="r", Path="/team/", AssumeRolePolicyDocument=trust)
+        for path in ("/", "/teams/"):
+            with refused("AccessDenied", "iam:CreateRole"):
+                maker.create_role(RoleName="other", Path=path, AssumeRolePolicyDocument=trust)
+
     def test_the_last_use_of_a_key_is_about_its_user(self, empty_cloud: LocalCloud) -> None:
         """GetAccessKeyLastUsed names no user, and still a policy for that user covers it."""
         iam, account = empty_cloud.client("iam"), empty_cloud.account

@@ -60,12 +60,15 @@ class TestSideBySide:
         """Made after it, deleted before it."""
         first = custom_resource(CreateSeconds="1")
         second = custom_resource(DeleteSeconds="1") | {"DependsOn": "First"}
-        third = custom_resource(Of={"Ref": "Second"})  # type: ignore[arg-type]
-        assert stack.create(kept(with_provider(Third=third, Second=second, First=first))) == "CREATE_COMPLETE"
+        third = custom_resource(Of={"Ref": "Second"}, DeleteSeconds="1")  # type: ignore[arg-type]
+        fourth = custom_resource() | {"Metadata": {"After": {"Ref": "Third"}}}
+        resources = {"AFourth": fourth, "Third": third, "Second": second, "First": first}
+        assert stack.create(kept(with_provider(**resources))) == "CREATE_COMPLETE"
         name = stack.provider()
-        assert [sent["LogicalResourceId"] for sent in stack.requests()] == ["First", "Second", "Third"]
+        order = ["First", "Second", "Third", "AFourth"]
+        assert [sent["LogicalResourceId"] for sent in stack.requests()] == order
         assert stack.delete() == "DELETE_COMPLETE"
-        assert [which for kind, which, _ in seen(stack, name) if kind == "Delete"] == ["Third", "Second", "First"]
+        assert [which for kind, which, _ in seen(stack, name) if kind == "Delete"] == order[::-1]
 
     def test_a_failure_cancels_what_is_running(self, stack: Stack) -> None:
         """Its Create goes on, and it gets a Delete with an id that nobody has answered, before that Create ends."""

@@ -32,7 +32,7 @@ from unit.planning.situation import (
 from access_key_provider.model.actions import Deactivate, DeleteKey, EndRotation, PublishEvent, RemoveLabel
 from access_key_provider.model.entry import Entry, Failing, Lease
 from access_key_provider.model.retirement_rules import RetirementRules
-from access_key_provider.model.state import PENDING, SecretState
+from access_key_provider.model.state import PENDING, LastUse, SecretState
 from access_key_provider.planning.maintenance import next_due, plan_maintenance
 
 if TYPE_CHECKING:
@@ -227,10 +227,21 @@ def test_a_key_older_than_it_may_be_is_reported_daily() -> None:
     situation = Situation().declared(rules=RetirementRules(max_active_age=9 * DAY)).managed(A)
     assert detail(situation).items() >= {"ageInDays": "9", "accessKeyId": A}.items()
     assert reported(situation.plan(plan_maintenance)) == ["Access Key Too Old"]
-    situation.changed(reported={"too-old": NOW - DAY + HOUR})
+    situation.changed(reported={f"too-old{A}": NOW - DAY + HOUR})
     assert reported(situation.plan(plan_maintenance)) == ["Access Key Too Old"], "at the same time each day"
-    situation.changed(reported={"too-old": NOW - DAY + 2 * HOUR})
+    situation.changed(reported={f"too-old{A}": NOW - DAY + 2 * HOUR})
     assert reported(situation.plan(plan_maintenance)) == []
+
+
+def test_a_previous_key_that_is_used_for_too_long_is_reported_too() -> None:
+    """It is postponed for as long as it is used, which no schedule bounds."""
+    rules = RetirementRules(grace=HOUR, max_active_age=9 * DAY)
+    situation = Situation().declared("2", rules=rules)
+    situation.managed(A, "replaced", replaced=NOW - 8 * DAY).used(A, LastUse(NOW - MINUTE, "s3", "eu-west-1"))
+    situation.managed(B, "current", "2", created=NOW - 8 * DAY)
+    assert reported(situation.plan(plan_maintenance)) == ["Access Key Retirement Postponed", "Access Key Too Old"]
+    situation.used(A, NEVER)
+    assert "Access Key Too Old" not in reported(situation.plan(plan_maintenance)), "it is deactivated"
 
 
 @pytest.mark.parametrize("why", ["young", "inactive", "no bound"])

@@ -1,0 +1,77 @@
+"""A key as the template declares it, with what aspects and overrides have changed since its construct was made."""
+
+from dataclasses import dataclass
+from typing import Any, cast
+
+from aws_cdk import CfnElement, Duration, Stack
+from aws_cdk import aws_events as events
+from constructs import IConstruct
+
+from cdk_iam_access_key._access_key.age_budget import check_age
+from cdk_iam_access_key._access_key.retirement import Retirement
+from cdk_iam_access_key._access_key.rotation import Rotation
+from cdk_iam_access_key._access_key.rotation_rules import RotationRules, checked_automatic, checked_rules
+from cdk_iam_access_key._shared.templates import Templates
+
+
+@dataclass(frozen=True, slots=True)
+class WrittenKey:
+    """What a template says of a key.
+
+    Attributes:
+        path: The path of its construct.
+        properties: Of the key's own resource.
+        schedule: When Secrets Manager rotates it; None if it does not.
+    """
+
+    path: str
+    properties: dict[str, Any]
+    schedule: dict[str, Any] | None
+
+    @classmethod
+    def of(cls, key: IConstruct, templates: Templates) -> "WrittenKey":
+        """Look it up."""
+        properties = properties_of(key.node.find_child("Resource"), templates) or {}
+        schedule = properties_of(key.node.try_find_child("RotationSchedule"), templates)
+        return cls(key.node.path, properties, None if schedule is None else schedule.get("RotationRules", {}))
+
+    @property
+    def inactive(self) -> bool:
+        """Whether nobody may use it."""
+        return bool(self.properties.get("Status") == "Inactive")
+
+    def too_old(self, allowed: int | None, sweep: int) -> str | None:
+        """Say what is wrong if it may be Active for longer than it may, in seconds; None is what it declares itself."""
+        try:
+            retirement = Retirement(self._seconds("GracePeriod") or 0, self._seconds("RetireWhenUnusedFor"), {})
+            given = "automatically_after" if "AutomaticallyAfterDays" in (self.schedule or {}) else "rotation_schedule"
+            rotation = Rotation(self._rules(), given, allowed or self._seconds("MaxActiveAge"), self.inactive)
+            check_age(rotation, retirement, sweep, deferred=self.properties.get("CutOver") == "Deferred")
+        except ValueError as error:
+            return f"{self.path}: {error}"
+        return None
+
+    def _seconds(self, name: str) -> int | None:
+        value = self.properties.get(name)
+        if value is not None and not str(value).isdigit():
+            raise ValueError(f"{name} must be known at synth to add up how old a key may become, got {value}")
+        return None if value is None else int(value)
+
+    def _rules(self) -> RotationRules | None:
+        if self.schedule is None:
+            return None
+        if "AutomaticallyAfterDays" in self.schedule:
+            return checked_automatic(Duration.days(self.schedule["AutomaticallyAfterDays"]))
+        window = self.schedule.get("Duration")
+        expression = events.Schedule.expression(self.schedule.get("ScheduleExpression", ""))
+        return checked_rules(expression, None if window is None else Duration.hours(int(window.removesuffix("h"))))
+
+
+def properties_of(element: IConstruct | None, templates: Templates) -> dict[str, Any] | None:
+    """Return the properties of a resource, or None if its template does not have it."""
+    if element is None:
+        return None
+    stack = Stack.of(element)
+    name = stack.resolve(cast("CfnElement", element).logical_id)
+    resource = templates.of(stack)["Resources"].get(name)
+    return None if resource is None else resource.get("Properties", {})
