@@ -128,12 +128,15 @@ def on_delete(request: Request, context: Any) -> Result:
 def on_cut_over(request: Request, context: Any) -> Result:
     """Deactivate the previous key: every consumer that the cut-over waits for uses the new key by now."""
     secret_arn, version_id = parse_cut_over(request.properties)
+    found = ""
     with Work(secret_arn, "CutOver", context) as work:
         work.lease.take()
         owner = owner_to_cut_over(work.lease.entry, version_id)
         if owner:
             _cut_over(work, owner, version_id)
-    return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
+        if owner_to_cut_over(work.lease.entry, version_id):
+            found = "the previous key is still Active: the current one does not work, or it was refused"
+    return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512], found=found)
 
 
 def _cut_over(work: Work, owner: str, version_id: str) -> None:

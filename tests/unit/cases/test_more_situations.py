@@ -306,6 +306,8 @@ def test_the_previous_key_stays_active_while_the_current_one_does_not_work(
             attempt(stack, event("finishSecret"))
         case _:
             assert stack.deliver(cut_over(stack, "Create", version)) == "SUCCESS"
+            if hand == "deactivate":
+                assert "the previous key is still Active" in stack.answers[-1]["Reason"]
     assert stack.keys()[previous] == "Active"
     stack.sweep()
     assert stack.keys()[previous] == "Active"
