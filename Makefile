@@ -38,8 +38,8 @@ thorough: setup compat ## Run all tests: full matrices, long random lives, the t
 compat: setup ## The oldest and the newest versions of the CDK and boto3, on each Python from 3.11 on that there is.
 	$(BIN)/python -m tests.compat $(ARGS)
 
-soak: setup ## Try random lives of keys for SECONDS=600.
-	SOAK_SECONDS=$(or $(SECONDS),600) $(BIN)/python -m pytest tests/faults/test_model.py tests/faults/test_model_rotation.py -n $(JOBS) -p no:cacheprovider
+soak: setup ## Try LIVES=30000 random lives of keys.
+	SOAK_LIVES=$(or $(LIVES),30000) $(BIN)/python -m pytest tests/faults/test_random_lives.py -k many -p no:cacheprovider
 
 mutants: setup ## Plant bugs in a copy of the provider and show which test finds each.
 	$(BIN)/python -m tests.mutants $(ARGS)

@@ -160,7 +160,7 @@ class AccessKey(Construct):
             removal_policy=removal_policy,
         )
         self._secret_arn = self.secret.written_arn
-        declared.add(self, named_user, NamedSecret.of(declared, home, self._secret_arn))
+        declared.add(self, named_user, NamedSecret.of(declared, home, self.secret))
 
         self.provider = self._checked_provider(provider, declared, home)
         check_age(rotation, retirement, self.provider.sweep_seconds)

@@ -68,7 +68,7 @@ class AccessKeyProvider(Construct):
         scope: Where it is defined.
         id: Its id there.
         log_retention: How long CloudWatch keeps the functions' log. A month if left out.
-        sweep_every: How often the worker looks for what is due, and so how late a step may be: whole minutes, a minute
+        sweep_every: How often the worker does what is due, and so how late a step may be: whole minutes, a minute
             to a day. Five minutes if left out.
         settling_time: How long a new key is left alone after it was proven and before it becomes current, because a
             key that works at one endpoint may still be refused at another: 0 to 60 seconds. Ten seconds if left out.

@@ -23,7 +23,7 @@ _ENTRY_POINTS = {
 
 _failure = ""
 try:
-    # While the function starts, where Lambda gives it a full processor; a failure is told to whoever asks first.
+    # While the function starts, where Lambda gives it a full processor; a failure is reported to whoever calls first.
     for _name in _ENTRY_POINTS[os.environ.get("ENTRY_POINTS", PROVIDER)]:
         import_module(f"{_PACKAGE}.{_name}")
     import_module("lambda_shared.custom_resource").quieten_loggers()
@@ -35,7 +35,7 @@ def handler(event: object, context: Any) -> dict[str, Any] | None:
     """Handle an event of those that this function takes.
 
     Raises:
-        ValueError: the event is none that this function takes; nothing was done.
+        ValueError: this function does not take such an event; nothing was done.
         ProviderError: a step or operation failed. A request of CloudFormation is answered instead.
     """
     entry = _entry_of(event)

@@ -1,1 +1,1 @@
-"""What the function packages share: answers to CloudFormation, the log, calls to AWS, time and errors."""
+"""What the function packages share: responses to CloudFormation, the log, calls to AWS, time and errors."""

@@ -40,7 +40,7 @@ _ABOUT_PARAMETERS = frozenset({"InvalidParameterException", "ValidationException
 
 # A role and its policy work some seconds after CloudFormation says they exist.
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency
-_SECONDS_FOR_A_NEW_ROLE = 100.0
+SECONDS_FOR_A_NEW_ROLE = 100.0
 _SECONDS_FOR_THROTTLING = 60.0
 _LONGEST_PAUSE = 8.0
 _ATTEMPTS = 3
@@ -72,7 +72,7 @@ class RetryingCaller:
     A first success ends that patience: from then on what is denied is denied for good.
     """
 
-    def __init__(self, clock: Clock, patience: float = _SECONDS_FOR_A_NEW_ROLE) -> None:
+    def __init__(self, clock: Clock, patience: float = SECONDS_FOR_A_NEW_ROLE) -> None:
         """Begin the patience now."""
         self._clock = clock
         self._denied_until = clock.now() + timedelta(seconds=patience)
@@ -83,7 +83,7 @@ class RetryingCaller:
         *arguments: _Arguments.args,
         **named: _Arguments.kwargs,
     ) -> _Result:
-        """Make a call that may be made twice: one whose answer is lost is made again.
+        """Make a call that may be made twice: one whose response is lost is made again.
 
         Raises:
             AccessDeniedError: it is not allowed, for longer than a new role needs.

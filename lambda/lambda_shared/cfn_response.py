@@ -1,6 +1,6 @@
 """Tells requests of CloudFormation from other events, and answers them.
 
-Needs the standard library only, so that an answer can always be sent.
+Needs the standard library only, so that a response can always be sent.
 
 https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/crpg-ref-responses.html
 """
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SUCCESS = "SUCCESS"
 FAILED = "FAILED"
 
-# CloudFormation takes no longer body. Plenty of room is left for the ids and attributes beside a reason.
+# CloudFormation takes no longer body. The ids and attributes take less than the rest.
 MAX_BODY = 4096
 MAX_REASON = 1000
 
@@ -66,12 +66,12 @@ def answer_request(
     else:
         try:
             handle(event, context)
-        except Exception as error:  # noqa: BLE001 - memory that is short, say; nothing was answered if it gets here
+        except Exception as error:  # noqa: BLE001 - memory that is short, say; no response was sent if it gets here
             _fail(event, f"the function failed: {type(error).__name__}; deploy again")
 
 
 def shape(event: object) -> str:
-    """Describe an event that nobody knows by the names of its members: their values may be anything."""
+    """Describe an unknown event by the names of its members: their values may be anything."""
     members = sorted(str(name)[:40] for name in event)[:10] if isinstance(event, dict) else []
     return f"{type(event).__name__} with {', '.join(members) or 'no members'}"
 
@@ -83,7 +83,7 @@ def body(
     reason: str = "",
     data: Mapping[str, str] | None = None,
 ) -> bytes:
-    """Write an answer to an event. A reason that does not fit is cut at its end.
+    """Write the response to a request. A reason that does not fit is cut at its end.
 
     Args:
         event: the request, from which the stack, the request and the resource are taken.
@@ -92,7 +92,7 @@ def body(
         reason: why it failed.
         data: the attributes of the resource.
     """
-    answer = {
+    response = {
         "Status": status,
         "PhysicalResourceId": physical_id,
         "StackId": event["StackId"],
@@ -101,29 +101,29 @@ def body(
         "Reason": reason if len(reason) <= MAX_REASON else reason[: MAX_REASON - 1] + "…",
         "Data": dict(data or {}),
     }
-    encoded = json.dumps(answer).encode()
-    while len(encoded) > MAX_BODY and answer["Reason"]:
+    encoded = json.dumps(response).encode()
+    while len(encoded) > MAX_BODY and response["Reason"]:
         # A character outside ASCII takes six bytes or more.
-        answer["Reason"] = str(answer["Reason"])[: len(str(answer["Reason"])) // 2]
-        encoded = json.dumps(answer).encode()
+        response["Reason"] = str(response["Reason"])[: len(str(response["Reason"])) // 2]
+        encoded = json.dumps(response).encode()
     return encoded
 
 
 def send(url: str, content: bytes) -> bool:
-    """Put an answer to the presigned URL, again after a fault, and tell whether it was taken.
+    """Put a response to the presigned URL, again after a fault, and tell whether it was taken.
 
     Each attempt and their number are bounded: a function that never ends answers nothing. The URL and the body
-    are never logged: whoever has the URL can forge an answer.
+    are never logged: whoever has the URL can forge a response.
     """
     for attempt in range(1, _ATTEMPTS + 1):
         try:
             status = _put(url, content)
         except (OSError, HTTPException, ValueError) as error:
-            log.info("the answer could not be sent", attempt=attempt, error=type(error).__name__)
+            log.info("the response could not be sent", attempt=attempt, error=type(error).__name__)
         else:
             if status == 200:  # noqa: PLR2004 - OK
                 return True
-            log.info("the answer was refused", attempt=attempt, http_status=status)
+            log.info("the response was refused", attempt=attempt, http_status=status)
             if 400 <= status < 500:  # noqa: PLR2004 - what is refused once, an expired URL say, stays refused
                 return False
         if attempt < _ATTEMPTS:

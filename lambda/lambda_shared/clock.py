@@ -15,7 +15,7 @@ class Clock(Protocol):
         ...
 
     def remaining(self) -> float:
-        """Return the seconds until the answer must be sent."""
+        """Return the seconds until the response must be sent."""
         ...
 
     def sleep(self, seconds: float) -> None:

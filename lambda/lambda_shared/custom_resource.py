@@ -29,7 +29,7 @@ _QUIET = {
 
 
 class Result(NamedTuple):
-    """What an answer tells of a success: the resource's id, its attributes, and what is worth knowing besides."""
+    """What the response to a success says: the resource's id, its attributes, and what was found changed by hand."""
 
     physical_id: str
     data: Mapping[str, str] = MappingProxyType({})
@@ -43,7 +43,7 @@ class CustomResource(CfnResource):
         self, event: Mapping[str, Any], handlers: Mapping[str, Callable[[Mapping[str, Any], Any], Result]]
     ) -> None:
         """Register the handlers, without the clients and the two-minute pause that only polling needs."""
-        # crhelper makes three clients unless it is told that it runs locally; it needs none of them here.
+        # crhelper makes three clients unless it takes itself to run locally; it needs none of them here.
         os.environ["AWS_SAM_LOCAL"] = "true"
         try:
             super().__init__(json_logging=False, log_level="WARNING", boto_level="WARNING", sleep_on_delete=0)
@@ -78,7 +78,7 @@ class CustomResource(CfnResource):
         return str(event.get("PhysicalResourceId") or f"{stack_name(event)}/{event['LogicalResourceId']}"[:512])
 
     def _send(self, status: str | None = None, reason: str = "", send_response: object = None) -> None:
-        """Answer, unless that is done already: crhelper's timer and its handler may both come here."""
+        """Respond, unless that is done already: crhelper's timer and its handler may both come here."""
         del send_response
         with self._answering:
             if self._answered:
@@ -91,7 +91,7 @@ class CustomResource(CfnResource):
             content = cfn_response.body(self._request, status, str(physical_id), reason, data)
             cfn_response.send(self._request["ResponseURL"], content)
         except Exception:
-            # Nothing was sent, so somebody else may answer: crhelper, or the entry point, which needs less memory.
+            # Nothing was sent, so somebody else may respond: crhelper, or the entry point, which needs less memory.
             self._answered = False
             raise
 
@@ -112,7 +112,7 @@ def about(event: Mapping[str, Any]) -> dict[str, str]:
 
 
 def quieten_loggers() -> None:
-    """Shut off what crhelper logs of events, URLs and bodies, and the SDK of requests and answers, at every level.
+    """Shut off what crhelper logs of events, URLs and bodies, and the SDK of requests and responses, at every level.
 
     A level is set only where it is another one: each setting costs as much as there are loggers.
     """

@@ -15,7 +15,7 @@ class ProviderError(Exception):
     """A failure whose message may be shown to the user as it stands.
 
     Attributes:
-        physical_id: what a failed Create is to answer as its id; empty for the one that it would have had.
+        physical_id: the id in the response to a failed Create; empty for the one that it would have had.
         changed_nothing: whether it is certain that the call which failed has changed nothing in AWS.
     """
 
@@ -30,11 +30,11 @@ def in_other_words(error: ProviderError, said: _Error) -> _Error:
 
 
 class OutcomeUnknownError(ProviderError):
-    """A call may or may not have been carried out: look again."""
+    """A call may or may not have been carried out: observe again."""
 
 
 class CallError(ProviderError):
-    """AWS refused a call; it changed nothing, unless the answer to an earlier attempt was lost. `code` is AWS's."""
+    """AWS refused a call; it changed nothing, unless the response to an earlier attempt was lost. `code` is AWS's."""
 
     def __init__(self, message: str, code: str) -> None:
         """Keep the code for those who know what to make of it."""

@@ -1,6 +1,6 @@
 """One JSON line for what happened: the log of the function. Never an event, a response URL or a secret.
 
-Needs the standard library only, so that a failure can always be told.
+Needs the standard library only, so that a failure can always be logged.
 """
 
 from __future__ import annotations

@@ -59,7 +59,7 @@ def test_the_message_names_each_part_and_what_to_change(stack: Stack, user: iam.
         "1 day until a window closes, within which Secrets Manager rotates; 1 hour for the rotation itself; "
         "1 hour of grace_period; "
         "1 hour in which it must be unused after that (retire_when_unused_for, which is left out); "
-        "2 hours until it is looked at again; 5 minutes until the next sweep (sweep_every); "
+        "2 hours until it is checked again; 5 minutes until the next sweep (sweep_every); "
         "shorten these by 1 day 6 hours together, most simply by rotating more often"
     )
     with pytest.raises(ValueError, match=re.escape(message)):

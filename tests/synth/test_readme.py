@@ -1,19 +1,22 @@
-"""The README's example is an app."""
+"""The examples of the documents work as they stand."""
 
 import re
 from pathlib import Path
 
+import pytest
 from aws_cdk import App, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_sns as sns
 from aws_cdk.assertions import Template
 from synth.templates import KEY, only
 
 from cdk_iam_access_key import AccessKey
 
 README = Path(__file__).parents[2] / "README.md"
-ROTATION = README.parent / "docs" / "rotation.md"
+DOCS = README.parent / "docs"
+ROTATION = DOCS / "rotation.md"
 
 
 def test_the_example_synthesizes() -> None:
@@ -35,3 +38,14 @@ def test_the_example_of_all_options_keeps_90_days(stack: Stack, user: iam.User) 
     names = {"AccessKey": AccessKey, "Duration": Duration, "events": events}
     exec(compile(example, ROTATION.name, "exec"), {**names, "self": stack, "user": user, "denied": denied})
     assert only(stack, KEY)["MaxActiveAge"] == str(90 * 86400)
+
+
+@pytest.mark.parametrize("page", ["root-keys.md", "rules.md"])
+def test_the_examples_of_a_page_work_one_after_the_other(app: App, stack: Stack, page: str) -> None:
+    """In a stack whose author has a topic, and with no import but those that the page shows."""
+    names: dict[str, object] = {"app": app, "self": stack, "topic": sns.Topic(stack, "Topic")}
+    examples = re.findall(r"```python\n(.*?)```", (DOCS / page).read_text("utf-8"), flags=re.DOTALL)
+    for example in examples:
+        exec(compile(example, page, "exec"), names)
+    assert examples
+    app.synth()

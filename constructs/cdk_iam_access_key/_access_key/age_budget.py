@@ -20,7 +20,7 @@ def check_age(rotation: Rotation, retirement: Retirement, sweep: int, *, deferre
     Args:
         rotation: When the key is rotated, and how old it may become.
         retirement: What becomes of the previous key.
-        sweep: How often the provider looks for what is due, in seconds.
+        sweep: How often the provider does what is due, in seconds.
         deferred: Whether consumers decide when a deployment deactivates the previous key.
 
     Raises:

@@ -29,12 +29,14 @@ class NamedUser:
         account: Its account, which may be a token.
         name: Its name, which may be a token.
         element: What the app defines; None if that is not known.
+        address: Its address in the app.
     """
 
     home: Home
     account: str
     name: str
     element: IConstruct | None
+    address: str
 
     @classmethod
     def of(cls, declared: DeclaredKeys, key: Home, user: iam.IUser | iam.CfnUser, name: str, arn: str) -> "NamedUser":
@@ -42,9 +44,10 @@ class NamedUser:
         element: IConstruct | None = None
         if is_token(name):
             element = defined_user(user) or referenced(name)
-        home = declared.home(Stack.of(element or user))
+        home = declared.home(Stack.of(element) if element else getattr(user, "stack", key.stack))
         accounts = [arn.split(":")[4] if arn.startswith("arn:") else "", home.account, key.account]
-        return cls(home, next(filter(str.isdigit, accounts), home.account), name, element)
+        account = next(filter(str.isdigit, accounts), home.account)
+        return cls(home, account, name, element, element.node.addr if element else "")
 
     def identity(self) -> str:
         """Name the user, by what the app says by now."""
@@ -54,7 +57,7 @@ class NamedUser:
             return _identify_token(self.home.stack, self.name)
         physical = self.element.user_name
         # IAM has one user of a name, whichever way the app came by it. A token may be anything.
-        return self.element.node.addr if physical is None or is_token(physical) else physical
+        return self.address if physical is None or is_token(physical) else physical
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,21 +68,28 @@ class NamedSecret:
         home: The stack that it is defined in, or imported into.
         arn: Its complete ARN, which may be a token.
         element: What the app defines; None if that is not known.
+        address: Its address in the app.
     """
 
     home: Home
     arn: str
     element: IConstruct | None
+    address: str
 
     @classmethod
-    def of(cls, declared: DeclaredKeys, home: Home, arn: str) -> "NamedSecret":
-        """Describe the secret of a complete ARN, as a stack knows it."""
-        element = referenced(arn) if is_token(arn) else None
+    def of(cls, declared: DeclaredKeys, home: Home, secret: KeySecret) -> "NamedSecret":
+        """Describe the secret of a key of a stack."""
+        if secret.element is not None:
+            return cls(home, secret.written_arn, secret.element, secret.element.node.addr)
+        arn = secret.written_arn
+        element = referenced(arn)
         # The ARN that readers of a key's secret get is an attribute of the key.
-        secret = getattr(element.node.scope, "secret", None) if isinstance(element, CfnResource) else None
-        if isinstance(secret, KeySecret):
-            return cls.of(declared, home, secret.written_arn)
-        return cls(declared.home(Stack.of(element)) if element else home, arn, element)
+        other = getattr(element.node.scope, "secret", None) if isinstance(element, CfnResource) else None
+        if isinstance(other, KeySecret):
+            return cls.of(declared, home, other)
+        if element is None:
+            return cls(home, arn, None, "")
+        return cls(declared.home(Stack.of(element)), arn, element, element.node.addr)
 
     @property
     def account(self) -> str:
@@ -95,7 +105,7 @@ class NamedSecret:
         if not isinstance(self.element, secretsmanager.CfnSecret):
             return _identify_token(self.home.stack, self.arn)
         named = [self.home.account, self.home.region, self.element.name or "${Token"]
-        return self.element.node.addr if any("${Token" in part for part in named) else _secret(*named)
+        return self.address if any("${Token" in part for part in named) else _secret(*named)
 
 
 def _secret(account: str, region: str, name: str) -> str:

@@ -88,7 +88,7 @@ class Retirement:
                 if self.unused_for
                 else "in which it must be unused after that (retire_when_unused_for, which is left out)"
             ): unused,
-            "until it is looked at again": min(2 * unused, _LONGEST_PAUSE),
+            "until it is checked again": min(2 * unused, _LONGEST_PAUSE),
             "until the next sweep (sweep_every)": sweep,
         }
 

@@ -34,7 +34,7 @@ class Operations:
     client: Any
 
     def show(self) -> dict[str, Any]:
-        """Do nothing.
+        """Tell the state of the keys; nothing is changed.
 
         Raises:
             RefusedError: The function can't be called, or fails.

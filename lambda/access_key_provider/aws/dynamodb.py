@@ -41,7 +41,11 @@ _CONFIG = Config(
 _CONDITION_FAILED = "ConditionalCheckFailedException"
 _ATTEMPTS = 3
 _SERVER_ERROR = 500
-_PAGE = 100
+_LONGEST_MESSAGE = 400
+# The value of the attribute `sweep` of every entry to which the sweep is to come: the index needs a partition key.
+_SWEEP = "due"
+# Attributes of the item beside `entry`.
+_TOP = ("version", "nonce", "secret_arn")
 
 
 class StaleEntryError(Exception):
@@ -77,7 +81,7 @@ class Ledger:
     def write(self, entry: Entry, due: datetime | None) -> Entry:
         """Write an entry over what was read, and return it as it is then.
 
-        An answer that was lost says nothing: the nonce tells whether the write is there.
+        A response that was lost says nothing: the nonce tells whether the write is there.
 
         Args:
             entry: what to write; its `nonce` is the one that was read.
@@ -89,59 +93,50 @@ class Ledger:
         """
         written = replace(entry, version=entry.version + 1, nonce=secrets.token_hex(8))
         item = _item(written, due)
-        for attempt in range(1, _ATTEMPTS + 1):
+        attempts = 0
+        while True:
+            attempts += 1
             try:
                 self._put(item, entry.nonce)
-            except ClientError as error:
-                if _code(error) == _CONDITION_FAILED:
+            except (ClientError, BotoCoreError) as error:
+                if isinstance(error, ClientError) and _code(error) == _CONDITION_FAILED:
                     there = _parsed(entry.secret_arn, error.response.get("Item"))  # type: ignore[arg-type] # ALL_OLD
                     if there.nonce == written.nonce:
                         return written
                     raise StaleEntryError(there) from None
-                if not _may_have_written(error) or attempt == _ATTEMPTS:
-                    raise _refused("write", error) from error
-            except BotoCoreError as error:
-                if attempt == _ATTEMPTS:
-                    raise _refused("write", error) from error
+                if not _may_have_written(error) or attempts == _ATTEMPTS:
+                    raise _refused("written", error) from error
             else:
                 return written
-        raise LedgerError("the ledger could not be written")  # pragma: no cover - the loop returns or raises
 
     def due(self, now: datetime) -> Iterator[str]:
         """Give the secrets for which something is due, the longest due first. The index may be a little late."""
-        query: dict[str, Any] = {
-            "TableName": self._table,
-            "IndexName": "due",
-            "KeyConditionExpression": "#s = :s AND #d <= :d",
-            "ExpressionAttributeNames": {"#s": "sweep", "#d": "due"},
-            "ExpressionAttributeValues": {":s": {"S": _SWEEP}, ":d": {"N": str(int(now.timestamp()))}},
-            "Limit": _PAGE,
-        }
-        yield from self._listed(query)
+        return self._query(
+            "due",
+            "#s = :s AND #d <= :d",
+            {"#s": "sweep", "#d": "due"},
+            {":s": {"S": _SWEEP}, ":d": {"N": str(int(now.timestamp()))}},
+        )
 
     def of_user(self, user_name: str) -> Iterator[str]:
         """Give the secrets that hold keys of a user. The index may be a little late."""
-        query: dict[str, Any] = {
-            "TableName": self._table,
-            "IndexName": "user",
-            "KeyConditionExpression": "#u = :u",
-            "ExpressionAttributeNames": {"#u": "userName"},
-            "ExpressionAttributeValues": {":u": {"S": user_name}},
-            "Limit": _PAGE,
-        }
-        yield from self._listed(query)
+        return self._query("user", "#u = :u", {"#u": "userName"}, {":u": {"S": user_name}})
 
-    def _listed(self, query: dict[str, Any]) -> Iterator[str]:
-        start: dict[str, Any] | None = None
-        while True:
-            try:
-                page = self._client.query(**{**query, **({"ExclusiveStartKey": start} if start else {})})
-            except (ClientError, BotoCoreError) as error:
-                raise _refused("query", error) from error
-            yield from (item["secretArn"]["S"] for item in page["Items"])
-            start = page.get("LastEvaluatedKey")
-            if not start:
-                return
+    def _query(
+        self, index: str, condition: str, names: dict[str, str], values: dict[str, dict[str, str]]
+    ) -> Iterator[str]:
+        pages = self._client.get_paginator("query").paginate(
+            TableName=self._table,
+            IndexName=index,
+            KeyConditionExpression=condition,
+            ExpressionAttributeNames=names,
+            ExpressionAttributeValues=values,
+        )
+        try:
+            for page in pages:
+                yield from (item["secretArn"]["S"] for item in page["Items"])
+        except (ClientError, BotoCoreError) as error:
+            raise _refused("queried", error) from error
 
     def _put(self, item: dict[str, Any], seen: str) -> None:
         # A version would do, if a table that is put back to an earlier time did not count up to the same one again.
@@ -159,10 +154,6 @@ class Ledger:
     @cached_property
     def _client(self) -> DynamoDBClient:
         return boto3.client("dynamodb", config=_CONFIG)
-
-
-_SWEEP = "due"
-_TOP = ("version", "nonce", "secret_arn")
 
 
 def _item(entry: Entry, due: datetime | None) -> dict[str, Any]:
@@ -219,17 +210,15 @@ def _code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
-def _may_have_written(error: ClientError) -> bool:
+def _may_have_written(error: ClientError | BotoCoreError) -> bool:
+    if isinstance(error, BotoCoreError):
+        return True
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)) >= _SERVER_ERROR
 
 
-def _refused(what: str, error: ClientError | BotoCoreError) -> LedgerError:
+def _refused(done: str, error: ClientError | BotoCoreError) -> LedgerError:
     if isinstance(error, ClientError):
         said = f"{_code(error)}: {error.response.get('Error', {}).get('Message', '')}"
     else:
         said = type(error).__name__
-    return LedgerError(f"the ledger could not be {_PAST[what]}: {said}"[:_LONGEST])
-
-
-_PAST = {"read": "read", "write": "written", "query": "queried"}
-_LONGEST = 400
+    return LedgerError(f"the ledger could not be {done}: {said}"[:_LONGEST_MESSAGE])

@@ -48,9 +48,9 @@ class EventPublisher:
             for kind, detail in events
         ]
         try:
-            answer = boto3.client("events", config=_CONFIG).put_events(Entries=entries)
+            response = boto3.client("events", config=_CONFIG).put_events(Entries=entries)
         except (ClientError, BotoCoreError) as error:
             log.info("events could not be sent", error=type(error).__name__)
             return
-        if answer.get("FailedEntryCount"):
-            log.info("events could not be sent", failed=answer["FailedEntryCount"])
+        if response.get("FailedEntryCount"):
+            log.info("events could not be sent", failed=response["FailedEntryCount"])

@@ -9,11 +9,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from access_key_provider.aws.denials import explained
 from access_key_provider.model.errors import ConflictError, UserNotFoundError
-from access_key_provider.model.state import (
-    AccessKey,
-    LastUse,
-    NewAccessKey,
-)
+from access_key_provider.model.state import AccessKey, LastUse, NewAccessKey
 from lambda_shared.aws_calls import NO_RETRIES
 from lambda_shared.errors import CallError, ProviderError, in_other_words
 
@@ -68,7 +64,7 @@ class IamUserKeys:
         return LastUse(used.get("LastUsedDate"), used.get("ServiceName", ""), used.get("Region", ""))
 
     def create(self) -> NewAccessKey:
-        """Create a key, sending the request once. Raises OutcomeUnknownError if its answer is lost."""
+        """Create a key, sending the request once. Raises OutcomeUnknownError if its response is lost."""
         try:
             created = self._call.once(self._iam.create_access_key, UserName=self._user_name)
         except CallError as error:

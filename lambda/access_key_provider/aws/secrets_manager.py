@@ -1,4 +1,4 @@
-"""Secrets Manager: the versions, labels and tags of one secret."""
+"""Secrets Manager: the versions and labels of one secret."""
 
 from __future__ import annotations
 
@@ -8,12 +8,7 @@ import boto3
 
 from access_key_provider.aws.denials import explained
 from access_key_provider.model.errors import ConflictError, SecretUnavailableError
-from access_key_provider.model.state import (
-    CURRENT,
-    SecretDescription,
-    SecretState,
-    SecretVersion,
-)
+from access_key_provider.model.state import CURRENT, SecretDescription, SecretState, SecretVersion
 from lambda_shared.aws_calls import NO_RETRIES
 from lambda_shared.errors import CallError, in_other_words
 
@@ -37,7 +32,7 @@ _QUESTION = (
 
 
 class SecretsManagerVersions:
-    """The versions, labels and tags of one secret, by Secrets Manager. Nothing here can read a value."""
+    """The versions and labels of one secret, by Secrets Manager. Nothing here can read a value."""
 
     def __init__(
         self, credentials: Credentials, secret_arn: str, call: RetryingCaller, rotation_token: str = ""

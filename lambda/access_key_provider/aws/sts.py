@@ -100,27 +100,27 @@ class StsProver:
             aws_secret_access_key=key.secret,
             config=NO_RETRIES,
         )
-        successes, answer, pause, unreachable = 0, "", 1.0, 0
+        successes, last, pause, unreachable = 0, "", 1.0, 0
         while successes < _SUCCESSES:
-            if successes or answer:
+            if successes or last:
                 if self._clock.now() >= give_up or self._clock.remaining() < _RESERVE:
                     raise UnprovenKeyError(
-                        f"the new access key {key.id} did not work in time (last answer: {answer}) and is removed:"
+                        f"the new access key {key.id} did not work in time (last answer: {last}) and is removed:"
                         " deploy again"
                     )
                 self._clock.sleep(pause)
             try:
                 identity = client.get_caller_identity()
             except BotoCoreError as error:
-                successes, answer, unreachable = 0, _code(error), unreachable + 1
+                successes, last, unreachable = 0, _code(error), unreachable + 1
                 # A function in a VPC may reach its own region only, where its users' keys are proven already.
                 if region != os.environ.get("AWS_REGION") and unreachable == _TRIES_TO_REACH:
                     return
             except ClientError as error:
                 successes, pause, unreachable = 0, min(pause * 1.5, _LONGEST_PAUSE), 0
-                answer = _code(error)
+                last = _code(error)
             else:
-                successes, pause, answer, unreachable = successes + 1, 1.0, "success", 0
+                successes, pause, last, unreachable = successes + 1, 1.0, "success", 0
                 if identity["Arn"].rsplit("/", 1)[-1] != user_name:
                     raise UnprovenKeyError(f"the new access key {key.id} belongs to {identity['Arn']}")
 

@@ -12,7 +12,6 @@ from access_key_provider.entrypoints.operations import owner_to_work_on
 from access_key_provider.entrypoints.session import KNOWN_ROLE, Work
 from access_key_provider.model.errors import InvalidRequestError, NothingToUndoError
 from access_key_provider.planning.undo import plan_undo
-from access_key_provider.reconcile.reconciler import RESERVE_TO_ANSWER
 from lambda_shared import log
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
 def undo_as_asked(work: Work, owner: str, since: datetime) -> None:
     """Undo for an alarm, and record that it was done or that there is nothing to do."""
     try:
-        work.reconciler.run(owner, lambda draft, of: plan_undo(draft, of, alarm=since), reserve=RESERVE_TO_ANSWER)
+        work.reconciler.run(owner, lambda draft, of: plan_undo(draft, of, alarm=since))
     except NothingToUndoError as error:
         log.info("nothing to undo", secret=work.secret_arn, reason=str(error))
     work.lease.change(lambda entry, _: replace(entry, undo_asked=None))

@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 
 _TRIES_TO_CLEAN = 2
-# Begins the id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then. Other
-# ids begin with a user's name, in which there is no slash.
+# Begins the id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then. The
+# request's id follows: without a rollback CloudFormation creates again, and may delete what failed only after that.
+# Other ids begin with a user's name, in which there is no slash.
 _NOTHING_WAS_MADE = "nothing-was-made/"
 
 
@@ -52,7 +53,7 @@ class AccessKeyResource(CustomResource):
     def generate_physical_id(self, event: Mapping[str, Any]) -> str:
         """Give a failed Create the id that its Delete will come back with."""
         try:
-            return Request.parse(event).answer_id()
+            return Request.parse(event).response_id()
         except InvalidRequestError:
             return super().generate_physical_id(event)
 
@@ -62,7 +63,7 @@ def _parsing(handle: Callable[[Request, Any], Result]) -> Callable[[Mapping[str,
 
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
-    """Carry out a request and answer it."""
+    """Carry out a request and respond to it."""
     handlers = _CUT_OVER if event.get("ResourceType") == CUT_OVER_TYPE else _ACCESS_KEY
     AccessKeyResource(event, handlers)(event, context)
 
@@ -85,7 +86,7 @@ def on_create_or_update(request: Request, context: Any) -> Result:
             key = work.lease.entry.current
     except ProviderError as error:
         if request.kind == "Create" and _left_nothing(work, owner, error):
-            error.physical_id = f"{_NOTHING_WAS_MADE}{request.logical_id}"
+            error.physical_id = f"{_NOTHING_WAS_MADE}{request.request_id}/{request.logical_id}"
         raise
     assert key is not None  # noqa: S101 - `plan_deployment` ends with a current key
     log.info(
@@ -108,8 +109,11 @@ def on_create_or_update(request: Request, context: Any) -> Result:
 
 
 def on_delete(request: Request, context: Any) -> Result:
-    """Delete every key of the resource. The id does not matter: CloudFormation invents one for a cancelled Create."""
-    physical_id = request.answer_id()
+    """Delete every key of the resource, unless the id is that of a failed Create and another one came since.
+
+    No other id matters: CloudFormation invents one for a cancelled Create.
+    """
+    physical_id = request.response_id()
     try:
         properties = Properties.parse(request.properties)
     except InvalidRequestError as error:
@@ -133,13 +137,13 @@ def on_cut_over(request: Request, context: Any) -> Result:
         owner = owner_to_cut_over(work.lease.entry, version_id)
         if owner:
             work.reconciler.run(owner, lambda draft, of: plan_cut_over(draft, of, version_id))
-    return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
+    return Result(request.physical_id or request.default_id)
 
 
 def on_cut_over_deleted(request: Request, context: Any) -> Result:
     """Delete the cut-over of a key: there is nothing to take back."""
     del context
-    return Result(request.physical_id or f"{request.stack_name}/{request.logical_id}"[:512])
+    return Result(request.physical_id or request.default_id)
 
 
 def _take(work: Work, owner: str, announced: Change) -> bool:
@@ -148,7 +152,7 @@ def _take(work: Work, owner: str, announced: Change) -> bool:
         work.lease.take(announced, own=owner)
     except LedgerError:
         with suppress(LedgerError):
-            work.lease.look()
+            work.lease.read()
             if is_applied(announced(work.lease.entry, work.lease.now()), owner):
                 return False
         raise
@@ -172,14 +176,8 @@ def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -
         plan_deployment(draft, of)
 
     try:
-        deployed = request.deployed
-        work.reconciler.run(
-            owner,
-            plan,
-            reserve=RESERVE_TO_UNDO,
-            deploys=True,
-            deployed_serial=deployed.serial if deployed else "",
-        )
+        serial = deployed.serial if (deployed := request.deployed) else ""
+        work.reconciler.run(owner, plan, reserve=RESERVE_TO_UNDO, deploys=True, deployed_serial=serial)
     except LeaseLostError:
         # Whoever has taken over goes on from what is recorded.
         raise
@@ -199,24 +197,20 @@ def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -
         if work.lease.entry.claims[owner].touched:
             work.reconciler.run(owner, plan, check=False, deploys=True)
             if not superseded and not work.reconciler.half_done:
-                work.lease.change(lambda entry, _: _untouched(entry, owner))
+                # The resource has what it had: its rollback has nothing to do.
+                work.lease.change(_changed_claim(owner, touched=False))
     except ProviderError as failure:
         left = ", ".join(key.id for key in work.lease.entry.keys_of(owner) if key.id in made)
         # What is left comes first: a long response is cut at its end.
         return ProviderError(f"left: {left or 'no new key'}; {error}; cleaning up failed as well: {failure}")
     if is_new and not superseded and not work.lease.entry.made_for(owner):
-        work.finally_change(lambda entry, _: _withdrawn(entry, owner))
+        # CloudFormation sends no Delete for a replacement that failed.
+        work.finally_change(_changed_claim(owner, present=False))
     return error
 
 
-def _untouched(entry: Entry, owner: str) -> Entry:
-    """Record that a resource has what it had: its rollback has nothing to do."""
-    return entry.with_claim(owner, replace(entry.claims[owner], touched=False))
-
-
-def _withdrawn(entry: Entry, owner: str) -> Entry:
-    """Record that a resource is not there: CloudFormation sends no Delete for a replacement that failed."""
-    return entry.with_claim(owner, replace(entry.claims[owner], present=False))
+def _changed_claim(owner: str, **changes: Any) -> Change:
+    return lambda entry, _: entry.with_claim(owner, replace(entry.claims[owner], **changes))
 
 
 def _left_nothing(work: Work, owner: str, error: ProviderError) -> bool:
@@ -228,7 +222,7 @@ def _left_nothing(work: Work, owner: str, error: ProviderError) -> bool:
 
 
 def _clean_failed_replacement(request: Request, owner: str, physical_id: str, context: Any) -> None:
-    """Clean the new place of a replacement that failed without an answer, when it is rolled back.
+    """Clean the new place of a replacement that failed without a response, when it is rolled back.
 
     CloudFormation never learned the new id, so this Update back to the old place is the last request to name the new
     one. It must succeed in any case, or the stack is stuck; so what fails is tried twice, and the sweep comes back.
@@ -252,10 +246,13 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
     resource = request.resource(properties)
     owner = resource.owner_id
     was_known = False
+    failed_create = _failed_create(request.physical_id or "")
 
     def announced(entry: Entry, now: datetime) -> Entry:
         nonlocal was_known
         claim = entry.claims.get(owner)
+        if failed_create and claim and claim.present and claim.request.id != failed_create:
+            raise SupersededError("CloudFormation made a later request: nothing was done for this one")
         if claim is None or claim.request.id != request.request_id:
             # Else this very request has written it.
             was_known = claim is not None
@@ -273,6 +270,12 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
     log.info("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
     lost = (detail for kind, detail in work.reconciler.events if kind == LEFT_BEHIND)
     return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
+
+
+def _failed_create(physical_id: str) -> str:
+    """Tell which request failed and left nothing, from the id that it answered; nothing from any other id."""
+    prefix, found, rest = physical_id.partition(_NOTHING_WAS_MADE)
+    return rest.partition("/")[0] if found and not prefix else ""
 
 
 def _delete_keys(work: Work, owner: str) -> None:

@@ -39,7 +39,6 @@ _STACK_ID = re.compile(
     r"arn:[a-z-]{1,20}:cloudformation:[a-z0-9-]{1,30}:[0-9]{12}:stack/[A-Za-z0-9-]{1,128}/[A-Za-z0-9-]{1,64}"
 )
 _LOGICAL_ID = re.compile(r"[A-Za-z0-9]{1,255}")
-_PHYSICAL_ID_LENGTH = 1024
 _VERSION_ID = re.compile(r"[A-Za-z0-9-]{32,64}")
 _SHOWN = 60
 _DAY = 86_400
@@ -108,16 +107,14 @@ class Request:
 
     @classmethod
     def parse(cls, event: Mapping[str, Any]) -> Request:
-        """Take an event apart; `main` has seen to it that these members are texts.
+        """Take an event apart; `main` has seen to the lengths of its members, and that they are texts.
 
         Raises:
-            InvalidRequestError: a member is none that CloudFormation sends.
+            InvalidRequestError: a member is not as CloudFormation sends it.
         """
-        physical_id = event.get("PhysicalResourceId")
         for name, allowed in (("StackId", _STACK_ID), ("RequestId", _REQUEST_ID), ("LogicalResourceId", _LOGICAL_ID)):
             _text(event, name, allowed, "as CloudFormation sends it")
-        if isinstance(physical_id, str) and len(physical_id) > _PHYSICAL_ID_LENGTH:
-            raise InvalidRequestError(f"PhysicalResourceId must have at most {_PHYSICAL_ID_LENGTH} characters")
+        physical_id = event.get("PhysicalResourceId")
         return cls(
             kind=event["RequestType"],
             stack_id=event["StackId"],
@@ -132,15 +129,14 @@ class Request:
     @property
     def stack_name(self) -> str:
         """The name of the stack: the part of its ARN that people know."""
-        parts = self.stack_id.split("/")
-        return parts[1] if len(parts) > 1 else self.stack_id
+        return self.stack_id.split("/")[1]
 
     def resource(self, properties: Properties) -> KeyResource:
         """Name the resource, with the user and the secret that properties name."""
         return KeyResource(self.stack_id, self.logical_id, properties.user_name, properties.secret_arn)
 
     def claim(self, properties: Properties, received_at: datetime, *, present: bool) -> Claim:
-        """Say what properties of this resource declare. A date of the future is none of CloudFormation's.
+        """Say what properties of this resource declare. CloudFormation does not sign in the future.
 
         It may be a little ahead of the function's clock: the order of two requests does not depend on who gets them.
         """
@@ -173,14 +169,19 @@ class Request:
     def _default_description(self) -> str:
         return re.sub(r"[^\w .:/=+\-@]", "-", f"{self.stack_name}/{self.logical_id}")[:233]
 
-    def answer_id(self) -> str:
+    @property
+    def default_id(self) -> str:
+        """An id for a resource that has none."""
+        return f"{self.stack_name}/{self.logical_id}"[:512]
+
+    def response_id(self) -> str:
         """Choose the id for a failure: the resource's own, or for a Create the one it would have had."""
         if self.physical_id:
             return self.physical_id
         try:
             return self.resource(Properties.parse(self.properties)).physical_id
         except InvalidRequestError:
-            return f"{self.stack_name}/{self.logical_id}"[:512]
+            return self.default_id
 
 
 def session_name(what: str, logical_id: str) -> str:

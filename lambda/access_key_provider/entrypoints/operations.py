@@ -43,7 +43,7 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         raise InvalidRequestError(f"Operation must be one of {', '.join(OPERATIONS)}")
     with Work(parse_secret_id(event), operation, context, patience=KNOWN_ROLE) as work:
         if operation == "Show":
-            work.lease.look()
+            work.lease.read()
             owner = owner_to_work_on(work)
         else:
             work.lease.take()

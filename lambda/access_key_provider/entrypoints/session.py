@@ -14,7 +14,7 @@ from access_key_provider.aws.sts import Sessions, StsProver
 from access_key_provider.entrypoints.custom_resource_request import session_name
 from access_key_provider.reconcile.lease import HeldLease, LeasedClock
 from access_key_provider.reconcile.reconciler import Reconciler
-from lambda_shared.aws_calls import RetryingCaller
+from lambda_shared.aws_calls import SECONDS_FOR_A_NEW_ROLE, RetryingCaller
 from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
@@ -28,9 +28,8 @@ if TYPE_CHECKING:
 _SESSIONS = Sessions()
 _DEFAULT_SETTLING_SECONDS = "10"
 
-# How long a role may be refused that a deployment has just made, and one that has long been there.
-NEW_ROLE = 100.0
 KNOWN_ROLE = 10.0
+"""For how many seconds a role may be refused that was not made a moment ago."""
 
 
 class RoleSession:
@@ -47,18 +46,18 @@ class RoleSession:
 
     @cached_property
     def keys(self) -> IamUserKeys:
-        """The user."""
+        """The user's keys and tags."""
         return IamUserKeys(self._credentials, self._claim.user_name, RetryingCaller(self._clock, self._patience))
 
     @cached_property
     def secret(self) -> SecretsManagerVersions:
-        """The secret."""
+        """The secret's versions and labels."""
         call = RetryingCaller(self._clock, self._patience)
         return SecretsManagerVersions(self._credentials, self._secret_arn, call, self._token)
 
     @cached_property
     def prover(self) -> StsProver:
-        """The proof."""
+        """The proof that a new key works."""
         return StsProver(self._clock, float(os.environ.get("SETTLING_SECONDS", _DEFAULT_SETTLING_SECONDS)))
 
     @cached_property
@@ -71,7 +70,7 @@ class Work:
     """What one caller does for one secret: a context that lets go of the lease and reports at its end."""
 
     def __init__(
-        self, secret_arn: str, what: str, context: Any, *, token: str = "", patience: float = NEW_ROLE
+        self, secret_arn: str, what: str, context: Any, *, token: str = "", patience: float = SECONDS_FOR_A_NEW_ROLE
     ) -> None:
         """Prepare to work; `lease.take` begins it."""
         self._what = what

@@ -3,20 +3,15 @@
 Each action says what the ledger records before the call (`begin`) and after it (`end`). A holder that dies between the
 two leaves the record of `begin`, from which the next holder goes on.
 """
+# ruff: noqa: ARG002 - `begin` and `end` have the same parameters in every action
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, ClassVar, Final
 
-from access_key_provider.model.entry import (
-    LEASE_LENGTH,
-    Creating,
-    KeyRecord,
-    KeyState,
-    Rotation,
-    Switching,
-)
+from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
+from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -31,6 +26,7 @@ BY_ROTATION = "rotation"
 BY_OPERATOR = "operator"
 BY_ALARM = "alarm"
 BY_SWEEP = "sweep"
+BY_CUT_OVER = "cut-over"
 BY_ROLLBACK = "failed request"
 
 
@@ -43,24 +39,15 @@ class Action:
         bookkeeping: whether nothing depends on it: what fails is reported and tried again by the sweep.
     """
 
-    @property
-    def writes(self) -> bool:
-        """Most do."""
-        return True
-
-    @property
-    def bookkeeping(self) -> bool:
-        """Most are not."""
-        return False
+    writes: ClassVar[bool] = True
+    bookkeeping: ClassVar[bool] = False
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record what is about to be done."""
-        del now
         return entry
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record what was done."""
-        del now
         return entry
 
 
@@ -76,7 +63,7 @@ class CreateKey(Action):
     key_id: str = NEW
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
-        """Record the attempt, so that a key whose answer is lost is found."""
+        """Record the attempt, so that a key is found whose response is lost."""
         # An attempt of a holder that died stays covered: what came to be since then may be its key.
         earlier = entry.creating.get(self.owner, Creating(self.user_name, now, now, self.baseline))
         begun = replace(entry, creating={**entry.creating, self.owner: replace(earlier, until=now)})
@@ -87,7 +74,7 @@ class CreateKey(Action):
         key = KeyRecord(self.key_id, self.owner, self.user_name, KeyState.CREATED, now, (self.serial,))
         ended = entry.with_key(key)
         attempt = entry.creating.get(self.owner)
-        if attempt is None or attempt.since == attempt.until:
+        if attempt is None or attempt.is_first:
             ended = EndAttempt(self.owner).end(ended, now)
         if self.token and entry.rotation:
             ended = replace(ended, rotation=replace(entry.rotation, key_id=self.key_id))
@@ -105,10 +92,9 @@ class StoreSecret(Action):
     key_id: str = NEW
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
-        """Record the version, so that its label can be taken off if the answer is lost."""
-        del now
+        """Record the version, so that its label can be taken off if the response is lost."""
         key = entry.keys[self.key_id]
-        version = self.version_id or entry.key_version(key)
+        version = self.version_id or key.version_id or version_id(key.owner, key.id)
         return entry.with_key(replace(key, version_id=version, labelled=True))
 
     def end(self, entry: Entry, now: datetime) -> Entry:
@@ -124,10 +110,7 @@ class ProveKey(Action):
 
     key_id: str = NEW
 
-    @property
-    def writes(self) -> bool:
-        """Nothing is changed by it."""
-        return False
+    writes: ClassVar[bool] = False
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record that it works."""
@@ -174,7 +157,7 @@ class Promote(Action):
             postponed=0,
             next_check=None,
         )
-        if ended.rotation and ended.rotation.key_id == self.key_id:
+        if ended.pending_key_id == self.key_id:
             ended = replace(ended, rotation=None)
         return ended.with_key(current).noted(now, f"published {self.key_id} by {self.by}")
 
@@ -187,10 +170,10 @@ class GiveBack(Action):
     from_version: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record that no key of ours is current."""
+        """Record that no managed key is current."""
         before = entry.current
         ended = entry.with_key(replace(before, state=KeyState.REPLACED, replaced=now)) if before else entry
-        return ended.noted(now, f"made version {self.to_version} current again, which is not ours")
+        return ended.noted(now, f"made version {self.to_version} current again, which holds no managed key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +183,7 @@ class Activate(Action):
     key_id: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record that it works."""
         key = entry.keys[self.key_id]
         state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
         return entry.with_key(replace(key, state=state, deactivated=None)).noted(now, f"activated {self.key_id}")
@@ -244,7 +227,6 @@ class DeleteKey(Action):
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that nobody may count on the key any more."""
-        del now
         key = entry.keys[self.key_id]
         return entry.with_key(replace(key, note=key.note or "it is being deleted"))
 
@@ -260,14 +242,11 @@ class RemoveLabel(Action):
     version_id: str
     label: str
 
-    @property
-    def bookkeeping(self) -> bool:
-        """A label that is left keeps a version alive and does no harm."""
-        return True
+    # A label that is left keeps a version alive and does no harm.
+    bookkeeping: ClassVar[bool] = True
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record it, and forget a deleted key of which nothing else is left."""
-        del now
         key = entry.keys.get(self.label)
         return _forgotten_if_bare(entry, replace(key, labelled=False)) if key else entry
 
@@ -279,14 +258,11 @@ class TagUser(Action):
     key_id: str
     value: str
 
-    @property
-    def bookkeeping(self) -> bool:
-        """Nothing reads it but people."""
-        return True
+    # Nothing reads it but people.
+    bookkeeping: ClassVar[bool] = True
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that there may be a tag."""
-        del now
         return entry.with_key(replace(entry.keys[self.key_id], tag=self.value))
 
 
@@ -296,14 +272,11 @@ class UntagUser(Action):
 
     key_id: str
 
-    @property
-    def bookkeeping(self) -> bool:
-        """A tag of a key that is gone does no harm."""
-        return True
+    # A tag of a key that is gone does no harm.
+    bookkeeping: ClassVar[bool] = True
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record it, and forget a deleted key of which nothing else is left."""
-        del now
         key = entry.keys.get(self.key_id)
         return _forgotten_if_bare(entry, replace(key, tag="")) if key else entry
 
@@ -312,10 +285,7 @@ class UntagUser(Action):
 class LedgerAction(Action):
     """A change of the ledger alone."""
 
-    @property
-    def writes(self) -> bool:
-        """Nothing in AWS is changed by it."""
-        return False
+    writes: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -329,7 +299,7 @@ class RecordGone(LedgerAction):
         """Record it; the record stays as long as its label or its tag does."""
         key = entry.keys[self.key_id]
         ended = entry.noted(now, self.why or f"{self.key_id} is gone: somebody else deleted it")
-        if ended.rotation and ended.rotation.key_id == self.key_id:
+        if ended.pending_key_id == self.key_id:
             ended = replace(ended, rotation=None)
         return _forgotten_if_bare(ended, replace(key, state=KeyState.DELETED))
 
@@ -342,7 +312,7 @@ class RecordKey(LedgerAction):
     why: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record it as it was found."""
         return entry.with_key(self.key).noted(now, f"{self.why}: {self.key.id}")
 
 
@@ -353,8 +323,7 @@ class EndAttempt(LedgerAction):
     owner: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Forget it."""
-        del now
+        """Forget the attempt."""
         left = {owner: attempt for owner, attempt in entry.creating.items() if owner != self.owner}
         return replace(entry, creating=left)
 
@@ -367,7 +336,6 @@ class ForgetTraces(LedgerAction):
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Forget the key."""
-        del now
         return entry.without_key(self.key_id)
 
 
@@ -378,7 +346,7 @@ class RecordSwitch(LedgerAction):
     happened: bool
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record the switch if it has happened; in any case none is begun any more."""
         switching = entry.switching
         if switching is None:
             return entry
@@ -393,7 +361,7 @@ class EndRotation(LedgerAction):
     """A rotation of Secrets Manager has ended, or was given up."""
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Forget it."""
+        """Forget the rotation."""
         if entry.rotation is None:
             return entry
         return replace(entry, rotation=None).noted(now, f"ended the rotation {entry.rotation.token}")
@@ -409,7 +377,6 @@ class Postpone(LedgerAction):
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record when to check again."""
-        del now
         key = entry.keys[self.key_id]
         return entry.with_key(replace(key, postponed=key.postponed + 1, next_check=self.until, last_use=self.last_use))
 
@@ -422,10 +389,8 @@ class PublishEvent(LedgerAction):
     detail: tuple[tuple[str, str], ...]
     once_a_day: str = ""
 
-    @property
-    def bookkeeping(self) -> bool:
-        """What was done is done, reported or not."""
-        return True
+    # What was done is done, reported or not.
+    bookkeeping: ClassVar[bool] = True
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record when it was reported."""
@@ -441,7 +406,7 @@ class Settle(LedgerAction):
     agrees: bool = True
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record what is applied, and since when the entry and AWS agree."""
         claim = entry.claims[self.owner]
         settled = replace(entry, settled=now if self.agrees else entry.settled, failing=None)
         return settled.with_claim(self.owner, replace(claim, applied=self.applied, touched=False))

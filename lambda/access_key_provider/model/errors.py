@@ -1,8 +1,4 @@
-"""What can go wrong, in words that a person who deploys a stack can act on.
-
-Every message ends up in the events of the stack, so it names the value, what is allowed and what to change, and
-never holds a secret access key, a request id or a response URL.
-"""
+"""What can go wrong with a key. `lambda_shared.errors` says what a message has, and what it never holds."""
 
 from __future__ import annotations
 

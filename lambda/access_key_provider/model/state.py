@@ -70,6 +70,11 @@ class SecretVersion:
     id: str
     labels: frozenset[str]
 
+    @property
+    def is_only_pending(self) -> bool:
+        """Whether it bears AWSPENDING and is neither current nor previous: Secrets Manager waits for a rotation."""
+        return self.labels & {PENDING, CURRENT, PREVIOUS} == {PENDING}
+
 
 class SecretState(Enum):
     """Whether the secret can be written to."""
@@ -92,6 +97,10 @@ class SecretDescription:
     def writable(self) -> bool:
         """Whether versions and labels can be changed."""
         return self.state is SecretState.WRITABLE
+
+    def version(self, version_id: str) -> SecretVersion | None:
+        """Find a version by its id."""
+        return next((version for version in self.versions if version.id == version_id), None)
 
     def version_with(self, label: str) -> SecretVersion | None:
         """Find the version that carries a label: at most one does."""

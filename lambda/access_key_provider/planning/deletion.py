@@ -22,13 +22,8 @@ if TYPE_CHECKING:
     from access_key_provider.planning.draft import Draft
 
 
-def plan_deletion(draft: Draft, owner: str) -> None:
+def plan_deletion(draft: Draft, owner: str, by: str = BY_DEPLOYMENT) -> None:
     """Deactivate and delete every key of the resource, and give back a secret that was somebody else's before."""
-    draft_deletion(draft, owner, BY_DEPLOYMENT)
-
-
-def draft_deletion(draft: Draft, owner: str, by: str) -> None:
-    """Do the same for whoever asks."""
     if not draft.observed.user_exists:
         _leave_behind(draft, owner)
         return

@@ -26,7 +26,7 @@ from access_key_provider.model.actions import (
 from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.errors import SecretUnavailableError, UserNotFoundError
 from access_key_provider.model.state import ACTIVE, INACTIVE, SecretState, digest, key_tag
-from access_key_provider.planning.deletion import draft_deletion
+from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.key_slots import free_key_slot
 from access_key_provider.planning.recovery import recover, unknown_labels
 from access_key_provider.planning.removal import end_finished_rotation, end_rotation, end_unrecorded_rotation, remove
@@ -38,7 +38,7 @@ if TYPE_CHECKING:
     from access_key_provider.planning.draft import Draft
 
 # A rotation of Secrets Manager takes seconds; one that has not finished by then is stuck.
-ROTATION_IS_STUCK = timedelta(minutes=15)
+_ROTATION_IS_STUCK = timedelta(minutes=15)
 
 
 def plan_deployment(draft: Draft, owner: str) -> None:
@@ -50,7 +50,7 @@ def plan_deployment(draft: Draft, owner: str) -> None:
     Raises:
         UserNotFoundError: the user does not exist.
         SecretUnavailableError: the secret can't be written to.
-        KeyLimitReachedError: there is no key slot for a new key, and no key of ours to remove.
+        KeyLimitReachedError: there is no key slot for a new key, and no managed key to remove.
     """
     claim = draft.claim(owner)
     require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
@@ -78,7 +78,7 @@ def plan_deployment(draft: Draft, owner: str) -> None:
 def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:
     """Find the key of the declared serial, the one that was published last if there are several."""
     entry, serial = draft.entry, draft.claim(owner).serial
-    pending = entry.rotation.key_id if entry.rotation else ""
+    pending = entry.pending_key_id
     matching = [
         key
         for key in entry.keys_of(owner)
@@ -188,7 +188,7 @@ def plan_failed_cleanup(draft: Draft, owner: str, made: tuple[str, ...], *, new_
         go_back: the key that was current before becomes current again; not if a later request decides that.
     """
     if new_resource:
-        draft_deletion(draft, owner, BY_ROLLBACK)
+        plan_deletion(draft, owner, BY_ROLLBACK)
         return
     recover(draft, owner, BY_ROLLBACK)
     for key_id in made:
@@ -223,12 +223,12 @@ def _must_end_rotation(draft: Draft, owner: str, target: KeyRecord | None) -> bo
     if rotation is None:
         return False
     changed = claim.applied != applied_digest(claim)
-    return target is None or changed or draft.now >= rotation.since + ROTATION_IS_STUCK
+    return target is None or changed or draft.now >= rotation.since + _ROTATION_IS_STUCK
 
 
 def _remove_never_published(draft: Draft, owner: str, target: KeyRecord | None) -> None:
     """Remove the proven keys of requests that died before the switch."""
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     with draft.left_to_the_sweep():
         for key in draft.entry.keys_of(owner):
             if key.published is None and key.usable and key.id not in {pending, target.id if target else ""}:

@@ -7,6 +7,7 @@ is enough for a whole plan.
 from __future__ import annotations
 
 from contextlib import contextmanager
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import (
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
     from access_key_provider.model.actions import Action
     from access_key_provider.model.entry import Claim, Entry, KeyRecord
     from access_key_provider.model.state import Observed
+
+# An hour less than a day, so that what is found at the same time each day is reported each day.
+_NEARLY_A_DAY = timedelta(hours=23)
 
 
 class Draft:
@@ -90,12 +94,6 @@ class Draft:
         return self.statuses.get(key_id) == ACTIVE
 
     @property
-    def unmanaged_keys(self) -> tuple[str, ...]:
-        """List the user's keys that the ledger does not record."""
-        known = {key.id for key in self.entry.keys.values()}
-        return tuple(key_id for key_id in self.statuses if key_id not in known)
-
-    @property
     def missing_key_slots(self) -> int:
         """How many keys must go for a new one to fit."""
         return max(len(self.statuses) + 1 - KEYS_PER_USER, 0)
@@ -103,7 +101,7 @@ class Draft:
     def report(self, kind: str, detail: dict[str, str], *, once_a_day: str = "") -> None:
         """Add an event, unless the same was reported within a day."""
         last = self.entry.reported.get(once_a_day)
-        if last is None or (self.now - last).total_seconds() >= _A_DAY:
+        if last is None or self.now - last >= _NEARLY_A_DAY:
             self.add(PublishEvent(kind, tuple(detail.items()), once_a_day))
 
     def _imagine(self, action: Action) -> None:
@@ -121,7 +119,3 @@ class Draft:
                 self.current = self.entry.keys[key_id].version_id
             case GiveBack(to_version):
                 self.current = to_version
-
-
-# An hour less, so that what is found at the same time each day is reported each day.
-_A_DAY = 23 * 3600.0

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.state import CURRENT
+from access_key_provider.model.entry import KeyState
+from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
 from access_key_provider.planning.recovery import unknown_labels
 
 if TYPE_CHECKING:
@@ -72,5 +73,5 @@ def _current_elsewhere(entry: Entry, observed: Observed, owner: str) -> Iterator
 
 
 def _expected(key: KeyRecord) -> tuple[str, str]:
-    status = "Inactive" if key.deactivated else "Active"
-    return ("current" if key.state == "current" else "previous"), status
+    status = INACTIVE if key.deactivated else ACTIVE
+    return ("current" if key.state is KeyState.CURRENT else "previous"), status

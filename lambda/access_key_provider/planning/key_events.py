@@ -4,15 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import (
-    CreateKey,
-    Deactivate,
-    DeleteKey,
-    Promote,
-    RecordSwitch,
-    Settle,
-)
+from access_key_provider.model.actions import CreateKey, Deactivate, DeleteKey, Promote, RecordSwitch, Settle
 from access_key_provider.model.codec import written
+from access_key_provider.model.state import ACTIVE
 
 if TYPE_CHECKING:
     from access_key_provider.model.actions import Action
@@ -20,6 +14,9 @@ if TYPE_CHECKING:
     from access_key_provider.model.state import LastUse, Observed
 
 SCHEMA_VERSION = "1"
+
+Event = tuple[str, dict[str, str]]
+"""Its kind, and its detail."""
 
 CREATED = "Access Key Created"
 PUBLISHED = "Access Key Published"
@@ -82,7 +79,7 @@ def about_secret(entry: Entry, **more: str) -> dict[str, str]:
     }
 
 
-def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -> list[tuple[str, dict[str, str]]]:
+def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -> list[Event]:
     """List what is to be reported of an action that was carried out."""
     events = []
     match action:
@@ -92,7 +89,7 @@ def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -
             events = _switched(before, after, key_id, by)
         case RecordSwitch(happened=True) if before.switching and before.switching.key_id in after.keys:
             events = _switched(before, after, before.switching.key_id, before.switching.by)
-        case Deactivate(key_id, by) if observed_active(observed, key_id):
+        case Deactivate(key_id, by) if _worked(observed, key_id):
             events = [(DEACTIVATED, _about(before, after, key_id, observed, by))]
         case DeleteKey(key_id, by):
             events = [(DELETED, _about(before, after, key_id, observed, by))]
@@ -101,9 +98,9 @@ def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -
     return events
 
 
-def observed_active(observed: Observed, key_id: str) -> bool:
+def _worked(observed: Observed, key_id: str) -> bool:
     """Tell whether a key was seen to work; one that was made since was."""
-    return next((key.status == "Active" for key in observed.keys if key.id == key_id), True)
+    return next((key.status == ACTIVE for key in observed.keys if key.id == key_id), True)
 
 
 def _about(before: Entry, after: Entry, key_id: str, observed: Observed, by: str) -> dict[str, str]:
@@ -111,11 +108,11 @@ def _about(before: Entry, after: Entry, key_id: str, observed: Observed, by: str
     return about_key(before, key, observed.last_uses.get(key_id), by=by)
 
 
-def _switched(before: Entry, after: Entry, key_id: str, by: str) -> list[tuple[str, dict[str, str]]]:
+def _switched(before: Entry, after: Entry, key_id: str, by: str) -> list[Event]:
     replaced = before.current if before.current and before.current.id != key_id else None
     key = after.keys[key_id]
     kind = RESTORED if before.keys[key_id].published and replaced else PUBLISHED
-    told = [(kind, about_key(after, key, by=by, replacedAccessKeyId=replaced.id if replaced else ""))]
+    events = [(kind, about_key(after, key, by=by, replacedAccessKeyId=replaced.id if replaced else ""))]
     if replaced:
-        told.append((REPLACED, about_key(after, after.keys[replaced.id], by=by, newAccessKeyId=key_id)))
-    return told
+        events.append((REPLACED, about_key(after, after.keys[replaced.id], by=by, newAccessKeyId=key_id)))
+    return events

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import RecordKey
+from access_key_provider.model.actions import BY_DEPLOYMENT, RecordKey
 from access_key_provider.model.entry import KeyRecord, KeyState
 from access_key_provider.model.errors import KeyLimitReachedError
 from access_key_provider.model.retirement_rules import LONGEST_DEPLOYMENT, REMOVE_UNUSED, RETIRE_PREVIOUS
@@ -65,7 +65,7 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
     if is_displaced(draft.entry, owner):
         return []
     rules = draft.claim(owner).rules
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     unpublished = [
         key
         for key in draft.entry.keys_of(owner)
@@ -89,7 +89,7 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
 def is_kept_for_rollback(draft: Draft, key: KeyRecord) -> bool:
     """Tell whether a deployment replaced the key so lately that CloudFormation may go back to it."""
     return (
-        key.by == "deployment"
+        key.by == BY_DEPLOYMENT
         and key.replaced is not None
         and not key.note
         and draft.now < key.replaced + LONGEST_DEPLOYMENT
@@ -121,7 +121,7 @@ def _is_old(rules: RetirementRules, key: AccessKey, now: datetime) -> bool:
 
 
 def _advice(draft: Draft, owner: str, *, for_rotation: bool) -> str:
-    """Say when one of ours may go, if there is one; else that none is ours."""
+    """Say when a managed key may go; empty if there is none."""
     for key in draft.entry.keys_of(owner):
         if key.state not in {KeyState.REPLACED, KeyState.INACTIVE}:
             continue

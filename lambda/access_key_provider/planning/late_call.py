@@ -22,7 +22,7 @@ from access_key_provider.model.actions import (
     UntagUser,
 )
 from access_key_provider.model.entry import KeyRecord, KeyState
-from access_key_provider.model.state import CURRENT, PENDING, PREVIOUS, version_id
+from access_key_provider.model.state import PENDING, version_id
 from access_key_provider.planning.recovery import recover
 
 if TYPE_CHECKING:
@@ -85,9 +85,9 @@ def _exists(draft: Draft, key_id: str) -> bool:
 
 
 def _remove_labels(draft: Draft, version: str, key_id: str) -> None:
-    """Let go of a version with a key that is gone: AWSPENDING on it would block every rotation from now on."""
+    """Take the labels of a key that is gone off its version: AWSPENDING left on it would block every rotation."""
     pending = draft.observed.secret.version_with(PENDING)
-    if pending and pending.id == version and not pending.labels & {CURRENT, PREVIOUS}:
+    if pending and pending.id == version and pending.is_only_pending:
         draft.add(RemoveLabel(version, PENDING))
     draft.add(RemoveLabel(version, key_id))
 

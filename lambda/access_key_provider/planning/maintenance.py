@@ -6,12 +6,12 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import BY_SWEEP, EndRotation
+from access_key_provider.model.actions import BY_CUT_OVER, BY_OPERATOR, BY_SWEEP, EndRotation
 from access_key_provider.model.codec import written
 from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.errors import KeyInUseError
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
-from access_key_provider.planning.deletion import draft_deletion
+from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import tag_current
 from access_key_provider.planning.key_events import (
     DRIFT,
@@ -47,7 +47,7 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
     """
     claim = draft.claim(owner)
     if not claim.present:
-        draft_deletion(draft, owner, BY_SWEEP)
+        plan_deletion(draft, owner, BY_SWEEP)
         return
     if not draft.observed.user_exists:
         _report_drift(draft, "user-missing", about_secret(draft.entry, userName=claim.user_name))
@@ -83,7 +83,7 @@ def plan_cut_over(draft: Draft, owner: str, version_id: str) -> None:
     recover(draft, owner)
     current = draft.entry.current
     if current and current.owner == owner and current.version_id == version_id == draft.current:
-        retire(draft, owner, "cut-over", at_once=True)
+        retire(draft, owner, BY_CUT_OVER, at_once=True)
 
 
 def plan_retire_now(draft: Draft, owner: str) -> None:
@@ -99,10 +99,10 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
             f"readers of the secret get {read.id}: somebody has moved AWSCURRENT back to it. Move it to version "
             f"{current.version_id}, which has {current.id}, or rotate, then retire"
         )
-    retire(draft, owner, "operator", at_once=True)
+    retire(draft, owner, BY_OPERATOR, at_once=True)
 
 
-def left_to_the_sweep(entry: Entry, now: datetime, reasons: Sequence[str]) -> Entry:
+def with_failure(entry: Entry, now: datetime, reasons: Sequence[str]) -> Entry:
     """Record that something could not be done, so that the sweep comes back soon."""
     return replace(entry, failing=entry.failing or Failing(now, 1, joined(reasons)))
 
@@ -166,8 +166,7 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
 
 def _is_unfinished(entry: Entry, key: KeyRecord) -> bool:
     """Tell whether a key waits for a holder that may have died."""
-    pending = entry.rotation is not None and entry.rotation.key_id == key.id
-    return key.state in {KeyState.CREATED, KeyState.STORED, KeyState.PROVEN} and not pending
+    return key.state in {KeyState.CREATED, KeyState.STORED, KeyState.PROVEN} and key.id != entry.pending_key_id
 
 
 def _remove_abandoned(draft: Draft, owner: str) -> None:
@@ -175,9 +174,9 @@ def _remove_abandoned(draft: Draft, owner: str) -> None:
     rotation = draft.entry.rotation
     if rotation and draft.now >= rotation.since + _STUCK:
         end_rotation(draft, BY_SWEEP)
-    elif rotation and not any(version.id == rotation.token for version in draft.observed.secret.versions):
+    elif rotation and draft.observed.secret.version(rotation.token) is None:
         draft.add(EndRotation())
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     for key in draft.entry.keys_of(owner):
         if key.usable and key.published is None and key.id != pending:
             remove(draft, key, BY_SWEEP)

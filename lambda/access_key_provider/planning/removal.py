@@ -4,15 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import (
-    Deactivate,
-    DeleteKey,
-    EndRotation,
-    ForgetTraces,
-    RemoveLabel,
-    UntagUser,
-)
-from access_key_provider.model.state import CURRENT, PENDING, PREVIOUS
+from access_key_provider.model.actions import Deactivate, DeleteKey, EndRotation, ForgetTraces, RemoveLabel, UntagUser
+from access_key_provider.model.state import PENDING
 
 if TYPE_CHECKING:
     from access_key_provider.model.entry import KeyRecord
@@ -34,7 +27,7 @@ def clear_traces(draft: Draft, key_id: str) -> None:
     if key is None or key.exists:
         return
     if key.labelled and draft.observed.secret.writable:
-        end_pending(draft, key)
+        _end_pending(draft, key)
         draft.add(RemoveLabel(key.version_id, key_id))
     if key.tag and draft.observed.user_exists:
         draft.add(UntagUser(key_id))
@@ -53,8 +46,8 @@ def end_rotation(draft: Draft, by: str) -> None:
     if rotation is None:
         return
     key = draft.entry.keys.get(rotation.key_id)
-    version = next((one for one in draft.observed.secret.versions if one.id == rotation.token), None)
-    if version and version.labels & {PENDING, CURRENT, PREVIOUS} == {PENDING} and draft.observed.secret.writable:
+    version = draft.observed.secret.version(rotation.token)
+    if version and version.is_only_pending and draft.observed.secret.writable:
         draft.add(RemoveLabel(version.id, PENDING))
     draft.add(EndRotation())
     if key and key.published is None:
@@ -65,20 +58,20 @@ def end_unrecorded_rotation(draft: Draft) -> None:
     """Take AWSPENDING off a version that Secrets Manager has made, and for which no key could be created."""
     pending = draft.observed.secret.version_with(PENDING)
     if draft.entry.rotation is None and pending and pending.labels == {PENDING}:
-        let_go_of_version(draft, pending)
+        remove_pending_label(draft, pending)
 
 
-def let_go_of_version(draft: Draft, version: SecretVersion) -> None:
+def remove_pending_label(draft: Draft, version: SecretVersion) -> None:
     """Take AWSPENDING off a version, unless that was done already."""
     removal = RemoveLabel(version.id, PENDING)
     if removal not in draft.actions:
         draft.add(removal)
 
 
-def end_pending(draft: Draft, key: KeyRecord) -> None:
+def _end_pending(draft: Draft, key: KeyRecord) -> None:
     """Take AWSPENDING off a version that holds a key that is gone; left there, it would block the next rotation."""
-    version = next((one for one in draft.observed.secret.versions if one.id == key.version_id), None)
-    if version and key.id in version.labels and version.labels & {PENDING, CURRENT, PREVIOUS} == {PENDING}:
+    version = draft.observed.secret.version(key.version_id)
+    if version and key.id in version.labels and version.is_only_pending:
         draft.add(RemoveLabel(version.id, PENDING))
 
 
@@ -89,5 +82,5 @@ def end_finished_rotation(draft: Draft, to_version: str) -> None:
     https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_RotateSecret.html
     """
     pending = draft.observed.secret.version_with(PENDING)
-    if pending and pending.id != to_version and pending.labels & {CURRENT, PREVIOUS}:
+    if pending and pending.id != to_version and not pending.is_only_pending:
         draft.add(RemoveLabel(pending.id, PENDING))

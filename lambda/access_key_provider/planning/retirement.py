@@ -1,7 +1,7 @@
 """What becomes of the keys that are current no more. Pure rules on a draft.
 
 A key that was replaced stays Active for the grace period since the switch, then, once it is no longer used, Inactive
-for the retention period, and is deleted at its end. All of that is told from the ledger and from what is observed, so
+for the retention period, and is deleted at its end. The ledger and what is observed decide all of that, so
 a sweep may come early, late, twice or not at all.
 """
 
@@ -78,7 +78,7 @@ def may_be_in_use(observed: Observed, rules: RetirementRules, key: KeyRecord) ->
         return False
     since = observed.time - rules.window
     if rules.unused_for is None:
-        # A use of the last hour may not be told yet, so one of the hour before stands for it.
+        # IAM may not tell a use of the last hour yet, so one of the hour before stands for it.
         since = max(since, min(key.replaced or observed.time, observed.time - LAST_USE_LAG))
     return use.time is not None and use.time + _rounding(use.time, rules) > since
 

@@ -10,24 +10,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import (
-    BY_OPERATOR,
-    BY_ROTATION,
-    CreateKey,
-    ProveKey,
-    StoreSecret,
-)
+from access_key_provider.model.actions import BY_OPERATOR, BY_ROTATION, CreateKey, ProveKey, StoreSecret
 from access_key_provider.model.errors import RotationError
 from access_key_provider.model.state import CURRENT, INACTIVE, PENDING
-from access_key_provider.planning.deployment import (
-    create_and_promote,
-    promote,
-    require_user_and_secret,
-    tag_current,
-)
+from access_key_provider.planning.deployment import create_and_promote, promote, require_user_and_secret, tag_current
 from access_key_provider.planning.key_slots import free_key_slot
 from access_key_provider.planning.recovery import record_stored, recover
-from access_key_provider.planning.removal import end_rotation, let_go_of_version, remove
+from access_key_provider.planning.removal import end_rotation, remove, remove_pending_label
 from access_key_provider.planning.retirement import retire
 
 if TYPE_CHECKING:
@@ -50,7 +39,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     record_stored(draft, owner)
     if _is_spoilt(draft, version):
         end_rotation(draft, BY_ROTATION)
-        let_go_of_version(draft, version)
+        remove_pending_label(draft, version)
         return
     rotation = draft.entry.rotation
     if rotation and rotation.token != token:
@@ -112,11 +101,13 @@ def plan_finish_secret(draft: Draft, owner: str, token: str) -> None:
 
 
 def plan_rotation_by_operator(draft: Draft, owner: str) -> None:
-    """Make a new key current, without a change of the template."""
-    claim = draft.claim(owner)
-    if not claim.present or claim.status == INACTIVE:
-        raise RotationError("the template declares no Active key: there is nothing to rotate")
-    require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
+    """Make a new key current, without a change of the template.
+
+    Raises:
+        RotationError: the template declares no Active key.
+        KeyLimitReachedError: there is no key slot for another key.
+    """
+    _require_rotatable(draft, owner)
     recover(draft, owner, BY_OPERATOR)
     end_rotation(draft, BY_OPERATOR)
     create_and_promote(draft, owner, BY_OPERATOR)
@@ -134,15 +125,19 @@ def plan_failed_step(draft: Draft, owner: str, made: tuple[str, ...]) -> None:
 
 def _is_finished(draft: Draft, owner: str, token: str) -> bool:
     """Check what every step checks first; tell whether the version is current already."""
+    _require_rotatable(draft, owner)
+    return CURRENT in _version(draft, token).labels
+
+
+def _require_rotatable(draft: Draft, owner: str) -> None:
     claim = draft.claim(owner)
     if not claim.present or claim.status == INACTIVE:
         raise RotationError("the template declares no Active key: there is nothing to rotate")
     require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
-    return CURRENT in _version(draft, token).labels
 
 
 def _version(draft: Draft, token: str) -> SecretVersion:
-    version = next((version for version in draft.observed.secret.versions if version.id == token), None)
+    version = draft.observed.secret.version(token)
     if version is None:
         raise RotationError(f"the secret has no version {token}: the rotation was given up, rotate again")
     return version

@@ -1,1 +1,1 @@
-"""Looks at AWS, lets the rules plan, and carries out what they ask for."""
+"""Observes AWS, lets the rules plan, and carries out what they ask for."""

@@ -24,7 +24,7 @@ from access_key_provider.model.actions import (
 )
 from access_key_provider.model.errors import ConflictError, LeaseLostError, LedgerError, OutOfTimeError, SupersededError
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE, PENDING
-from access_key_provider.planning.key_events import events_of
+from access_key_provider.planning.key_events import Event, events_of
 from lambda_shared import log
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
 
@@ -39,8 +39,6 @@ if TYPE_CHECKING:
     from access_key_provider.reconcile.lease import HeldLease
     from access_key_provider.reconcile.ports import Session
     from lambda_shared.clock import Clock
-
-Event = tuple[str, dict[str, str]]
 
 
 class Executor:
@@ -71,7 +69,7 @@ class Executor:
         self.half_done: list[str] = []
         self.left: list[str] = []
         self.events: list[Event] = []
-        self._given_up: set[str] = set()
+        self._left_keys: set[str] = set()
 
     def run(self, draft: Draft, *, check: bool = True) -> None:
         """Carry out the actions of a draft in order.
@@ -92,7 +90,7 @@ class Executor:
                 self._out_of_time(action, is_required=is_required)
             elif is_required:
                 self._perform(action, draft, check=check)
-            elif getattr(action, "key_id", "") not in self._given_up:
+            elif _key_of(action) not in self._left_keys:
                 self._try(action, draft, check=check)
 
     def _out_of_time(self, action: Action, *, is_required: bool) -> None:
@@ -107,7 +105,7 @@ class Executor:
         self.left.append(reason)
         log.info("left to the sweep", action=type(action).__name__, reason=reason)
         if not action.bookkeeping:
-            self._given_up.add(getattr(action, "key_id", ""))
+            self._left_keys.add(_key_of(action))
 
     def _try(self, action: Action, draft: Draft, *, check: bool) -> None:
         """Perform what may fail."""
@@ -196,7 +194,7 @@ class Executor:
         except ProviderError:
             # Nothing was made, so a key that comes to light now is somebody else's, unless an earlier attempt is open.
             attempt = self._lease.entry.creating.get(action.owner)
-            if attempt and attempt.since == attempt.until:
+            if attempt and attempt.is_first:
                 self._lease.change(EndAttempt(action.owner).end)
             raise
         self.made.append(self._new.id)
@@ -228,7 +226,7 @@ class Executor:
             self._session.secret.remove_label(version_id, label)
         except ConflictError:
             version = draft.observed.secret.version_with(label)
-            # One that was not seen on this version is off it already; else the sweep looks again.
+            # One that was not seen on this version is off it already; else the sweep tries again.
             if version and version.id == version_id:
                 raise
 
@@ -253,5 +251,8 @@ def _may_be_half_done(action: Action) -> str:
 
 
 def _described(action: Action) -> str:
-    key_id = getattr(action, "key_id", "")
-    return f"{type(action).__name__} {key_id}".strip()
+    return f"{type(action).__name__} {_key_of(action)}".strip()
+
+
+def _key_of(action: Action) -> str:
+    return getattr(action, "key_id", "")

@@ -1,7 +1,7 @@
 """One writer a key: whoever acts on a secret holds the lease of its entry.
 
 The holder renews it by a conditional write right before each write to IAM or Secrets Manager. That write is at once the
-fence (the lease was lost: stop), the check that no later request came, and the journal of what was done.
+fence (the lease was lost: stop), the check that no later request came, and the record of what was done.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.aws.dynamodb import StaleEntryError
 from access_key_provider.model.entry import LEASE_LENGTH, Lease
 from access_key_provider.model.errors import BusyError, LeaseLostError, LedgerError, SupersededError
-from access_key_provider.planning.maintenance import left_to_the_sweep, next_due
+from access_key_provider.planning.maintenance import next_due, with_failure
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 _LONGEST_PIECE = 15.0
 _FRESH = 10.0
 _POLL = 2.0
-# Kept back for answering when another caller does not let go.
+# Kept back for the response when another caller does not let go.
 _RESERVE_TO_ANSWER = 20.0
 _WRITES = 50
 
@@ -102,7 +102,7 @@ class HeldLease:
             if other is None or other.holder == self.holder:
                 wanted = replace(_after_a_death(announced, now), lease=self._lease(now, "observing"))
             elif announced == entry:
-                self._wait_for(other.doing, other.holder, now, wait=wait)
+                self._wait_for(other, wait=wait)
                 entry = self._ledger.read(self._secret_arn)
                 continue
             else:
@@ -119,8 +119,8 @@ class HeldLease:
                 return
         raise BusyError("the entry in the ledger changes all the time: try again")
 
-    def look(self) -> None:
-        """Read the entry without taking the lease, to show it."""
+    def read(self) -> None:
+        """Read the entry without taking the lease."""
         self._stored = self._ledger.read(self._secret_arn)
 
     def change(self, change: Change) -> None:
@@ -235,10 +235,9 @@ class HeldLease:
             self._changes.clear()
             raise LeaseLostError("another caller has taken over the secret: this one stops")
 
-    def _wait_for(self, doing: str, holder: str, now: datetime, *, wait: bool) -> None:
-        del now
+    def _wait_for(self, other: Lease, *, wait: bool) -> None:
         if not wait or self._clock.remaining() < _RESERVE_TO_ANSWER + _POLL:
-            raise BusyError(f"another caller is at work on the secret ({doing}; {holder}): try again")
+            raise BusyError(f"another caller is at work on the secret ({other.doing}; {other.holder}): try again")
         self._clock.sleep(_POLL * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, not cryptography
 
 
@@ -255,7 +254,7 @@ class LeasedClock:
         return self._clock.now()
 
     def remaining(self) -> float:
-        """Return the seconds until the answer must be sent."""
+        """Return the seconds until the response must be sent."""
         return self._clock.remaining()
 
     def sleep(self, seconds: float) -> None:
@@ -265,7 +264,7 @@ class LeasedClock:
 
 def _after_a_death(entry: Entry, now: datetime) -> Entry:
     """Let the sweep come soon if the last holder did not let go: it may have left something half done."""
-    return left_to_the_sweep(entry, now, [f"a caller died ({entry.lease.doing})"]) if entry.lease else entry
+    return with_failure(entry, now, [f"a caller died ({entry.lease.doing})"]) if entry.lease else entry
 
 
 def _wish(entry: Entry, owner: str) -> tuple[str, bool]:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from access_key_provider.model.entry import KeyState
 from access_key_provider.model.errors import LedgerError, UserNotFoundError
 from access_key_provider.model.state import CONSISTENCY_WAIT, Observed, SecretState
 from access_key_provider.planning.key_slots import unmanaged_in_question
@@ -70,16 +71,12 @@ def _with_details(observed: Observed, session: Session, entry: Entry, ledger: Le
         if key_id in listed
     ]
     detailed = replace(observed, last_uses=_last_uses(session, asked))
-    if orphans or unknown_labels(entry, observed) or any(key_id in entry.keys for key_id in _orphaned(entry)):
+    if orphans or unknown_labels(entry, observed) or any(key.state is KeyState.ORPHAN for key in entry.keys.values()):
         with suppress(ProviderError):
             detailed = replace(detailed, user_tags=session.keys.tags())
     if orphans or unmanaged:
         detailed = _with_other_entries(detailed, entry, ledger, owner)
     return detailed
-
-
-def _orphaned(entry: Entry) -> list[str]:
-    return [key.id for key in entry.keys.values() if key.state == "orphan"]
 
 
 def _last_uses(session: Session, key_ids: list[str]) -> dict[str, LastUse]:

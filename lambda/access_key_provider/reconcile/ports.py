@@ -24,7 +24,7 @@ class UserKeys(Protocol):
         ...
 
     def create(self) -> NewAccessKey:
-        """Create a key, sending the request once. Raises OutcomeUnknownError if its answer is lost."""
+        """Create a key, sending the request once. Raises OutcomeUnknownError if its response is lost."""
         ...
 
     def set_status(self, key_id: str, status: str) -> None:
@@ -77,15 +77,15 @@ class Session(Protocol):
 
     @property
     def keys(self) -> UserKeys:
-        """The user."""
+        """The user's keys and tags."""
         ...
 
     @property
     def secret(self) -> SecretVersions:
-        """The secret."""
+        """The secret's versions and labels."""
         ...
 
     @property
     def prover(self) -> Prover:
-        """The proof."""
+        """The proof that a new key works."""
         ...

@@ -11,7 +11,7 @@ from access_key_provider.model.errors import ConflictError, KeyLimitReachedError
 from access_key_provider.model.state import CONSISTENCY_WAIT, INACTIVE
 from access_key_provider.planning.draft import Draft
 from access_key_provider.planning.late_call import plan_take_back
-from access_key_provider.planning.maintenance import left_to_the_sweep
+from access_key_provider.planning.maintenance import with_failure
 from access_key_provider.planning.recovery import rebuild
 from access_key_provider.reconcile.executor import Executor
 from access_key_provider.reconcile.observer import observe
@@ -25,18 +25,18 @@ if TYPE_CHECKING:
     from access_key_provider.model.actions import Action
     from access_key_provider.model.entry import Claim
     from access_key_provider.model.state import AccessKey, Observed
-    from access_key_provider.reconcile.executor import Event
+    from access_key_provider.planning.key_events import Event
     from access_key_provider.reconcile.lease import Change, HeldLease
     from access_key_provider.reconcile.ports import Session
     from lambda_shared.clock import Clock
 
     Plan = Callable[[Draft, str], None]
 
-# Seconds kept back while acting, for taking back and answering, and while taking back, for answering.
+# Seconds kept back while acting, for taking back and the response, and while taking back, for the response.
 RESERVE_TO_UNDO = 45.0
 RESERVE_TO_ANSWER = 15.0
 
-# How often to begin again when something changed in between or an answer was lost.
+# How often to begin again when something changed in between or a response was lost.
 _ATTEMPTS = 3
 
 
@@ -142,7 +142,7 @@ class Reconciler:
         late, self._late = self._late, None
         left = [*self.half_done, *self.left]
         if left:
-            self.lease.change(lambda entry, now: left_to_the_sweep(entry, now, left))
+            self.lease.change(lambda entry, now: with_failure(entry, now, left))
         if self.lease.let_go(change) or not late:
             return
         is_lost = self.lease.is_lost

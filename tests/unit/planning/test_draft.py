@@ -49,11 +49,6 @@ def test_a_key_exists_if_the_ledger_and_iam_have_it() -> None:
     assert [draft.exists(draft.entry.keys[key]) for key in (A, B, F)] == [False, True, False]
 
 
-def test_unmanaged_keys_are_those_that_the_ledger_does_not_record() -> None:
-    """Whatever their status."""
-    assert rotated_once().unmanaged(F, "Inactive").draft().unmanaged_keys == (F,)
-
-
 def test_what_is_left_to_the_sweep_is_marked() -> None:
     """Also where one such block is inside another."""
     draft = rotated_once().draft()

@@ -141,6 +141,13 @@ def test_a_request_has_all_that_an_answer_needs(missing: str) -> None:
         assert not cfn_response.is_request(REQUEST | {missing: nonsense})
 
 
+def test_no_request_is_longer_than_those_of_cloudformation() -> None:
+    """What is longer is neither logged nor sent back."""
+    assert cfn_response.is_request(REQUEST | {"PhysicalResourceId": "x" * 1024, "ResponseURL": "x" * 8192})
+    assert not cfn_response.is_request(REQUEST | {"PhysicalResourceId": "x" * 1025})
+    assert not cfn_response.is_request(REQUEST | {"ResponseURL": "x" * 8193})
+
+
 @pytest.mark.parametrize("nonsense", [None, [], "Create", 7])
 def test_anything_else_is_no_request(nonsense: object) -> None:
     """Of whatever type."""
