@@ -21,7 +21,7 @@ from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
 from access_key_provider.planning.drift import findings, shown
 from access_key_provider.planning.key_events import LEFT_BEHIND
-from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over
+from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over, went_back
 from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
 from lambda_shared import log
 from lambda_shared.custom_resource import CustomResource, Result
@@ -132,12 +132,26 @@ def on_delete(request: Request, context: Any) -> Result:
 def on_cut_over(request: Request, context: Any) -> Result:
     """Deactivate the previous key: every consumer that the cut-over waits for uses the new key by now."""
     secret_arn, version_id = parse_cut_over(request.properties)
+    found = ""
     with Work(secret_arn, "CutOver", context) as work:
         work.lease.take()
         owner = owner_to_cut_over(work.lease.entry, version_id)
         if owner:
-            work.reconciler.run(owner, lambda draft, of: plan_cut_over(draft, of, version_id))
-    return Result(request.physical_id or request.default_id)
+            _cut_over(work, owner, version_id)
+        if owner_to_cut_over(work.lease.entry, version_id):
+            found = "the previous key is still Active: the current one does not work, or it was refused"
+    return Result(request.physical_id or request.default_id, found=found)
+
+
+def _cut_over(work: Work, owner: str, version_id: str) -> None:
+    """Deactivate the previous key. In a rollback that is the newer one, which the sweep may as well retire."""
+    goes_back = went_back(work.lease.entry, owner)
+    try:
+        work.reconciler.run(owner, lambda draft, of: plan_cut_over(draft, of, version_id))
+    except ProviderError as error:
+        if not goes_back:
+            raise
+        log.info("left to the sweep", action="CutOver", reason=str(error))
 
 
 def on_cut_over_deleted(request: Request, context: Any) -> Result:

@@ -19,7 +19,7 @@ from access_key_provider.model.retirement_rules import FAIL, REMOVE_UNUSED, RETI
 from access_key_provider.model.state import ACTIVE, INACTIVE, KeyResource
 
 # A name after a path, too: that is how a template takes it from an ARN that only the deployment knows.
-_USER_NAME = re.compile(r"(?:[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}")
+_USER_NAME = re.compile(r"(?:(?!\.{1,2}/)[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}")
 SECRET_ARN = re.compile(
     r"arn:[a-z-]{1,20}:secretsmanager:(?P<region>[a-z0-9-]{1,30}):[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
 )

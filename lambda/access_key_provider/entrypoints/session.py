@@ -79,7 +79,7 @@ class Work:
         self.secret_arn = secret_arn
         self.clock = InvocationClock(context)
         self.ledger = Ledger()
-        self.lease = HeldLease(self.ledger, self.clock, secret_arn, what)
+        self.lease = HeldLease(self.ledger, self.clock, secret_arn, what, patience)
         self.reconciler = Reconciler(self.lease, self.ledger, LeasedClock(self.clock, self.lease), self._open)
         self._last: Change | None = None
 

@@ -27,6 +27,7 @@ BY_OPERATOR = "operator"
 BY_ALARM = "alarm"
 BY_SWEEP = "sweep"
 BY_CUT_OVER = "cut-over"
+BY_HAND = "somebody"
 BY_ROLLBACK = "failed request"
 
 
@@ -152,6 +153,7 @@ class Promote(Action):
             state=KeyState.CURRENT,
             published=now,
             replaced=None,
+            came_after="" if ended.key_of_version(self.from_version) else self.from_version,
             by="",
             serials=(*key.serials, *added),
             postponed=0,
@@ -341,13 +343,14 @@ class ForgetTraces(LedgerAction):
 
 @dataclass(frozen=True, slots=True)
 class RecordSwitch(LedgerAction):
-    """A switch that was begun has happened, or has not."""
+    """A switch that was begun has happened, or has not; or one that somebody has made by hand has happened."""
 
     happened: bool
+    by_hand: Switching | None = None
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record the switch if it has happened; in any case none is begun any more."""
-        switching = entry.switching
+        switching = self.by_hand or entry.switching
         if switching is None:
             return entry
         if not self.happened or switching.key_id not in entry.keys:

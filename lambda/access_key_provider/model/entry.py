@@ -85,6 +85,7 @@ class KeyRecord:
         serials: for which serials it is the key; an undo adds the one that is declared then.
         version_id: the version of the secret that holds it; empty before it is stored.
         created, stored, proven, published, replaced, deactivated: when; `published` is when AWSCURRENT moved to it.
+        came_after: the version that AWSCURRENT moved from when it was published, if no key of the ledger was in it.
         by: what replaced or stopped it.
         last_use: what IAM said last of its use, in words.
         note: why it must not be restored; empty if it may be.
@@ -106,6 +107,7 @@ class KeyRecord:
     published: datetime | None = None
     replaced: datetime | None = None
     deactivated: datetime | None = None
+    came_after: str = ""
     by: str = ""
     last_use: str = ""
     note: str = ""

@@ -76,13 +76,17 @@ def plan_deployment(draft: Draft, owner: str) -> None:
 
 
 def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:
-    """Find the key of the declared serial, the one that was published last if there are several."""
+    """Find the key of the declared serial, the one that was published last if there are several.
+
+    One that another key of the same serial took the place of, and that was stopped since, may have leaked.
+    """
     entry, serial = draft.entry, draft.claim(owner).serial
     pending = entry.pending_key_id
     matching = [
         key
         for key in entry.keys_of(owner)
         if serial in key.serials and key.restorable and draft.exists(key) and key.id != pending
+        if key.state is not KeyState.INACTIVE or key.by in {BY_DEPLOYMENT, BY_ROLLBACK}
     ]
     return max(matching, key=promotion_order, default=None)
 

@@ -15,7 +15,7 @@ from access_key_provider.model.errors import RotationError
 from access_key_provider.model.state import CURRENT, INACTIVE, PENDING
 from access_key_provider.planning.deployment import create_and_promote, promote, require_user_and_secret, tag_current
 from access_key_provider.planning.key_slots import free_key_slot
-from access_key_provider.planning.recovery import record_stored, recover
+from access_key_provider.planning.recovery import record_stored, record_switch_by_hand, recover
 from access_key_provider.planning.removal import end_rotation, remove, remove_pending_label
 from access_key_provider.planning.retirement import retire
 
@@ -37,6 +37,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     version = _version(draft, token)
     _require_pending(version)
     record_stored(draft, owner)
+    record_switch_by_hand(draft, owner)
     if _is_spoilt(draft, version):
         end_rotation(draft, BY_ROTATION)
         remove_pending_label(draft, version)
