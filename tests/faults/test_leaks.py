@@ -158,7 +158,7 @@ def test_a_planted_response_url_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
     put = custom_resource.AccessKeyResource._send
 
     def leaking(resource: Any, *arguments: Any, **named: Any) -> None:
-        custom_resource.record("answering", to=resource._request["ResponseURL"])
+        custom_resource.log.info("answering", to=resource._request["ResponseURL"])
         put(resource, *arguments, **named)
 
     monkeypatch.setattr(custom_resource.AccessKeyResource, "_send", leaking)

@@ -62,8 +62,8 @@ def _error_descriptor(_stack: Stack, text: str) -> None:
     os.write(2, text.encode())
 
 
-def _journal(_stack: Stack, text: str) -> None:
-    custom_resource.record("created", key=text)
+def _log_line(_stack: Stack, text: str) -> None:
+    custom_resource.log.info("created", key=text)
 
 
 def _debug(_stack: Stack, text: str) -> None:
@@ -216,7 +216,7 @@ PLANTS = (
     Plant("standard error", _error_stream, "standard error"),
     Plant("past standard output", _descriptor, "file descriptor 1"),
     Plant("past standard error", _error_descriptor, "file descriptor 2"),
-    Plant("journal", _journal, "standard output"),
+    Plant("log line", _log_line, "standard output"),
     Plant("debug record", _debug, "log record of access_key_provider.debugging, DEBUG"),
     Plant("extra of a record", _extra, "log record of access_key_provider.debugging, DEBUG"),
     Plant("record that nobody handles", _unpropagated, "log record of access_key_provider.apart, DEBUG"),
