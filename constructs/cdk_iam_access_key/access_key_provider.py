@@ -20,7 +20,7 @@ from constructs import Construct
 from cdk_iam_access_key._shared.durations import in_words
 from cdk_iam_access_key._shared.functions import define_function, define_log_group, network_of, role_statements
 from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
-from cdk_iam_access_key._shared.permissions import on_events, through
+from cdk_iam_access_key._shared.permissions import ENCRYPTION_ACTIONS, on_events, through
 from cdk_iam_access_key._shared.provider_settings import (
     check_concurrency,
     checked_role_path,
@@ -43,16 +43,6 @@ _WORK_IS_WORTH_DOING = Duration.hours(1)
 _SWEEP_RETRIES = 2
 _SWEEP_DELAY = 300
 _DUE, _OF_USER = "due", "user"
-# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
-_TABLE_KEY_ACTIONS = [
-    "kms:Decrypt",
-    "kms:DescribeKey",
-    "kms:Encrypt",
-    "kms:GenerateDataKey",
-    "kms:GenerateDataKeyWithoutPlaintext",
-    "kms:ReEncryptFrom",
-    "kms:ReEncryptTo",
-]
 
 
 @jsii.implements(ec2.IConnectable)
@@ -316,7 +306,7 @@ class AccessKeyProvider(Construct):
         if table_key is not None:
             statements.append(
                 iam.PolicyStatement(
-                    actions=_TABLE_KEY_ACTIONS,
+                    actions=ENCRYPTION_ACTIONS,
                     resources=[table_key.key_arn],
                     conditions={"StringEquals": through(stack, "dynamodb")},
                 )

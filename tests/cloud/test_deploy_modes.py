@@ -117,7 +117,7 @@ def test_what_does_not_deploy_does_not_rotate(example: Example) -> None:
     example.deploy("--hotswap-fallback")
     assert example.current == first
     example.serial = "2"
-    example.deploy("--method=direct", "--concurrency", "2")
+    example.deploy("--method=direct", "--concurrency", "2", "--no-staging")
     assert example.current == second
 
 

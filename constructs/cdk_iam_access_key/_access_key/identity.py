@@ -44,7 +44,7 @@ class NamedUser:
         element: IConstruct | None = None
         if is_token(name):
             element = defined_user(user) or referenced(name)
-        home = declared.home(Stack.of(element) if element else getattr(user, "stack", key.stack))
+        home = declared.home(Stack.of(element or user))
         accounts = [arn.split(":")[4] if arn.startswith("arn:") else "", home.account, key.account]
         account = next(filter(str.isdigit, accounts), home.account)
         return cls(home, account, name, element, element.node.addr if element else "")

@@ -8,6 +8,7 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
+from cdk_iam_access_key._shared.permissions import ENCRYPTION_ACTIONS
 from cdk_iam_access_key.function_options import FunctionOptions
 
 # Not a constant of the CDK, whose earlier versions have no such constant.
@@ -22,7 +23,6 @@ _NETWORK_ACTIONS = [
     "ec2:DescribeSubnets",
     "ec2:UnassignPrivateIpAddresses",
 ]
-_LOG_ACTIONS = ["kms:Decrypt*", "kms:Describe*", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"]
 
 
 def define_log_group(
@@ -40,7 +40,7 @@ def define_log_group(
         arn = Stack.of(scope).format_arn(service="logs", resource="*")
         key.add_to_resource_policy(
             iam.PolicyStatement(
-                actions=_LOG_ACTIONS,
+                actions=ENCRYPTION_ACTIONS,
                 principals=[iam.ServicePrincipal("logs.amazonaws.com")],
                 resources=["*"],
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": arn}},

@@ -4,6 +4,18 @@ from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 
 _EVENT_SOURCE = "cdk-iam-access-key"
+# What services ask of a KMS key with which they encrypt their data.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+ENCRYPTION_ACTIONS = [
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+]
 
 
 def on_events(stack: Stack) -> iam.PolicyStatement:
