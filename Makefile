@@ -6,7 +6,7 @@ JOBS ?= 2
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo demo-root benchmark template test thorough soak mutants check format formatted lint types layers deploy destroy clean
+.PHONY: help setup demo demo-root benchmark template test thorough compat soak mutants check format formatted lint types layers deploy destroy clean
 
 help: ## List the targets.
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)/  make \1\t\2/' | expand -t 18
@@ -32,8 +32,11 @@ template: setup ## Write dist/cdk-iam-access-key.template.json, for CloudFormati
 test: setup ## Run the tests that prove the product, in a few minutes. ARGS=... goes to pytest.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal -m "not thorough" $(ARGS)
 
-thorough: setup ## Run all tests: full matrices, long random lives, the tests of the tools.
+thorough: setup compat ## Run all tests: full matrices, long random lives, the tests of the tools, and `compat`.
 	$(BIN)/python -m pytest -n $(JOBS) --dist worksteal $(ARGS)
+
+compat: setup ## The oldest and the newest versions of the CDK and boto3, on each Python from 3.11 on that there is.
+	$(BIN)/python -m tests.compat $(ARGS)
 
 soak: setup ## Try LIVES=30000 random lives of keys.
 	SOAK_LIVES=$(or $(LIVES),30000) $(BIN)/python -m pytest tests/faults/test_random_lives.py -k many -p no:cacheprovider

@@ -6,6 +6,8 @@ cdk deploy -c serial=2 -c grace=0               rotate: the previous key is deac
 cdk deploy -c serial=2 -c status=Inactive       deactivate the key
 cdk deploy -c serial=3 -c fail=true             rotate, then fail on purpose: CloudFormation rolls back
 cdk destroy                                     the key is deleted, then the user
+
+Left alone, Secrets Manager rotates the key every 80 days, so that none is Active for 90 days.
 """
 
 from aws_cdk import App, CfnOutput, CfnWaitCondition, CfnWaitConditionHandle, Duration, Stack
@@ -23,13 +25,18 @@ class AccessKeyExample(Stack):
     def __init__(self, scope: Construct, name: str) -> None:
         super().__init__(scope, name)
         user = iam.User(self, "User")
+        status = _STATUS[_context(self.node, "status", default="Active", allowed=list(_STATUS))]
+        active = status is iam.AccessKeyStatus.ACTIVE
         key = AccessKey(
             self,
             "AccessKey",
             user=user,
             serial=_context(self.node, "serial", default="1"),
-            status=_STATUS[_context(self.node, "status", default="Active", allowed=list(_STATUS))],
+            status=status,
             grace_period=Duration.minutes(_number(self.node, "grace", default="60")),
+            # There is nothing to rotate while nobody may use the key.
+            automatically_after=Duration.days(80) if active else None,
+            max_active_age=Duration.days(90),
         )
         CfnOutput(self, "UserName", value=user.user_name)
         CfnOutput(self, "AccessKeyId", value=key.access_key_id)

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
     from cdk_iam_access_key.access_key_rules import AccessKeyRules
     from cdk_iam_access_key.deny_unmanaged_access_keys import DenyUnmanagedAccessKeys
+    from cdk_iam_access_key.function_options import FunctionOptions
     from cdk_iam_access_key.no_unmanaged_access_keys import NoUnmanagedAccessKeys
     from cdk_iam_access_key.on_key_limit import OnKeyLimit
     from cdk_iam_access_key.root_keys.account_guard import RootAccessKeyGuard, RootKeyAction
@@ -24,6 +25,7 @@ __all__ = [
     "Accounts",
     "DenyRootAccessKeyCreation",
     "DenyUnmanagedAccessKeys",
+    "FunctionOptions",
     "NoUnmanagedAccessKeys",
     "OnKeyLimit",
     "OrganizationRootKeyGuard",
@@ -43,6 +45,7 @@ _MODULES = {
     "Accounts": "root_keys.accounts",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",
     "DenyUnmanagedAccessKeys": "deny_unmanaged_access_keys",
+    "FunctionOptions": "function_options",
     "NoUnmanagedAccessKeys": "no_unmanaged_access_keys",
     "OnKeyLimit": "on_key_limit",
     "OrganizationRootKeyGuard": "root_keys.organization_guard",

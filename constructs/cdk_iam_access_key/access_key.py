@@ -22,6 +22,7 @@ from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._access_key.undo_on_alarm import checked_alarms, define_undo
 from cdk_iam_access_key._access_key.written_key import WrittenKey
 from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
+from cdk_iam_access_key._shared.retained import warn_if_retained
 from cdk_iam_access_key._shared.templates import Templates
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
@@ -46,7 +47,9 @@ class AccessKey(Construct):
     Args:
         scope: Where it is defined.
         id: Its id there.
-        user: The user that gets the key, of the stack's account. A user with a path is imported by its ARN.
+        user: The user that gets the key, of the stack's account: an `iam.User` or `iam.CfnUser` of the app, or one that
+            is imported. Import a user with a path by its ARN, with `iam.User.from_user_arn`, or by path and name
+            (`iam.User.from_user_name(self, "Deploy", "team/deploy")`): IAM knows it by its path, too.
         serial: Any change of it rotates the key; `1` and `"1"` are the same. At most 128 characters.
         status: Whether the key may be used. A change takes seconds and does not rotate.
         secret: A secret to write the key to, known by its complete ARN and in the stack's region and account.
@@ -83,7 +86,7 @@ class AccessKey(Construct):
         provider: The provider to use. The stack's own, shared by its keys, if left out.
 
     Attributes:
-        user: The user that the key belongs to.
+        user: The user that the key belongs to, as it was passed in.
         secret: The secret that holds the key. Whoever refers to it waits for the key; a secret that was passed in makes
             nobody wait if it is used directly.
         provider: The provider that manages the key.
@@ -97,7 +100,7 @@ class AccessKey(Construct):
         scope: Construct,
         id: str,  # noqa: A002 - the CDK's word
         *,
-        user: iam.IUser,
+        user: iam.IUser | iam.CfnUser,
         serial: int | str = 1,
         status: iam.AccessKeyStatus = iam.AccessKeyStatus.ACTIVE,
         secret: secretsmanager.ISecret | None = None,
@@ -157,7 +160,7 @@ class AccessKey(Construct):
             removal_policy=removal_policy,
         )
         self._secret_arn = self.secret.written_arn
-        declared.add(self, named_user, NamedSecret.of(declared, home, self._secret_arn))
+        declared.add(self, named_user, NamedSecret.of(declared, home, self.secret))
 
         self.provider = self._checked_provider(provider, declared, home)
         check_age(rotation, retirement, self.provider.sweep_seconds)
@@ -266,6 +269,7 @@ class AccessKey(Construct):
     def _define_key(self, properties: dict[str, str]) -> CfnResource:
         key = self._define_custom_resource("Resource", "Custom::IAMAccessKey", properties)
         self.provider.outlives(key)
+        warn_if_retained(self, {"an access key that leaves the stack stays Active, and nobody deletes it": key})
         return key
 
     def _define_cut_over(self) -> CfnResource:

@@ -1,21 +1,35 @@
 """The functions that manage access keys, and the ledger in which they keep what they know."""
 
 import hashlib
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
+import jsii
 from aws_cdk import ArnFormat, CfnResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_iam_access_key._shared.durations import in_words
+from cdk_iam_access_key._shared.functions import define_function, define_log_group, network_of, role_statements
 from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
-from cdk_iam_access_key._shared.permissions import on_events
-from cdk_iam_access_key._shared.provider_settings import checked_role_path, checked_settling_time, checked_sweep
+from cdk_iam_access_key._shared.permissions import ENCRYPTION_ACTIONS, on_events, through
+from cdk_iam_access_key._shared.provider_settings import (
+    check_concurrency,
+    checked_role_path,
+    checked_settling_time,
+    checked_sweep,
+)
+from cdk_iam_access_key._shared.retained import warn_if_retained
+from cdk_iam_access_key._shared.validation import check_encryption_key
+from cdk_iam_access_key.function_options import FunctionOptions
 
 _ID = "AccessKeyProvider"
 _NAME = "cdk-iam-access-key"
@@ -31,6 +45,7 @@ _SWEEP_DELAY = 300
 _DUE, _OF_USER = "due", "user"
 
 
+@jsii.implements(ec2.IConnectable)
 class AccessKeyProvider(Construct):
     """Define the two functions behind `Custom::IAMAccessKey`, and the table in which they record what they do.
 
@@ -52,7 +67,7 @@ class AccessKeyProvider(Construct):
     Args:
         scope: Where it is defined.
         id: Its id there.
-        log_retention: How long CloudWatch keeps the functions' log. The log group itself goes with the stack.
+        log_retention: How long CloudWatch keeps the functions' log. A month if left out.
         sweep_every: How often the worker does what is due, and so how late a step may be: whole minutes, a minute
             to a day. Five minutes if left out.
         settling_time: How long a new key is left alone after it was proven and before it becomes current, because a
@@ -60,6 +75,29 @@ class AccessKeyProvider(Construct):
         role_path: The IAM path of the functions' role and of the keys' roles, such as `/team/access-keys/`. The path of
             a key's role goes on with its user and its secret. Set it if your company prescribes a path, and leave the
             keys' roles out of an aspect that sets one. `/cdk-iam-access-key/<stack name>/` if left out.
+        vpc: The VPC that the functions run in. They call AWS's endpoints, so they need a way to them, also to answer
+            CloudFormation: docs/company-rules.md names each. The keys wait for all that is defined in the VPC's
+            construct, so it is still there when they are deleted. No VPC if left out.
+        vpc_subnets: Which subnets of it; the private ones that reach the internet if left out.
+        security_groups: The functions' security groups in it, at most five. A new one that allows all outbound traffic
+            if left out.
+        runtime: Python 3.11 or later. 3.14 if left out; choose an earlier one where a partition has no such runtime.
+        architecture: Of the processor. ARM_64 if left out, which costs less; X86_64 where a region has nothing else.
+        memory_size: In MiB, 128 to 10,240. 256 if left out. CPU comes in proportion.
+        tracing: By X-Ray. None if left out.
+        reserved_concurrent_executions: How many executions of the worker the account reserves, and so how many run at a
+            time: 2 at least, so that a sweep keeps no rotation waiting. `function` has no limit on purpose:
+            CloudFormation sends a request for each key at once, and Lambda drops those that find none free for 330
+            seconds. None reserved if left out.
+        environment_encryption: A KMS key for the environment variables, which hold no secret. The role is allowed to
+            decrypt with it; the policy of an imported key must allow it that, or leave it to the account's policies.
+            Lambda's own key if left out.
+        log_encryption_key: A KMS key for the log group, of the stack's region. A key of the app is told to let
+            CloudWatch Logs use it; an imported one must have that in its policy already. CloudWatch's own if left out.
+        table_encryption_key: A KMS key for the ledger, of the stack's region. While it is disabled, no key can be
+            rotated, rolled back or deleted. DynamoDB's own if left out.
+        log_removal_policy: What becomes of the log group when the provider leaves the stack: DESTROY or RETAIN.
+            DESTROY if left out.
 
     Attributes:
         function: The function that is the custom resource's service token, and that operators call.
@@ -85,18 +123,52 @@ class AccessKeyProvider(Construct):
         sweep_every: Duration | None = None,
         settling_time: Duration | None = None,
         role_path: str | None = None,
+        vpc: ec2.IVpc | None = None,
+        vpc_subnets: ec2.SubnetSelection | None = None,
+        security_groups: Sequence[ec2.ISecurityGroup] | None = None,
+        runtime: lambda_.Runtime | None = None,
+        architecture: lambda_.Architecture | None = None,
+        memory_size: int | None = None,
+        tracing: lambda_.Tracing | None = None,
+        reserved_concurrent_executions: int | None = None,
+        environment_encryption: kms.IKey | None = None,
+        log_encryption_key: kms.IKey | None = None,
+        table_encryption_key: kms.IKey | None = None,
+        log_removal_policy: RemovalPolicy | None = None,
     ) -> None:
         sweep = checked_sweep(sweep_every)
         settling = checked_settling_time(settling_time)
+        check_concurrency(reserved_concurrent_executions)
+        if table_encryption_key is not None:
+            check_encryption_key("table_encryption_key", table_encryption_key)
+        options = FunctionOptions(
+            vpc=vpc,
+            vpc_subnets=vpc_subnets,
+            security_groups=security_groups,
+            runtime=runtime,
+            architecture=architecture,
+            memory_size=memory_size,
+            tracing=tracing,
+            environment_encryption=environment_encryption,
+            log_encryption_key=log_encryption_key,
+            log_retention=log_retention,
+            log_removal_policy=log_removal_policy,
+        )
         super().__init__(scope, id)
         stack = Stack.of(self)
         self.role_path = f"/{_NAME}/{stack.stack_name}/" if role_path is None else checked_role_path(role_path)
         self.service_timeout = _SERVICE_TIMEOUT
+        if vpc is not None and security_groups is None:
+            group = ec2.SecurityGroup(
+                self, "SecurityGroup", vpc=vpc, description="Functions of the access key provider"
+            )
+            options = replace(options, security_groups=[group])
+        self._options = options
+        self.log_group = define_log_group(options, self, "Log", log_retention)
+        self.ledger = self._define_ledger(table_encryption_key)
         self.sweep_seconds = sweep
-        self.log_group = logs.LogGroup(self, "Log", retention=log_retention, removal_policy=RemovalPolicy.DESTROY)
-        self.ledger = self._define_ledger()
         self.role = self._define_role(stack)
-        self.function, self.worker = self._define_functions(settling)
+        self.function, self.worker = self._define_functions(settling, reserved_concurrent_executions)
         self._key_properties = {
             "ServiceToken": self.function.function_arn,
             "ServiceTimeout": str(_SERVICE_TIMEOUT.to_seconds()),
@@ -104,6 +176,7 @@ class AccessKeyProvider(Construct):
         self._role_arn = self.role.role_arn
         self._define_sweep(f"rate({in_words(sweep)})")
         self._parameter = self._define_parameter(stack)
+        warn_if_retained(self, {"its name is taken when the stack is deployed anew, which fails": self._parameter})
 
     @classmethod
     def get_or_create(cls, scope: Construct) -> "AccessKeyProvider":
@@ -128,13 +201,24 @@ class AccessKeyProvider(Construct):
         """The ARN of the role, asked of the CDK once for all keys."""
         return self._role_arn
 
+    @property
+    def connections(self) -> ec2.Connections:
+        """The network connections of both functions, which have the same security groups.
+
+        Raises:
+            ValueError: They are in no VPC.
+        """
+        if self._options.security_groups is None:
+            raise ValueError(f"the functions of {self.node.path} must be in a VPC to have connections; pass vpc")
+        return ec2.Connections(security_groups=self._options.security_groups)
+
     def outlives(self, key: CfnResource) -> None:
         """Have all of the provider created before a key, and deleted after it.
 
         The service token alone would let the function's role and the settings of its retries go before the key is
         deleted. The parameter, which depends on all the rest, stands for it.
         """
-        key.add_dependency(self._parameter)
+        key.node.add_dependency(self._parameter)
 
     @property
     def custom_resource_properties(self) -> dict[str, str]:
@@ -174,7 +258,7 @@ class AccessKeyProvider(Construct):
             source_arn=source,
         )
 
-    def _define_ledger(self) -> dynamodb.Table:
+    def _define_ledger(self, encryption_key: kms.IKey | None) -> dynamodb.Table:
         table = dynamodb.Table(
             self,
             "Ledger",
@@ -184,6 +268,7 @@ class AccessKeyProvider(Construct):
                 point_in_time_recovery_enabled=True
             ),
             time_to_live_attribute="expires",
+            encryption_key=encryption_key,
             # It outlives its keys: each key's resource depends on the provider.
             removal_policy=RemovalPolicy.DESTROY,
         )
@@ -209,10 +294,7 @@ class AccessKeyProvider(Construct):
         )
         ledger = self.ledger.table_arn
         statements = [
-            iam.PolicyStatement(
-                actions=["logs:CreateLogStream", "logs:PutLogEvents"],
-                resources=[self.log_group.log_group_arn],
-            ),
+            *role_statements(self._options, self, self.log_group),
             iam.PolicyStatement(actions=["sts:AssumeRole"], resources=[key_roles]),
             iam.PolicyStatement(actions=["dynamodb:GetItem", "dynamodb:PutItem"], resources=[ledger]),
             iam.PolicyStatement(
@@ -220,6 +302,15 @@ class AccessKeyProvider(Construct):
             ),
             on_events(stack),
         ]
+        table_key = self.ledger.encryption_key
+        if table_key is not None:
+            statements.append(
+                iam.PolicyStatement(
+                    actions=ENCRYPTION_ACTIONS,
+                    resources=[table_key.key_arn],
+                    conditions={"StringEquals": through(stack, "dynamodb")},
+                )
+            )
         return iam.Role(
             self,
             "Role",
@@ -231,33 +322,36 @@ class AccessKeyProvider(Construct):
             inline_policies={"AccessKeyProvider": iam.PolicyDocument(statements=statements)},
         )
 
-    def _define_functions(self, settling: int) -> tuple[lambda_.Function, lambda_.Function]:
-        asset = handler_asset()
-        with asset.staged() as archive:
-            code = lambda_.Code.from_asset(str(archive), asset_hash=asset.hash)
-            # An event that is older than what CloudFormation waits for is about a request that it has given up:
-            # acting on it could undo what has happened since.
-            provider = self._define_function("Function", "provider", code, settling, _SERVICE_TIMEOUT)
-            worker = self._define_function("Worker", "worker", code, settling, _WORK_IS_WORTH_DOING)
+    def _define_functions(self, settling: int, concurrency: int | None) -> tuple[lambda_.Function, lambda_.Function]:
+        code = handler_asset().code(self)
+        # An event that is older than what CloudFormation waits for is about a request that it has given up:
+        # acting on it could undo what has happened since.
+        provider = self._define_function("Function", "provider", code, settling, _SERVICE_TIMEOUT)
+        worker = self._define_function("Worker", "worker", code, settling, _WORK_IS_WORTH_DOING, concurrency)
         return provider, worker
 
-    def _define_function(
-        self, name: str, entry_points: str, code: lambda_.Code, settling: int, max_event_age: Duration
+    def _define_function(  # noqa: PLR0917 - six facts of a function
+        self,
+        name: str,
+        entry_points: str,
+        code: lambda_.Code,
+        settling: int,
+        max_event_age: Duration,
+        concurrency: int | None = None,
     ) -> lambda_.Function:
         descriptions = {
             "provider": "Creates, rotates and deletes the access keys of Custom::IAMAccessKey",
             "worker": "Does what is due for access keys, rotates them by schedule, goes back on alarms",
         }
-        return lambda_.Function(
+        return define_function(
+            self._options,
             self,
             name,
             description=descriptions[entry_points],
-            runtime=lambda_.Runtime.PYTHON_3_14,
-            architecture=lambda_.Architecture.ARM_64,
             handler=f"{HANDLER_PACKAGE}.main.handler",
             code=code,
             timeout=_FUNCTION_TIMEOUT,
-            memory_size=256,
+            reserved_concurrent_executions=concurrency,
             role=self.role,
             log_group=self.log_group,
             environment={
@@ -303,7 +397,8 @@ class AccessKeyProvider(Construct):
             description="Where the access keys of this stack are recorded, and the function that manages them",
             value=stack.to_json_string({"table": self.ledger.table_name, "function": self.function.function_arn}),
         )
-        parameter.node.add_dependency(*parts)
+        # The way to AWS's endpoints, too, has to be there as long as there are keys.
+        parameter.node.add_dependency(*parts, *network_of(self._options))
         return parameter
 
 

@@ -43,6 +43,8 @@ _ABOUT_PARAMETERS = frozenset({"InvalidParameterException", "ValidationException
 SECONDS_FOR_A_NEW_ROLE = 100.0
 _SECONDS_FOR_THROTTLING = 60.0
 _LONGEST_PAUSE = 8.0
+# Who is denied late may have something to take back.
+_SECONDS_TO_UNDO = 60.0
 _ATTEMPTS = 3
 
 _SERVER_ERROR = 500
@@ -69,7 +71,7 @@ NO_RETRIES = Config(
 class RetryingCaller:
     """Makes calls to one service for one invocation, and is patient with a role that is not usable yet.
 
-    A first success ends that patience: from then on what is denied is denied for good.
+    A success does not end that patience: a policy reaches each of a service's hosts on its own.
     """
 
     def __init__(self, clock: Clock, patience: float = SECONDS_FOR_A_NEW_ROLE) -> None:
@@ -101,21 +103,33 @@ class RetryingCaller:
         """Make a call that must not be made twice. Raises the same."""
         return self._called(lambda: method(*arguments, **named), 1)
 
-    def _called(self, send: Callable[[], _Result], attempts: int) -> _Result:
+    def at_once(
+        self,
+        method: Callable[_Arguments, _Result],
+        *arguments: _Arguments.args,
+        **named: _Arguments.kwargs,
+    ) -> _Result:
+        """Make a call that nothing waits for: what is denied is denied. Raises the same."""
+        return self._called(lambda: method(*arguments, **named), _ATTEMPTS, is_patient=False)
+
+    def _called(self, send: Callable[[], _Result], attempts: int, *, is_patient: bool = True) -> _Result:
         throttled_until = self._clock.now() + timedelta(seconds=_SECONDS_FOR_THROTTLING)
+        denied_until = self._denied_until if is_patient else self._clock.now()
         pause, lost = 0.5, 0
         while True:
             try:
                 result = send()
             except ClientError as error:
                 code = error.response.get("Error", {}).get("Code", "")
-                until = self._denied_until if code in _DENIED else throttled_until
+                until = denied_until if code in _DENIED else throttled_until
                 failure = _translated(error, code)
                 if isinstance(failure, OutcomeUnknownError):
                     lost += 1
                     if lost >= attempts:
                         raise failure from error
-                elif code not in _DENIED | THROTTLED or not self._worth_waiting(pause, until):
+                elif code not in _DENIED | THROTTLED or not self._worth_waiting(
+                    pause, until, _SECONDS_TO_UNDO if code in _DENIED else 2 * pause
+                ):
                     failure.changed_nothing = not lost
                     raise failure from error
             except ParamValidationError as error:
@@ -128,13 +142,12 @@ class RetryingCaller:
                 if lost >= attempts:
                     raise OutcomeUnknownError(f"AWS could not be reached: {type(error).__name__}") from error
             else:
-                self._denied_until = self._clock.now()
                 return result
             self._clock.sleep(pause * random.uniform(0.7, 1.0))  # noqa: S311 - jitter, not cryptography
             pause = min(pause * 2, _LONGEST_PAUSE)
 
-    def _worth_waiting(self, pause: float, until: datetime) -> bool:
-        return self._clock.now() + timedelta(seconds=pause) < until and self._clock.remaining() > 2 * pause
+    def _worth_waiting(self, pause: float, until: datetime, reserve: float) -> bool:
+        return self._clock.now() + timedelta(seconds=pause) < until and self._clock.remaining() > reserve + pause
 
 
 def _translated(error: ClientError, code: str) -> CallError | OutcomeUnknownError:

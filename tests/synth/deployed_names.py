@@ -90,6 +90,9 @@ class DeployedNames:
             output = attribute.removeprefix("Outputs.")
             (nested,) = [path for path, where in self._parents.items() if where == (place, name)]
             return str(self._value(nested, self._templates[nested]["Outputs"][output]["Value"]))
+        if (resource["Type"], attribute) == ("AWS::IAM::User", "Arn"):
+            path = self._value(place, resource["Properties"].get("Path", "/"))
+            return f"arn:aws:iam::{ACCOUNT}:user{path}{self._physical_id(place, name)}"
         raise AssertionError(f"nobody asked yet for {attribute} of {resource['Type']}")
 
     def _exported(self, name: str) -> Any:

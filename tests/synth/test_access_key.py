@@ -182,7 +182,10 @@ def kms_statement(stack: Stack, key_arn: object, secret_arn: object) -> dict[str
         "Resource": key_arn,
         "Condition": {
             "StringEquals": {
-                "kms:ViaService": stack.resolve(f"secretsmanager.{stack.region}.{stack.url_suffix}"),
+                "kms:ViaService": [
+                    stack.resolve(f"secretsmanager.{stack.region}.{suffix}")
+                    for suffix in ("amazonaws.com", stack.url_suffix)
+                ],
                 "kms:EncryptionContext:SecretARN": secret_arn,
             }
         },

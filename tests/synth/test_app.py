@@ -36,6 +36,7 @@ def test_example_shows_the_key_and_never_the_secret(synth: Callable[..., Stack])
     assert set(outputs) == {"UserName", "AccessKeyId", "Status", "SecretArn", "SecretVersionId"}
     assert "resolve:secretsmanager" not in str(outputs)
     assert (only(stack, KEY)["Serial"], only(stack, KEY)["Status"]) == ("1", "Active")
+    assert only(stack, KEY)["MaxActiveAge"] == str(90 * 86400)
     assert of_type(stack, "AWS::CloudFormation::WaitCondition") == {}
 
 

@@ -12,10 +12,10 @@ from zipfile import ZipFile
 
 import crhelper
 import pytest
-from aws_cdk import App, Stack
+from aws_cdk import App, Stack, Stage
 from synth.templates import of_type
 
-from cdk_iam_access_key import AccessKeyProvider
+from cdk_iam_access_key import AccessKeyProvider, RootAccessKeyGuard
 from cdk_iam_access_key._shared import lambda_asset
 from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HANDLER_PACKAGE, HandlerAsset, handler_asset
 
@@ -42,10 +42,15 @@ def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
     } <= files.keys()
 
 
-def test_asset_is_small() -> None:
+def archive_of(asset: HandlerAsset, stack: Stack, outdir: Path) -> Path:
+    """Write an asset to the cloud assembly of a stack and return the file."""
+    asset.code(stack)
+    return outdir / f"cdk-iam-access-key.{asset.hash}.zip"
+
+
+def test_asset_is_small(stack: Stack, tmp_path: Path) -> None:
     """Ninety-six kilobytes, half of it words for whoever reads them, are loaded in no time by a cold start."""
-    with handler_asset().staged() as archive:
-        assert archive.stat().st_size <= LIMIT
+    assert archive_of(handler_asset(), stack, tmp_path / "cdk.out").stat().st_size <= LIMIT
 
 
 def test_hash_depends_on_paths_and_contents_only() -> None:
@@ -62,11 +67,11 @@ def test_hash_depends_on_paths_and_contents_only() -> None:
     assert len({one.hash, *(other.hash for other in others)}) == 6
 
 
-def test_leftovers_in_the_folder_change_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_leftovers_in_the_folder_change_nothing(stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Byte code, type stubs and an editor's files stay out, whichever directory synth runs in."""
     before = handler_asset()
     copy = tmp_path / "access_key_provider"
-    with before.staged() as archive, ZipFile(archive) as files:
+    with ZipFile(archive_of(before, stack, tmp_path / "cdk.out")) as files:
         files.extractall(tmp_path)
     (copy / "__pycache__").mkdir()
     (copy / "model.orig").mkdir()
@@ -103,16 +108,17 @@ def test_a_comment_changes_the_assets_that_have_it(
     assert {package for package in packages if handler_asset(package).hash != before[package]} == changed
 
 
-def test_staged_files_have_fixed_permissions_and_times_and_go_afterwards() -> None:
+def test_staged_files_have_fixed_permissions_and_times(stack: Stack, tmp_path: Path) -> None:
     """Lambda's user can read the files whatever the umask was, and no temporary directory is left."""
     umask = os.umask(0o077)
     try:
-        with handler_asset().staged() as archive, ZipFile(archive) as files:
-            assert {entry.external_attr >> 16 for entry in files.infolist()} == {stat.S_IFREG | 0o644}
-            assert {entry.date_time[0] for entry in files.infolist()} == {1980}
+        archive = archive_of(handler_asset(), stack, tmp_path / "cdk.out")
     finally:
         os.umask(umask)
-    assert not archive.parent.exists()
+    with ZipFile(archive) as files:
+        assert {entry.external_attr >> 16 for entry in files.infolist()} == {stat.S_IFREG | 0o644}
+        assert {entry.date_time[0] for entry in files.infolist()} == {1980}
+    assert [file.name for file in archive.parent.iterdir()] == [archive.name]
 
 
 def synthesized(outdir: Path) -> tuple[dict[str, object], Path]:
@@ -138,6 +144,65 @@ def test_two_synths_give_the_same_asset(tmp_path: Path, monkeypatch: pytest.Monk
             assert {name: files.read(name) for name in files.namelist()} == handler_asset().files
     for place in (tempfile.gettempdir(), str(Path(__file__).parents[2])):
         assert place not in json.dumps(first)
+
+
+NO_STAGING = {"aws:cdk:disable-asset-staging": True}
+
+
+@pytest.mark.parametrize("staging", [True, False], ids=["staging", "no staging"])
+def test_what_the_assembly_names_is_there_after_the_app_has_ended(tmp_path: Path, *, staging: bool) -> None:
+    """Also with `cdk deploy --no-staging`, in stages, and for the guards; the hashes are the same either way."""
+    hashes = {handler_asset(package).hash for package in (HANDLER_PACKAGE, GUARD_PACKAGE)}
+    app = App(outdir=str(tmp_path), context={} if staging else NO_STAGING)
+    for scope in (app, Stage(app, "Stage"), Stage(Stage(app, "Outer"), "Inner")):
+        stack = Stack(scope, "Stack")
+        AccessKeyProvider(stack, "Provider")
+        RootAccessKeyGuard(stack, "Guard")
+    app.synth()
+    manifests = list(tmp_path.rglob("*.assets.json"))
+    assert len(manifests) == 3
+    for manifest in manifests:
+        files = json.loads(manifest.read_text())["files"].values()
+        sources = [manifest.parent / one["source"]["path"] for one in files if one["source"]["packaging"] == "file"]
+        archives = [source for source in sources if source.suffix == ".zip"]
+        assert len(archives) == 2
+        assert all(ZipFile(archive).testzip() is None for archive in archives)
+        assert not staging or all(tmp_path in archive.resolve().parents for archive in archives)
+    assert {file.name.split(".")[1] for file in tmp_path.glob("cdk-iam-access-key.*.zip")} == hashes
+
+
+def test_an_assembly_that_is_used_again_does_not_grow(tmp_path: Path) -> None:
+    """One archive a version of the code, however often an app is synthesized and however many functions it has."""
+    for context in ({}, {}, NO_STAGING, {}):
+        app = App(outdir=str(tmp_path), context=context)
+        AccessKeyProvider(Stack(app, "One"), "Provider")
+        AccessKeyProvider(Stack(app, "Two"), "Provider")
+        app.synth()
+        assert len(list(tmp_path.glob("cdk-iam-access-key.*"))) == 1
+        assert len(list(tmp_path.glob("*.zip"))) == 2
+
+
+def test_two_syntheses_at_once_leave_a_whole_archive(tmp_path: Path) -> None:
+    """One that is written again while another reads it is replaced as a whole."""
+    app = App(outdir=str(tmp_path))
+    stack = Stack(app, "Stack")
+    asset = handler_asset()
+    archive = archive_of(asset, stack, tmp_path)
+    with archive.open("rb") as reader:
+        archive_of(asset, stack, tmp_path)
+        assert ZipFile(reader).testzip() is None
+    assert ZipFile(archive).testzip() is None
+
+
+def test_nothing_is_written_beside_the_library(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Site-packages may be read-only, and so may the directory for temporary files."""
+    copy = tmp_path / "lambda"
+    shutil.copytree(Path(__file__).parents[2] / "lambda", copy, ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.setattr(lambda_asset, "_handler", lambda name: copy / name)
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "no such directory"))
+    before = sorted(copy.rglob("*"))
+    AccessKeyProvider(Stack(App(outdir=str(tmp_path / "out")), "Stack"), "Provider")
+    assert sorted(copy.rglob("*")) == before
 
 
 @pytest.mark.parametrize("version", ["2.0.11", "2.0.13"])

@@ -1,6 +1,7 @@
 """Whoever reads the secret of a key waits for the key, and nothing waits in a circle."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -49,7 +50,7 @@ def in_a_function(stack: Stack, secret: secretsmanager.ISecret) -> None:
     function = lambda_.Function(
         stack,
         "Consumer",
-        runtime=lambda_.Runtime.PYTHON_3_14,
+        runtime=lambda_.Runtime.PYTHON_3_13,
         handler="index.handler",
         code=lambda_.Code.from_inline("def handler(event, context): pass"),
         environment={"SECRET": secret.secret_arn},
@@ -64,6 +65,8 @@ def by_dependency(stack: Stack, secret: secretsmanager.ISecret) -> None:
 
 PARAMETER = {"AWS::SSM::Parameter"}
 # How a reader is made, and the types of the resources of it that use the secret.
+# References to resources came later than the oldest version of the CDK that the library allows.
+_NEW = find_spec("aws_cdk.interfaces") is not None
 READERS: dict[str, tuple[Callable[[Stack, Any], object], set[str]]] = {
     "ARN": (lambda stack, secret: consumer(stack, secret.secret_arn), PARAMETER),
     "complete ARN": (lambda stack, secret: consumer(stack, secret.secret_full_arn), PARAMETER),
@@ -76,7 +79,7 @@ READERS: dict[str, tuple[Callable[[Stack, Any], object], set[str]]] = {
         lambda stack, secret: consumer(stack, secret.cfn_dynamic_reference_key(json_field="accessKeyId")),
         PARAMETER,
     ),
-    "reference": (lambda stack, secret: consumer(stack, secret.secret_ref.secret_id), PARAMETER),
+    **({"reference": (lambda stack, secret: consumer(stack, secret.secret_ref.secret_id), PARAMETER)} if _NEW else {}),
     "container": (in_a_task, {"AWS::ECS::TaskDefinition", "AWS::IAM::Policy"}),
     "function": (in_a_function, {"AWS::Lambda::Function", "AWS::IAM::Policy"}),
     "dependency": (by_dependency, PARAMETER),
@@ -195,7 +198,10 @@ def test_the_kms_key_is_granted_in_the_readers_policy(stack: Stack, user: iam.Us
         "Resource": stack.resolve(encryption_key.key_arn),
         "Condition": {
             "StringEquals": {
-                "kms:ViaService": stack.resolve(f"secretsmanager.{stack.region}.{stack.url_suffix}"),
+                "kms:ViaService": [
+                    stack.resolve(f"secretsmanager.{stack.region}.{suffix}")
+                    for suffix in ("amazonaws.com", stack.url_suffix)
+                ],
             }
         },
     }

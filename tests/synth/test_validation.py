@@ -30,7 +30,7 @@ def placed(app: App) -> Stack:
 )
 def test_user_must_be_a_user(stack: Stack, user: Any, got: str) -> None:
     """A name alone is no user; the message says how to import one."""
-    expected = f"user must be an iam.IUser, got {got}; pass an iam.User, or import one with iam.User.from_user_name"
+    expected = f"user must be an iam.IUser or an iam.CfnUser, got {got}; pass an iam.User, or import one with iam.User"
     with pytest.raises(ValueError, match=re.escape(expected)):
         AccessKey(stack, "Key", user=user)
 

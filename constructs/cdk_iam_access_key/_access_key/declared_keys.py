@@ -72,13 +72,13 @@ class _Count:
         writers: The key that writes a secret.
         keys: The keys of a user, by its account and by the stack that it comes from: where a stack without an account
             is deployed to may be another one each time.
-        likely: The keys of users of one name in such stacks of one stage.
+        likely: The first key of each such stack whose user has a name.
         warnings: What is likely, or works until a key is rotated: the second key, and the text.
     """
 
     writers: dict[str, _Key] = field(default_factory=dict)
     keys: dict[tuple[str, str], list[_Key]] = field(default_factory=dict)
-    likely: dict[tuple[str, str], dict[str, _Key]] = field(default_factory=dict)
+    likely: dict[str, dict[str, _Key]] = field(default_factory=dict)
     warnings: list[tuple[_Key, str, str]] = field(default_factory=list)
 
     def add(self, key: _Key) -> None:
@@ -103,31 +103,38 @@ class _Count:
     def _add_to_user(self, key: _Key, place: str, user: str) -> None:
         keys = self.keys.setdefault((place, user), [])
         keys.append(key)
-        paths = [each.path for each in keys]
         if len(keys) > _KEYS_OF_A_USER:
             raise ValueError(
-                f"IAM allows a user {_KEYS_OF_A_USER} access keys, but {', '.join(paths[:-1])} and {paths[-1]} "
-                "belong to the same user; give each key its own user"
+                f"IAM allows a user {_KEYS_OF_A_USER} access keys, but {_listed(keys)} belong to the same user; "
+                "give each key its own user"
             )
         if len(keys) == _KEYS_OF_A_USER:
             text = (
-                f"{paths[0]} and {paths[1]} take both access keys that IAM allows a user, and a rotation "
-                "needs a free slot: a change of serial will fail; give each key its own user"
+                f"{_listed(keys)} take both access keys that IAM allows a user, and a rotation needs a free slot: "
+                "a change of serial will fail; give each key its own user"
             )
             self.warnings.append((key, "no-slot-to-rotate", text))
 
     def _warn_of_one_name(self, key: _Key, user: str) -> None:
+        homes = self.likely.setdefault(user, {})
+        homes.setdefault(key.user.home.address, key)
+        if len(homes) <= _KEYS_OF_A_USER:
+            return
+        # Stages stand for accounts, so only the stacks of one count.
         stage = Stage.of(key.user.home.stack)
-        alike = self.likely.setdefault((stage.node.addr if stage else "", user), {})
-        alike.setdefault(key.user.home.address, key)
+        alike = [each for each in homes.values() if Stage.of(each.user.home.stack) is stage]
         if len(alike) > _KEYS_OF_A_USER:
-            paths = [each.path for each in alike.values()]
             text = (
-                f"{', '.join(paths[:-1])} and {paths[-1]} belong to users of one name, {user}: if their stacks are "
-                f"deployed to one account, the third fails, because IAM allows a user {_KEYS_OF_A_USER} access "
-                "keys; give each key its own user, or the stacks an env with their account"
+                f"{_listed(alike)} belong to users of one name, {user}: if their stacks are deployed to one account, "
+                f"the third fails, because IAM allows a user {_KEYS_OF_A_USER} access keys; give each its own user, "
+                "or the stacks an env with their account"
             )
             self.warnings.append((key, "one-user-of-many-stacks", text))
+
+
+def _listed(keys: list[_Key]) -> str:
+    paths = [key.path for key in keys]
+    return f"{', '.join(paths[:-1])} and {paths[-1]}"
 
 
 class DeclaredKeys(Construct):

@@ -46,14 +46,14 @@ def on_keys(user_arn: str, secret_arn: str) -> list[Statement]:
     ]
 
 
-def on_encryption_key(key_arn: str, secret_arn: str, secrets_manager: str) -> Statement:
+def on_encryption_key(key_arn: str, secret_arn: str, secrets_manager: dict[str, list[str]]) -> Statement:
     """Allow to use the KMS key of a secret, through Secrets Manager and for that secret only."""
     return _allow(
         # Not `key.grant`: it would name this role in the KMS key's policy, on which the secret depends, on which this
         # role depends.
         _KMS_ACTIONS,
         key_arn,
-        {"StringEquals": {"kms:ViaService": secrets_manager, "kms:EncryptionContext:SecretARN": secret_arn}},
+        {"StringEquals": {**secrets_manager, "kms:EncryptionContext:SecretARN": secret_arn}},
     )
 
 

@@ -15,8 +15,9 @@ from aws_cdk import aws_kms as kms
 from constructs import Construct
 
 from cdk_iam_access_key._access_key import permissions
-from cdk_iam_access_key._access_key.validation import check_encryption_key
+from cdk_iam_access_key._shared.permissions import through
 from cdk_iam_access_key._shared.tokens import is_token
+from cdk_iam_access_key._shared.validation import check_encryption_key
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 
 _NAME_IN_ARN = 6
@@ -34,9 +35,8 @@ def define_role(
     user_name, user_arn = user
     statements = permissions.on_keys(user_arn, secret_arn)
     if encryption_key is not None:
-        check_encryption_key(encryption_key)
-        stack = Stack.of(key)
-        secrets_manager = f"secretsmanager.{stack.region}.{stack.url_suffix}"
+        check_encryption_key("encryption_key", encryption_key)
+        secrets_manager = through(Stack.of(key), "secretsmanager")
         statements.append(permissions.on_encryption_key(encryption_key.key_arn, secret_arn, secrets_manager))
     role = iam.CfnRole(
         key,

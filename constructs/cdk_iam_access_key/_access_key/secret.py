@@ -12,6 +12,7 @@ from constructs import Construct, Dependable
 
 from cdk_iam_access_key._access_key.declared_keys import Home
 from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret, checked_secret_arn
+from cdk_iam_access_key._shared.permissions import through
 
 _READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
 
@@ -25,6 +26,7 @@ class KeySecret(Resource):
     Attributes:
         written: The secret that is given or defined, which comes before the key.
         written_arn: Its complete ARN, as the parts of the key use it.
+        element: The resource that is defined; None if the secret is given.
     """
 
     def __init__(
@@ -40,6 +42,7 @@ class KeySecret(Resource):
     ) -> None:
         super().__init__(scope, "Secret")
         self._key: CfnResource | None = None
+        self.element: secretsmanager.CfnSecret | None = None
         if given is None:
             self.written: secretsmanager.ISecret = self._defined(user_name, name, encryption_key, removal_policy)
             self.written_arn = self.written.secret_arn
@@ -157,7 +160,7 @@ class KeySecret(Resource):
         resource = cast("secretsmanager.CfnSecret", secret.node.default_child)
         # Without this it would start with a random password, which a reader could take for a key.
         resource.generate_secret_string = None
-        self.node.default_child = resource
+        self.node.default_child = self.element = resource
         return secret
 
     def _grant_decrypt(self, key: kms.IKey, grantee: iam.IGrantable) -> None:
@@ -171,7 +174,7 @@ class KeySecret(Resource):
             grantee=grantee,
             actions=["kms:Decrypt"],
             resource_arns=[key.key_arn],
-            conditions={"StringEquals": {"kms:ViaService": service}},
+            conditions={"StringEquals": through(stack, "secretsmanager")},
         )
         account = grantee.grant_principal.principal_account or ""
         # Another account needs the consent of the key.

@@ -1,17 +1,19 @@
 """Checks of what an app passes in for a key. A token has no value to check yet, so it passes."""
 
+import re
 import unicodedata
+from typing import cast
 
-from aws_cdk import Token, Tokenization
+from aws_cdk import Stack, Token, Tokenization
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from cdk_iam_access_key._access_key.declared_keys import Home
-from cdk_iam_access_key._shared.tokens import is_token
+from cdk_iam_access_key._shared.tokens import is_token, referenced
 from cdk_iam_access_key._shared.validation import shown
 
+_USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _SERIAL_CHARACTERS = 128
 # IAM allows 256 in a tag's value, of which the provider takes 23 to name the key's owner.
 _DESCRIPTION_CHARACTERS = 233
@@ -20,22 +22,42 @@ _FIELDS = ("accessKeyId", "secretAccessKey")
 _STATUS = {iam.AccessKeyStatus.ACTIVE: "Active", iam.AccessKeyStatus.INACTIVE: "Inactive"}
 
 
-def checked_user(home: Home, user: iam.IUser) -> tuple[str, str]:
+def checked_user(home: Home, user: iam.IUser | iam.CfnUser) -> tuple[str, str]:
     """Return the name and the ARN of a user of the stack's account."""
-    try:
-        name, arn = user.user_name, user.user_arn
-    except AttributeError:
-        raise ValueError(
-            f"user must be an iam.IUser, got {shown(user)}; "
-            "pass an iam.User, or import one with iam.User.from_user_name or iam.User.from_user_arn"
-        ) from None
-    account = user.principal_account
+    defined = None if isinstance(user, iam.User) else defined_user(user)
+    name, arn, account = (
+        _facade(user) if defined is None else (defined.ref, defined.attr_arn, Stack.of(defined).account)
+    )
     if account is not None and _differ(account, home.account):
         raise ValueError(
             f"user must be of the stack's account {home.account}, got {arn} of {account}; "
             "declare the key in a stack of the user's account"
         )
+    if not is_token(name) and not _USER_NAME.fullmatch(name):
+        raise ValueError(
+            f"user must have a name of 1 to 64 letters, digits and _+=,.@-, got {shown(name)}; pass the name that IAM "
+            "shows"
+        )
     return name, arn
+
+
+def defined_user(user: iam.IUser | iam.CfnUser) -> iam.CfnUser | None:
+    """Return the resource of a user that the app defines, also of one that it imports by the resource's ARN."""
+    if isinstance(user, iam.CfnUser):
+        return user
+    element = user.node.default_child if isinstance(user, iam.User) else referenced(getattr(user, "user_arn", ""))
+    return element if isinstance(element, iam.CfnUser) else None
+
+
+def _facade(user: iam.IUser | iam.CfnUser) -> tuple[str, str, str | None]:
+    shows = cast("iam.IUser", user)
+    try:
+        return shows.user_name, shows.user_arn, shows.principal_account
+    except AttributeError:
+        raise ValueError(
+            f"user must be an iam.IUser or an iam.CfnUser, got {shown(user)}; "
+            "pass an iam.User, or import one with iam.User.from_user_name or iam.User.from_user_arn"
+        ) from None
 
 
 def check_no_root(user_arn: str, identity: str) -> None:
@@ -138,15 +160,6 @@ def check_no_properties_of_secret(**given: object) -> None:
         raise ValueError(
             f"secret must come without {', '.join(given)}, got it with {', '.join(names)}; these are for the "
             "secret that AccessKey defines, so set them on your own secret"
-        )
-
-
-def check_encryption_key(key: kms.IKey) -> None:
-    """Refuse an alias, which no policy can name in place of its key."""
-    if isinstance(key, kms.Alias) or ":alias/" in key.key_arn:
-        raise ValueError(
-            f"the encryption key of the secret must be a key, got the alias {key.node.path}; no policy can name an "
-            "alias, so pass its key, imported e.g. with kms.Key.from_key_arn"
         )
 
 

@@ -6,14 +6,17 @@ way the library was installed never updates anybody's function.
 """
 
 import hashlib
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 from stat import S_IFREG
 from tempfile import TemporaryDirectory
+from typing import cast
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
+
+from aws_cdk import Stage
+from aws_cdk import aws_lambda as lambda_
+from constructs import Construct
 
 HANDLER_PACKAGE = "access_key_provider"
 # The functions of the guards.
@@ -45,21 +48,30 @@ class HandlerAsset:
             digest.update(content)
         return digest.hexdigest()
 
-    @contextmanager
-    def staged(self) -> Iterator[Path]:
-        """Write the files to a temporary archive, which Lambda gets as it is.
+    def code(self, scope: Construct) -> lambda_.Code:
+        """Write the files to an archive in the cloud assembly, which Lambda gets as it is.
 
-        Its size is what a deployment uploads and a cold start loads; the comments in it are cheap that way.
+        `cdk deploy --no-staging` uploads it from there, when the app has ended. Its size is what a deployment uploads
+        and a cold start loads; the comments in it are cheap that way.
         """
-        with TemporaryDirectory(prefix="cdk-iam-access-key-") as folder:
-            archive = Path(folder) / "handler.zip"
-            with ZipFile(archive, "w") as writer:
-                for path, content in sorted(self.files.items()):
-                    entry = ZipInfo(path, _LONG_AGO)
-                    # Lambda runs them as another user, who must be able to read them.
-                    entry.external_attr = _READABLE_FILE << 16
-                    writer.writestr(entry, content, ZIP_DEFLATED)
-            yield archive
+        assembly = Path(cast("Stage", Stage.of(scope)).asset_outdir)
+        digest = self.hash
+        archive = assembly / f"cdk-iam-access-key.{digest}.zip"
+        # Moved there when it is complete: another synthesis may be reading it.
+        with TemporaryDirectory(prefix=f"{archive.name}.", dir=assembly) as folder:
+            written = Path(folder) / archive.name
+            self.write(written)
+            written.replace(archive)
+        return lambda_.Code.from_asset(str(archive), asset_hash=digest)
+
+    def write(self, archive: Path) -> None:
+        """Write the files to an archive, the same bytes each time."""
+        with ZipFile(archive, "w") as writer:
+            for path, content in sorted(self.files.items()):
+                entry = ZipInfo(path, _LONG_AGO)
+                # Lambda runs them as another user, who must be able to read them.
+                entry.external_attr = _READABLE_FILE << 16
+                writer.writestr(entry, content, ZIP_DEFLATED)
 
 
 def handler_asset(package: str = HANDLER_PACKAGE) -> HandlerAsset:

@@ -4,6 +4,18 @@ from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 
 _EVENT_SOURCE = "cdk-iam-access-key"
+# What services ask of a KMS key with which they encrypt their data.
+# https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
+# https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+ENCRYPTION_ACTIONS = [
+    "kms:Decrypt",
+    "kms:DescribeKey",
+    "kms:Encrypt",
+    "kms:GenerateDataKey",
+    "kms:GenerateDataKeyWithoutPlaintext",
+    "kms:ReEncryptFrom",
+    "kms:ReEncryptTo",
+]
 
 
 def on_events(stack: Stack) -> iam.PolicyStatement:
@@ -18,6 +30,15 @@ def on_events(stack: Stack) -> iam.PolicyStatement:
             "Null": {"events:source": "false"},
         },
     )
+
+
+def through(stack: Stack, service: str) -> dict[str, list[str]]:
+    """Say that a service uses a KMS key, in the stack's region.
+
+    China's services have a name in a domain of their own beside the one that all partitions have.
+    https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
+    """
+    return {"kms:ViaService": [f"{service}.{stack.region}.{suffix}" for suffix in ("amazonaws.com", stack.url_suffix)]}
 
 
 def on_own_stack() -> iam.PolicyStatement:

@@ -5,13 +5,14 @@ import re
 from aws_cdk import Duration, Token
 
 from cdk_iam_access_key._shared.durations import DAY, MINUTE, checked_seconds, in_words
-from cdk_iam_access_key._shared.validation import shown
+from cdk_iam_access_key._shared.validation import check_whole_number, shown
 
 _SWEEP = 5 * MINUTE
 _SETTLING, _LONGEST_SETTLING = 10, 60
 # IAM allows 512 characters, of which a user's name takes 64 and a secret's name what it needs.
 _ROLE_PATH = re.compile(r"/(?:[A-Za-z0-9_.,+=@-]+/)+")
 _ROLE_PATH_CHARACTERS = 256
+_LEAST_CONCURRENCY, _HIGHEST_CONCURRENCY = 2, 10_000
 
 
 def checked_sweep(sweep_every: Duration | None) -> int:
@@ -35,6 +36,18 @@ def checked_settling_time(settling_time: Duration | None) -> int:
     if settling_time is None:
         return _SETTLING
     return checked_seconds("settling_time", settling_time, minimum=0, maximum=_LONGEST_SETTLING)
+
+
+def check_concurrency(executions: int | None) -> None:
+    """Refuse a concurrency at which one invocation of the worker would block all others.
+
+    Raises:
+        ValueError: It is out of bounds.
+    """
+    if executions is not None:
+        check_whole_number(
+            "reserved_concurrent_executions", executions, minimum=_LEAST_CONCURRENCY, maximum=_HIGHEST_CONCURRENCY
+        )
 
 
 def checked_role_path(path: object) -> str:

@@ -2,20 +2,33 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import Duration, RemovalPolicy
+from aws_cdk import Duration
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct
 
+from cdk_iam_access_key._shared.functions import define_function, define_log_group, role_statements
 from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HandlerAsset, handler_asset
-
-_MEMORY = 256
+from cdk_iam_access_key._shared.validation import check_kind
+from cdk_iam_access_key.function_options import FunctionOptions
 
 
 def guard_asset() -> HandlerAsset:
     """Collect the code of a guard's functions."""
     return handler_asset(GUARD_PACKAGE)
+
+
+def checked_options(options: FunctionOptions | None) -> FunctionOptions:
+    """Return the options of a guard's functions.
+
+    Raises:
+        ValueError: They are of another kind.
+    """
+    if options is None:
+        return FunctionOptions()
+    check_kind("function_options", options, FunctionOptions, "a FunctionOptions")
+    return options
 
 
 class GuardFunction(Construct):
@@ -25,9 +38,10 @@ class GuardFunction(Construct):
         scope: Where it is defined.
         id: Its id there.
         handler: The module and function in the package of the guards.
-        asset: Its code.
+        code: Its code.
+        options: Where and how it runs.
         description: What it does.
-        statements: What its role may do besides writing its log.
+        statements: What its role may do besides what its log and the options need.
         timeout: How long it may run.
         environment: What it reads of its settings there.
 
@@ -41,38 +55,35 @@ class GuardFunction(Construct):
         id: str,  # noqa: A002 - the CDK's word
         *,
         handler: str,
-        asset: HandlerAsset,
+        code: lambda_.Code,
+        options: FunctionOptions,
         description: str,
         statements: Sequence[iam.PolicyStatement],
         timeout: Duration,
         environment: dict[str, str] | None = None,
     ) -> None:
         super().__init__(scope, id)
-        log = logs.LogGroup(self, "Log", retention=logs.RetentionDays.ONE_YEAR, removal_policy=RemovalPolicy.DESTROY)
-        writing = iam.PolicyStatement(
-            actions=["logs:CreateLogStream", "logs:PutLogEvents"], resources=[log.log_group_arn]
-        )
+        log = define_log_group(options, self, "Log", logs.RetentionDays.ONE_YEAR)
         role = iam.Role(
             self,
             "Role",
             assumed_by=iam.ServicePrincipal("lambda.amazonaws.com"),
             description=description,
             # Inline, so that whatever depends on the role has its permissions too.
-            inline_policies={"Guard": iam.PolicyDocument(statements=[writing, *statements])},
+            inline_policies={
+                "Guard": iam.PolicyDocument(statements=[*role_statements(options, self, log), *statements])
+            },
         )
-        with asset.staged() as archive:
-            self.function = lambda_.Function(
-                self,
-                "Function",
-                description=description,
-                runtime=lambda_.Runtime.PYTHON_3_14,
-                architecture=lambda_.Architecture.ARM_64,
-                handler=f"{GUARD_PACKAGE}.{handler}",
-                code=lambda_.Code.from_asset(str(archive), asset_hash=asset.hash),
-                timeout=timeout,
-                memory_size=_MEMORY,
-                role=role,
-                log_group=log,
-                # AssumeRoot has no global endpoint.
-                environment={"AWS_STS_REGIONAL_ENDPOINTS": "regional", **(environment or {})},
-            )
+        self.function = define_function(
+            options,
+            self,
+            "Function",
+            description=description,
+            handler=f"{GUARD_PACKAGE}.{handler}",
+            code=code,
+            timeout=timeout,
+            role=role,
+            log_group=log,
+            # AssumeRoot has no global endpoint.
+            environment={"AWS_STS_REGIONAL_ENDPOINTS": "regional", **(environment or {})},
+        )

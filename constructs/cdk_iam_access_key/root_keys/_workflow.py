@@ -8,13 +8,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from aws_cdk import Aws, Duration, Names, RemovalPolicy
+from aws_cdk import Aws, Duration, Names
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_stepfunctions as sfn
 from aws_cdk import aws_stepfunctions_tasks as tasks
 from constructs import Construct
+
+from cdk_iam_access_key._shared.functions import define_log_group
+from cdk_iam_access_key.function_options import FunctionOptions
 
 _FAILURE = "$.Failure"
 _LONGEST_RUN = Duration.hours(12)
@@ -49,7 +52,9 @@ class Steps:
     finish: lambda_.IFunction
 
 
-def define_workflow(scope: Construct, steps: Steps, bucket: s3.IBucket, max_concurrency: int) -> sfn.StateMachine:
+def define_workflow(
+    scope: Construct, steps: Steps, bucket: s3.IBucket, max_concurrency: int, options: FunctionOptions
+) -> sfn.StateMachine:
     """Define the state machine.
 
     Args:
@@ -57,6 +62,7 @@ def define_workflow(scope: Construct, steps: Steps, bucket: s3.IBucket, max_conc
         steps: Its functions.
         bucket: Where the functions keep what a run finds.
         max_concurrency: How many accounts are looked at at the same time.
+        options: How the log of the runs is encrypted and kept.
     """
     fail = sfn.Fail(scope, "Failed", comment="The notice and the last event say why")
     tell = _step(
@@ -103,14 +109,14 @@ def define_workflow(scope: Construct, steps: Steps, bucket: s3.IBucket, max_conc
         timeout=_LONGEST_RUN,
         tracing_enabled=True,
         logs=sfn.LogOptions(
-            destination=_define_log(scope),
+            destination=_define_log(scope, options),
             level=sfn.LogLevel.ALL,
             include_execution_data=False,
         ),
     )
 
 
-def _define_log(scope: Construct) -> logs.LogGroup:
+def _define_log(scope: Construct, options: FunctionOptions) -> logs.LogGroup:
     """Define the log of the runs, under a name that takes no room in the account's policy of logs, which is small.
 
     The names of the stack and of the guard in it are in that name: two guards never share it, and whatever makes
@@ -118,12 +124,12 @@ def _define_log(scope: Construct) -> logs.LogGroup:
     https://docs.aws.amazon.com/step-functions/latest/dg/bp-cwl.html
     """
     name = Names.unique_resource_name(scope, max_length=_LONGEST_NAME, separator="-")
-    return logs.LogGroup(
+    return define_log_group(
+        options,
         scope,
         "RunLog",
-        log_group_name=f"/aws/vendedlogs/states/{Aws.STACK_NAME}/{name}",
-        retention=logs.RetentionDays.ONE_YEAR,
-        removal_policy=RemovalPolicy.DESTROY,
+        logs.RetentionDays.ONE_YEAR,
+        name=f"/aws/vendedlogs/states/{Aws.STACK_NAME}/{name}",
     )
 
 

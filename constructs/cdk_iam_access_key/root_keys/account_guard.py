@@ -13,8 +13,10 @@ from aws_cdk import aws_sns as sns
 from constructs import Construct
 
 from cdk_iam_access_key._shared import validation
+from cdk_iam_access_key._shared.functions import network_of
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
-from cdk_iam_access_key.root_keys._function import GuardFunction, guard_asset
+from cdk_iam_access_key.function_options import FunctionOptions
+from cdk_iam_access_key.root_keys._function import GuardFunction, checked_options, guard_asset
 from cdk_iam_access_key.root_keys._schedule import call_function, checked_schedule
 
 _NAMESPACE = "CdkIamAccessKey"
@@ -61,6 +63,7 @@ class RootAccessKeyGuard(Construct):
         notify: Told by the alarms; nobody if left out.
         check_every_deployment: Put the time of the synthesis into the template, so that each deployment checks. Then
             no two synthesised templates are the same.
+        function_options: Network, encryption, size and logs of the function, as a company prescribes them.
 
     Attributes:
         function: The function that checks.
@@ -82,7 +85,9 @@ class RootAccessKeyGuard(Construct):
         schedule: events.Schedule | None = None,
         notify: sns.ITopic | None = None,
         check_every_deployment: bool = False,
+        function_options: FunctionOptions | None = None,
     ) -> None:
+        options = checked_options(function_options)
         validation.check_kind("on_found", on_found, RootKeyAction, "RootKeyAction.FAIL_DEPLOYMENT or .WARN")
         schedule = checked_schedule(schedule, Duration.days(1))
         super().__init__(scope, id)
@@ -90,7 +95,8 @@ class RootAccessKeyGuard(Construct):
             self,
             "Check",
             handler="main.own_account",
-            asset=guard_asset(),
+            code=guard_asset().code(self),
+            options=options,
             description="Checks that the root user has no access key",
             statements=_statements(self),
             timeout=_TIMEOUT,
@@ -124,7 +130,7 @@ class RootAccessKeyGuard(Construct):
             },
         )
         # A check that fails the deployment is still told.
-        resource.node.add_dependency(self.alarm, self.failure_alarm, self.start_alarm)
+        resource.node.add_dependency(self.alarm, self.failure_alarm, self.start_alarm, *network_of(options))
 
     def _define_alarm(
         self,

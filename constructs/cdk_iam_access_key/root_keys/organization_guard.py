@@ -16,8 +16,10 @@ from constructs import Construct
 
 from cdk_iam_access_key._shared import validation
 from cdk_iam_access_key._shared.durations import DAY, checked_seconds
+from cdk_iam_access_key._shared.functions import network_of
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
-from cdk_iam_access_key.root_keys._function import GuardFunction, guard_asset
+from cdk_iam_access_key.function_options import FunctionOptions
+from cdk_iam_access_key.root_keys._function import GuardFunction, checked_options, guard_asset
 from cdk_iam_access_key.root_keys._permissions import (
     assuming_root,
     listing_accounts,
@@ -91,6 +93,9 @@ class OrganizationRootKeyGuard(Construct):
         notice_period: How long a deletion must have been published before a run carries it out, at least a minute; an
             hour if left out. It is the time to object, also against whoever starts one run after another.
         results_kept_for: How long the bucket keeps what a run found, at least a day; 365 days if left out.
+        function_options: Network, encryption, size and logs of the functions, as a company prescribes them. The log of
+            the runs is encrypted and kept in the same way. Its name is fixed: with RETAIN, delete it before the guard
+            is deployed anew.
 
     Attributes:
         state_machine: Runs the guard. `{"DryRun": true}` as the input of an execution makes it a dry run.
@@ -117,7 +122,9 @@ class OrganizationRootKeyGuard(Construct):
         delete_at_once: bool = False,
         notice_period: Duration | None = None,
         results_kept_for: Duration | None = None,
+        function_options: FunctionOptions | None = None,
     ) -> None:
+        self._options = checked_options(function_options)
         validation.check_kind("mode", mode, RootKeyMode, "RootKeyMode.AUDIT or .DELETE_UNUSED")
         self._selection = _checked_accounts(accounts)
         unused = checked_seconds("unused_for", unused_for or Duration.days(90), minimum=DAY)
@@ -142,7 +149,7 @@ class OrganizationRootKeyGuard(Construct):
         }
         self._settings = _written(settings)
         super().__init__(scope, id)
-        self._asset, self._notify = asset, notify
+        self._code, self._notify = asset.code(self), notify
         self.bucket = self._define_bucket(Duration.days(kept // DAY))
         steps = Steps(
             start=self._define_start(),
@@ -150,7 +157,7 @@ class OrganizationRootKeyGuard(Construct):
             delete=self._define_delete() if mode is RootKeyMode.DELETE_UNUSED else None,
             finish=self._define_finish(),
         )
-        self.state_machine = define_workflow(self, steps, self.bucket, max_concurrency)
+        self.state_machine = define_workflow(self, steps, self.bucket, max_concurrency, self._options)
         period = Duration.minutes(5)
         failed, timed_out = (
             self.state_machine.metric_failed(period=period),
@@ -246,7 +253,8 @@ class OrganizationRootKeyGuard(Construct):
             self,
             "PreflightCheck",
             handler="main.organization",
-            asset=self._asset,
+            code=self._code,
+            options=self._options,
             description="Checks that a guard of root access keys can work where it is deployed",
             statements=[
                 iam.PolicyStatement(actions=["iam:ListOrganizationsFeatures"], resources=["*"]),
@@ -255,7 +263,7 @@ class OrganizationRootKeyGuard(Construct):
             ],
             timeout=_PREFLIGHT,
         )
-        return CustomResource(
+        preflight = CustomResource(
             self,
             "Preflight",
             resource_type="Custom::OrganizationRootKeyCheck",
@@ -263,6 +271,8 @@ class OrganizationRootKeyGuard(Construct):
             service_timeout=_SERVICE_TIMEOUT,
             properties=settings,
         )
+        preflight.node.add_dependency(*network_of(self._options))
+        return preflight
 
     def _define_alarm(self, alarm_id: str, metric: cloudwatch.IMetric, what: str) -> cloudwatch.Alarm:
         alarm = cloudwatch.Alarm(
@@ -294,7 +304,8 @@ class OrganizationRootKeyGuard(Construct):
             self,
             f"{step}Step",
             handler=handler,
-            asset=self._asset,
+            code=self._code,
+            options=self._options,
             description=description,
             statements=statements,
             timeout=timeout,

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-e
 """
 
 import json
-import shutil
 from importlib.metadata import version
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -50,8 +49,7 @@ def write_template(directory: Path) -> list[Path]:
     directory.mkdir(parents=True, exist_ok=True)
     template, archive = directory / TEMPLATE, directory / ARCHIVE
     template.write_text(json.dumps(build_template(), indent=1) + "\n", "utf-8")
-    with handler_asset().staged() as staged:
-        shutil.copyfile(staged, archive)
+    handler_asset().write(archive)
     return [template, archive]
 
 

@@ -20,7 +20,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from access_key_provider.model.codec import decode, encode
 from access_key_provider.model.entry import TOMBSTONE_KEPT, Entry
-from access_key_provider.model.errors import LedgerError
+from access_key_provider.model.errors import LedgerDeniedError, LedgerError
 from lambda_shared.aws_calls import USER_AGENT
 
 if TYPE_CHECKING:
@@ -39,6 +39,8 @@ _CONFIG = Config(
     user_agent_extra=USER_AGENT,
 )
 _CONDITION_FAILED = "ConditionalCheckFailedException"
+_DENIED = "AccessDeniedException"
+_NOT_FOUND = "ResourceNotFoundException"
 _ATTEMPTS = 3
 _SERVER_ERROR = 500
 _LONGEST_MESSAGE = 400
@@ -217,8 +219,10 @@ def _may_have_written(error: ClientError | BotoCoreError) -> bool:
 
 
 def _refused(done: str, error: ClientError | BotoCoreError) -> LedgerError:
-    if isinstance(error, ClientError):
-        said = f"{_code(error)}: {error.response.get('Error', {}).get('Message', '')}"
-    else:
-        said = type(error).__name__
-    return LedgerError(f"the ledger could not be {done}: {said}"[:_LONGEST_MESSAGE])
+    if not isinstance(error, ClientError):
+        return LedgerError(f"the ledger could not be {done}: {type(error).__name__}")
+    said = f"{_code(error)}: {error.response.get('Error', {}).get('Message', '')}"
+    message = f"the ledger could not be {done}: {said}"[:_LONGEST_MESSAGE]
+    if _code(error) == _NOT_FOUND:
+        message += f". Restore table {os.environ['LEDGER_TABLE']} under this name, from a point in time"
+    return LedgerDeniedError(message) if _code(error) == _DENIED else LedgerError(message)

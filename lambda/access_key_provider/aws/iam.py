@@ -87,11 +87,17 @@ class IamUserKeys:
 
     def tag(self, key: str, value: str) -> None:
         """Set a tag of the user."""
-        self._of_user(lambda: self._iam.tag_user(UserName=self._user_name, Tags=[{"Key": key, "Value": value}]))
+        self._of_user(
+            lambda: self._iam.tag_user(UserName=self._user_name, Tags=[{"Key": key, "Value": value}]),
+            self._call.at_once,
+        )
 
     def untag(self, key: str) -> None:
         """Remove a tag of the user; one that is gone is fine. Raises ConflictError if the user is gone."""
-        self._conflicting(lambda: self._iam.untag_user(UserName=self._user_name, TagKeys=[key]))
+        try:
+            self._call.at_once(self._iam.untag_user, UserName=self._user_name, TagKeys=[key])
+        except CallError as error:
+            raise self._refused(error) from error
 
     def _conflicting(self, method: Callable[[], _Result]) -> _Result:
         """Take what can only be so because something has changed since for a reason to observe again."""
@@ -100,9 +106,11 @@ class IamUserKeys:
         except CallError as error:
             raise self._refused(error) from error
 
-    def _of_user(self, method: Callable[[], _Result]) -> _Result:
+    def _of_user(
+        self, method: Callable[[], _Result], call: Callable[[Callable[[], _Result]], _Result] | None = None
+    ) -> _Result:
         try:
-            return self._call(method)
+            return (call or self._call)(method)
         except CallError as error:
             if error.code == _NO_SUCH_ENTITY:
                 missing = UserNotFoundError(f"user {self._user_name} does not exist")

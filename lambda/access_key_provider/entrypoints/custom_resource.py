@@ -21,7 +21,7 @@ from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
 from access_key_provider.planning.drift import findings, shown
 from access_key_provider.planning.key_events import LEFT_BEHIND
-from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over
+from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over, went_back
 from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
 from lambda_shared import log
 from lambda_shared.custom_resource import CustomResource, Result
@@ -37,8 +37,9 @@ if TYPE_CHECKING:
 
 
 _TRIES_TO_CLEAN = 2
-# Begins the id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then. Other
-# ids begin with a user's name, in which there is no slash.
+# Begins the id of a Create that failed and left nothing: its Delete needs nothing, whatever is refused by then. The
+# request's id follows: without a rollback CloudFormation creates again, and may delete what failed only after that.
+# Other ids begin with a user's name, in which there is no slash.
 _NOTHING_WAS_MADE = "nothing-was-made/"
 
 
@@ -85,7 +86,7 @@ def on_create_or_update(request: Request, context: Any) -> Result:
             key = work.lease.entry.current
     except ProviderError as error:
         if request.kind == "Create" and _left_nothing(work, owner, error):
-            error.physical_id = f"{_NOTHING_WAS_MADE}{request.logical_id}"
+            error.physical_id = f"{_NOTHING_WAS_MADE}{request.request_id}/{request.logical_id}"
         raise
     assert key is not None  # noqa: S101 - `plan_deployment` ends with a current key
     log.info(
@@ -108,7 +109,10 @@ def on_create_or_update(request: Request, context: Any) -> Result:
 
 
 def on_delete(request: Request, context: Any) -> Result:
-    """Delete every key of the resource. The id does not matter: CloudFormation invents one for a cancelled Create."""
+    """Delete every key of the resource, unless the id is that of a failed Create and another one came since.
+
+    No other id matters: CloudFormation invents one for a cancelled Create.
+    """
     physical_id = request.response_id()
     try:
         properties = Properties.parse(request.properties)
@@ -128,12 +132,26 @@ def on_delete(request: Request, context: Any) -> Result:
 def on_cut_over(request: Request, context: Any) -> Result:
     """Deactivate the previous key: every consumer that the cut-over waits for uses the new key by now."""
     secret_arn, version_id = parse_cut_over(request.properties)
+    found = ""
     with Work(secret_arn, "CutOver", context) as work:
         work.lease.take()
         owner = owner_to_cut_over(work.lease.entry, version_id)
         if owner:
-            work.reconciler.run(owner, lambda draft, of: plan_cut_over(draft, of, version_id))
-    return Result(request.physical_id or request.default_id)
+            _cut_over(work, owner, version_id)
+        if owner_to_cut_over(work.lease.entry, version_id):
+            found = "the previous key is still Active: the current one does not work, or it was refused"
+    return Result(request.physical_id or request.default_id, found=found)
+
+
+def _cut_over(work: Work, owner: str, version_id: str) -> None:
+    """Deactivate the previous key. In a rollback that is the newer one, which the sweep may as well retire."""
+    goes_back = went_back(work.lease.entry, owner)
+    try:
+        work.reconciler.run(owner, lambda draft, of: plan_cut_over(draft, of, version_id))
+    except ProviderError as error:
+        if not goes_back:
+            raise
+        log.info("left to the sweep", action="CutOver", reason=str(error))
 
 
 def on_cut_over_deleted(request: Request, context: Any) -> Result:
@@ -242,10 +260,13 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
     resource = request.resource(properties)
     owner = resource.owner_id
     was_known = False
+    failed_create = _failed_create(request.physical_id or "")
 
     def announced(entry: Entry, now: datetime) -> Entry:
         nonlocal was_known
         claim = entry.claims.get(owner)
+        if failed_create and claim and claim.present and claim.request.id != failed_create:
+            raise SupersededError("CloudFormation made a later request: nothing was done for this one")
         if claim is None or claim.request.id != request.request_id:
             # Else this very request has written it.
             was_known = claim is not None
@@ -263,6 +284,12 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
     log.info("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
     lost = (detail for kind, detail in work.reconciler.events if kind == LEFT_BEHIND)
     return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
+
+
+def _failed_create(physical_id: str) -> str:
+    """Tell which request failed and left nothing, from the id that it answered; nothing from any other id."""
+    prefix, found, rest = physical_id.partition(_NOTHING_WAS_MADE)
+    return rest.partition("/")[0] if found and not prefix else ""
 
 
 def _delete_keys(work: Work, owner: str) -> None:

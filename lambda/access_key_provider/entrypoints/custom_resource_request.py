@@ -18,7 +18,8 @@ from access_key_provider.model.errors import InvalidRequestError
 from access_key_provider.model.retirement_rules import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, RetirementRules
 from access_key_provider.model.state import ACTIVE, INACTIVE, KeyResource
 
-_USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
+# A name after a path, too: that is how a template takes it from an ARN that only the deployment knows.
+_USER_NAME = re.compile(r"(?:(?!\.{1,2}/)[A-Za-z0-9_+=,.@-]+/)*[A-Za-z0-9_+=,.@-]{1,64}")
 SECRET_ARN = re.compile(
     r"arn:[a-z-]{1,20}:secretsmanager:(?P<region>[a-z0-9-]{1,30}):[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]{1,512}-[A-Za-z0-9]{6}"
 )
@@ -75,6 +76,7 @@ class Properties:
                 f"SecretArn {secret_arn} is in {found['region']}, this stack in {region}: use a secret of this region"
             )
         user_name = _text(properties, "UserName", _USER_NAME, "the name of an IAM user, 1 to 64 characters")
+        user_name = user_name.rpartition("/")[2]
         if user_name == "root":
             raise InvalidRequestError("UserName root is refused: use an IAM user, never the root user's keys")
         return cls(

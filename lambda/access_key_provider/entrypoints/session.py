@@ -46,18 +46,18 @@ class RoleSession:
 
     @cached_property
     def keys(self) -> IamUserKeys:
-        """The user."""
+        """The user's keys and tags."""
         return IamUserKeys(self._credentials, self._claim.user_name, RetryingCaller(self._clock, self._patience))
 
     @cached_property
     def secret(self) -> SecretsManagerVersions:
-        """The secret."""
+        """The secret's versions and labels."""
         call = RetryingCaller(self._clock, self._patience)
         return SecretsManagerVersions(self._credentials, self._secret_arn, call, self._token)
 
     @cached_property
     def prover(self) -> StsProver:
-        """The proof."""
+        """The proof that a new key works."""
         return StsProver(self._clock, float(os.environ.get("SETTLING_SECONDS", _DEFAULT_SETTLING_SECONDS)))
 
     @cached_property
@@ -79,7 +79,7 @@ class Work:
         self.secret_arn = secret_arn
         self.clock = InvocationClock(context)
         self.ledger = Ledger()
-        self.lease = HeldLease(self.ledger, self.clock, secret_arn, what)
+        self.lease = HeldLease(self.ledger, self.clock, secret_arn, what, patience)
         self.reconciler = Reconciler(self.lease, self.ledger, LeasedClock(self.clock, self.lease), self._open)
         self._last: Change | None = None
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
+from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
     from datetime import datetime
@@ -26,6 +27,7 @@ BY_OPERATOR = "operator"
 BY_ALARM = "alarm"
 BY_SWEEP = "sweep"
 BY_CUT_OVER = "cut-over"
+BY_HAND = "somebody"
 BY_ROLLBACK = "failed request"
 
 
@@ -93,7 +95,7 @@ class StoreSecret(Action):
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record the version, so that its label can be taken off if the response is lost."""
         key = entry.keys[self.key_id]
-        version = self.version_id or entry.key_version(key)
+        version = self.version_id or key.version_id or version_id(key.owner, key.id)
         return entry.with_key(replace(key, version_id=version, labelled=True))
 
     def end(self, entry: Entry, now: datetime) -> Entry:
@@ -155,12 +157,13 @@ class Promote(Action):
             state=KeyState.CURRENT,
             published=now,
             replaced=None,
+            came_after="" if ended.key_of_version(self.from_version) else self.from_version,
             by="",
             serials=(*key.serials, *added),
             postponed=0,
             next_check=None,
         )
-        if ended.rotation and ended.rotation.key_id == self.key_id:
+        if ended.pending_key_id == self.key_id:
             ended = replace(ended, rotation=None)
         return ended.with_key(current).noted(now, f"published {self.key_id} by {self.by}")
 
@@ -186,7 +189,7 @@ class Activate(Action):
     key_id: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record that it works."""
         key = entry.keys[self.key_id]
         state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
         return entry.with_key(replace(key, state=state, deactivated=None)).noted(now, f"activated {self.key_id}")
@@ -302,7 +305,7 @@ class RecordGone(LedgerAction):
         """Record it; the record stays as long as its label or its tag does."""
         key = entry.keys[self.key_id]
         ended = entry.noted(now, self.why or f"{self.key_id} is gone: somebody else deleted it")
-        if ended.rotation and ended.rotation.key_id == self.key_id:
+        if ended.pending_key_id == self.key_id:
             ended = replace(ended, rotation=None)
         return _forgotten_if_bare(ended, replace(key, state=KeyState.DELETED))
 
@@ -315,7 +318,7 @@ class RecordKey(LedgerAction):
     why: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record it as it was found."""
         return entry.with_key(self.key).noted(now, f"{self.why}: {self.key.id}")
 
 
@@ -326,7 +329,7 @@ class EndAttempt(LedgerAction):
     owner: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Forget it."""
+        """Forget the attempt."""
         left = {owner: attempt for owner, attempt in entry.creating.items() if owner != self.owner}
         return replace(entry, creating=left)
 
@@ -344,13 +347,14 @@ class ForgetTraces(LedgerAction):
 
 @dataclass(frozen=True, slots=True)
 class RecordSwitch(LedgerAction):
-    """A switch that was begun has happened, or has not."""
+    """A switch that was begun has happened, or has not; or one that somebody has made by hand has happened."""
 
     happened: bool
+    by_hand: Switching | None = None
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
-        switching = entry.switching
+        """Record the switch if it has happened; in any case none is begun any more."""
+        switching = self.by_hand or entry.switching
         if switching is None:
             return entry
         if not self.happened or switching.key_id not in entry.keys:
@@ -364,7 +368,7 @@ class EndRotation(LedgerAction):
     """A rotation of Secrets Manager has ended, or was given up."""
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Forget it."""
+        """Forget the rotation."""
         if entry.rotation is None:
             return entry
         return replace(entry, rotation=None).noted(now, f"ended the rotation {entry.rotation.token}")
@@ -409,7 +413,7 @@ class Settle(LedgerAction):
     agrees: bool = True
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it."""
+        """Record what is applied, and since when the entry and AWS agree."""
         claim = entry.claims[self.owner]
         settled = replace(entry, settled=now if self.agrees else entry.settled, failing=None)
         return settled.with_claim(self.owner, replace(claim, applied=self.applied, touched=False))

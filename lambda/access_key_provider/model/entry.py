@@ -8,13 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from access_key_provider.model.retirement_rules import RetirementRules
-from access_key_provider.model.state import KeyResource, version_id
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 LEASE_LENGTH = timedelta(seconds=60)
 """Longer than one call with its retries (45 s), so that a holder that is alive keeps its lease during a call."""
@@ -78,10 +73,6 @@ class Claim:
     applied: str = ""
     touched: bool = False
 
-    def resource(self, secret_arn: str) -> KeyResource:
-        """Name the resource."""
-        return KeyResource(self.stack_id, self.logical_id, self.user_name, secret_arn)
-
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:
@@ -94,12 +85,13 @@ class KeyRecord:
         serials: for which serials it is the key; an undo adds the one that is declared then.
         version_id: the version of the secret that holds it; empty before it is stored.
         created, stored, proven, published, replaced, deactivated: when; `published` is when AWSCURRENT moved to it.
+        came_after: the version that AWSCURRENT moved from when it was published, if no key of the ledger was in it.
         by: what replaced or stopped it.
         last_use: what IAM said last of its use, in words.
         note: why it must not be restored; empty if it may be.
         postponed: how often its deactivation was put off because it is in use.
         next_check: when it is observed again because it is in use.
-        tag: what the user's tag says of it; empty if there is none as far as we know.
+        tag: what the user's tag says of it; empty if the ledger knows of none.
         labelled: whether the version bears the key's label.
     """
 
@@ -115,6 +107,7 @@ class KeyRecord:
     published: datetime | None = None
     replaced: datetime | None = None
     deactivated: datetime | None = None
+    came_after: str = ""
     by: str = ""
     last_use: str = ""
     note: str = ""
@@ -237,6 +230,11 @@ class Entry:
         """Find the key that AWSCURRENT names as far as the ledger knows."""
         return next((key for key in self.keys.values() if key.state is KeyState.CURRENT), None)
 
+    @property
+    def pending_key_id(self) -> str:
+        """The key of a rotation of Secrets Manager that is not finished; empty if there is none."""
+        return self.rotation.key_id if self.rotation else ""
+
     def key_of_version(self, version: str) -> KeyRecord | None:
         """Find the key that a version holds."""
         return next((key for key in self.keys.values() if key.version_id == version), None)
@@ -278,14 +276,6 @@ class Entry:
     def is_over(self) -> bool:
         """Whether nothing is left to keep or to do."""
         return not any(claim.present for claim in self.claims.values()) and not self.keys and not self.creating
-
-    def key_version(self, key: KeyRecord) -> str:
-        """Name the version of a key before it is stored."""
-        return key.version_id or version_id(key.owner, key.id)
-
-    def users(self) -> Iterator[str]:
-        """List the users of the keys and claims."""
-        yield from {claim.user_name for claim in self.claims.values()} | {key.user_name for key in self.keys.values()}
 
 
 def promotion_order(key: KeyRecord) -> tuple[datetime, datetime, str]:

@@ -75,3 +75,7 @@ class LeaseLostError(ProviderError):
 
 class LedgerError(ProviderError):
     """The ledger can't be read or written, or holds what this release does not understand."""
+
+
+class LedgerDeniedError(LedgerError):
+    """The function's role may not use the ledger, or not yet."""

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import BY_DEPLOYMENT, EndAttempt, GiveBack, Promote, RecordGone, RecordSwitch
 from access_key_provider.model.entry import KeyState, promotion_order
-from access_key_provider.model.state import CURRENT, PREVIOUS
+from access_key_provider.model.state import PREVIOUS
 from access_key_provider.planning.key_events import LEFT_BEHIND, about_key
 from access_key_provider.planning.recovery import recover
 from access_key_provider.planning.removal import (
@@ -71,7 +71,8 @@ def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
         draft.add(Promote(other.id, draft.current, by))
         return
     before = draft.observed.secret.version_with(PREVIOUS)
-    if before and CURRENT not in before.labels and draft.entry.key_of_version(before.id) is None:
+    if before and before.id == current.came_after:
+        end_finished_rotation(draft, before.id)
         draft.add(GiveBack(before.id, draft.current))
 
 

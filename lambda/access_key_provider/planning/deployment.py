@@ -76,13 +76,17 @@ def plan_deployment(draft: Draft, owner: str) -> None:
 
 
 def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:
-    """Find the key of the declared serial, the one that was published last if there are several."""
+    """Find the key of the declared serial, the one that was published last if there are several.
+
+    One that another key of the same serial took the place of, and that was stopped since, may have leaked.
+    """
     entry, serial = draft.entry, draft.claim(owner).serial
-    pending = entry.rotation.key_id if entry.rotation else ""
+    pending = entry.pending_key_id
     matching = [
         key
         for key in entry.keys_of(owner)
         if serial in key.serials and key.restorable and draft.exists(key) and key.id != pending
+        if key.state is not KeyState.INACTIVE or key.by in {BY_DEPLOYMENT, BY_ROLLBACK}
     ]
     return max(matching, key=promotion_order, default=None)
 
@@ -228,7 +232,7 @@ def _must_end_rotation(draft: Draft, owner: str, target: KeyRecord | None) -> bo
 
 def _remove_never_published(draft: Draft, owner: str, target: KeyRecord | None) -> None:
     """Remove the proven keys of requests that died before the switch."""
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     with draft.left_to_the_sweep():
         for key in draft.entry.keys_of(owner):
             if key.published is None and key.usable and key.id not in {pending, target.id if target else ""}:

@@ -93,6 +93,10 @@ class Draft:
         """Tell whether a key works."""
         return self.statuses.get(key_id) == ACTIVE
 
+    def is_read(self, key: KeyRecord) -> bool:
+        """Tell whether readers of the secret get a key."""
+        return bool(key.version_id) and key.version_id == self.current
+
     @property
     def missing_key_slots(self) -> int:
         """How many keys must go for a new one to fit."""

@@ -87,8 +87,8 @@ def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -
             events = [(CREATED, about_key(after, after.keys[key_id]))]
         case Promote(key_id, _, by):
             events = _switched(before, after, key_id, by)
-        case RecordSwitch(happened=True) if before.switching and before.switching.key_id in after.keys:
-            events = _switched(before, after, before.switching.key_id, before.switching.by)
+        case RecordSwitch(True, by_hand) if (made := by_hand or before.switching) and made.key_id in after.keys:
+            events = _switched(before, after, made.key_id, made.by)
         case Deactivate(key_id, by) if _worked(observed, key_id):
             events = [(DEACTIVATED, _about(before, after, key_id, observed, by))]
         case DeleteKey(key_id, by):

@@ -65,7 +65,7 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
     if is_displaced(draft.entry, owner):
         return []
     rules = draft.claim(owner).rules
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     unpublished = [
         key
         for key in draft.entry.keys_of(owner)
@@ -76,6 +76,8 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
         for key in draft.entry.keys_of(owner)
         if draft.exists(key)
         and key.state in {KeyState.REPLACED, KeyState.INACTIVE}
+        # An Inactive one is of no use to its readers.
+        and not (draft.is_read(key) and draft.is_active(key.id))
         and not (for_rotation and is_kept_for_rollback(draft, key))
     ]
     inactive = [key for key in replaced if not draft.is_active(key.id)]
@@ -125,6 +127,8 @@ def _advice(draft: Draft, owner: str, *, for_rotation: bool) -> str:
     for key in draft.entry.keys_of(owner):
         if key.state not in {KeyState.REPLACED, KeyState.INACTIVE}:
             continue
+        if draft.is_read(key):
+            return f"readers of the secret get {key.id}: somebody has moved AWSCURRENT back to it by hand"
         if for_rotation and is_kept_for_rollback(draft, key) and key.replaced:
             return f"{key.id} is kept until {key.replaced + LONGEST_DEPLOYMENT:%Y-%m-%d %H:%M} UTC for a rollback"
         if draft.is_active(key.id):

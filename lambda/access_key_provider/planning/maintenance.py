@@ -22,7 +22,7 @@ from access_key_provider.planning.key_events import (
 )
 from access_key_provider.planning.recovery import ATTEMPT_IS_OVER, ORPHAN_WAIT, recover, retire_orphans, unknown_labels
 from access_key_provider.planning.removal import end_rotation, remove
-from access_key_provider.planning.retirement import due_of, retire
+from access_key_provider.planning.retirement import current_works, due_of, retire
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -78,6 +78,14 @@ def owner_to_cut_over(entry: Entry, version_id: str) -> str:
     return current.owner if replaced else ""
 
 
+def went_back(entry: Entry, owner: str) -> bool:
+    """Tell whether the current key is older than those that were replaced: a rollback or an undo has restored it."""
+    current = entry.current
+    return current is not None and all(
+        key.created > current.created for key in entry.keys_of(owner) if key.state is KeyState.REPLACED
+    )
+
+
 def plan_cut_over(draft: Draft, owner: str, version_id: str) -> None:
     """Deactivate the previous key now: all consumers use the given version, if it still is the current one."""
     recover(draft, owner)
@@ -90,7 +98,7 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
     """Deactivate the previous key now: an operator says that nobody needs it.
 
     Raises:
-        KeyInUseError: it is the key that readers of the secret get.
+        KeyInUseError: it is the key that readers of the secret get, or the current one does not work.
     """
     recover(draft, owner)
     read, current = draft.entry.key_of_version(draft.current), draft.entry.current
@@ -98,6 +106,11 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
         raise KeyInUseError(
             f"readers of the secret get {read.id}: somebody has moved AWSCURRENT back to it. Move it to version "
             f"{current.version_id}, which has {current.id}, or rotate, then retire"
+        )
+    previous = [key.id for key in draft.entry.keys_of(owner) if key.published and draft.is_active(key.id)]
+    if previous and not current_works(draft, owner):
+        raise KeyInUseError(
+            f"the current key is gone or Inactive, so {previous[-1]} may be all that works: rotate, then retire"
         )
     retire(draft, owner, BY_OPERATOR, at_once=True)
 
@@ -166,8 +179,7 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
 
 def _is_unfinished(entry: Entry, key: KeyRecord) -> bool:
     """Tell whether a key waits for a holder that may have died."""
-    pending = entry.rotation is not None and entry.rotation.key_id == key.id
-    return key.state in {KeyState.CREATED, KeyState.STORED, KeyState.PROVEN} and not pending
+    return key.state in {KeyState.CREATED, KeyState.STORED, KeyState.PROVEN} and key.id != entry.pending_key_id
 
 
 def _remove_abandoned(draft: Draft, owner: str) -> None:
@@ -177,7 +189,7 @@ def _remove_abandoned(draft: Draft, owner: str) -> None:
         end_rotation(draft, BY_SWEEP)
     elif rotation and draft.observed.secret.version(rotation.token) is None:
         draft.add(EndRotation())
-    pending = draft.entry.rotation.key_id if draft.entry.rotation else ""
+    pending = draft.entry.pending_key_id
     for key in draft.entry.keys_of(owner):
         if key.usable and key.published is None and key.id != pending:
             remove(draft, key, BY_SWEEP)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import (
+    BY_HAND,
     BY_SWEEP,
     Deactivate,
     EndAttempt,
@@ -14,7 +15,7 @@ from access_key_provider.model.actions import (
     RecordKey,
     RecordSwitch,
 )
-from access_key_provider.model.entry import KeyRecord, KeyState
+from access_key_provider.model.entry import KeyRecord, KeyState, Switching
 from access_key_provider.model.state import CURRENT, owner_in_tag
 from access_key_provider.planning.removal import clear_traces, remove
 
@@ -40,6 +41,7 @@ def recover(draft: Draft, owner: str, by: str = BY_SWEEP) -> None:
     _end_switch(draft)
     rebuild(draft, owner)
     record_stored(draft, owner)
+    record_switch_by_hand(draft, owner)
     with draft.left_to_the_sweep():
         if draft.observed.user_exists:
             _record_missing(draft, owner)
@@ -79,7 +81,7 @@ def _end_switch(draft: Draft) -> None:
     switching = draft.entry.switching
     if switching:
         key = draft.entry.keys.get(switching.key_id)
-        draft.add(RecordSwitch(happened=key is not None and bool(key.version_id) and draft.current == key.version_id))
+        draft.add(RecordSwitch(happened=key is not None and draft.is_read(key)))
 
 
 def record_stored(draft: Draft, owner: str) -> None:
@@ -89,6 +91,13 @@ def record_stored(draft: Draft, owner: str) -> None:
         if key.stored is None and version and version.id == key.version_id:
             state = KeyState.PROVEN if key.proven else KeyState.STORED
             draft.add(RecordKey(replace(key, state=state, stored=draft.now), "found its secret stored"))
+
+
+def record_switch_by_hand(draft: Draft, owner: str) -> None:
+    """Record that a key is current which was never published, if readers get it: somebody has finished a rotation."""
+    for key in draft.entry.keys_of(owner):
+        if key.usable and key.published is None and draft.is_read(key):
+            draft.add(RecordSwitch(happened=True, by_hand=Switching(key.id, draft.now, BY_HAND)))
 
 
 def _record_missing(draft: Draft, owner: str) -> None:

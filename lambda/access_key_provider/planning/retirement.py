@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import Deactivate, Postpone
 from access_key_provider.model.entry import KeyState
 from access_key_provider.model.retirement_rules import LAST_USE_LAG
+from access_key_provider.model.state import INACTIVE
 from access_key_provider.planning.key_events import OVERDUE, POSTPONED, about_key
 from access_key_provider.planning.removal import remove
 
@@ -31,19 +32,18 @@ _PROOF = timedelta(minutes=1)
 def retire(draft: Draft, owner: str, by: str, *, at_once: bool = False) -> None:
     """Do what is due for each key that was replaced: wait, deactivate, or delete.
 
+    While the current key does not work, the previous one may be all that does.
+
     Args:
         draft: the plan.
         owner: whose keys.
         by: who retires them.
         at_once: all consumers use the current key by now, so the previous one is deactivated in its grace period too.
     """
-    if is_displaced(draft.entry, owner):
+    if is_displaced(draft.entry, owner) or not current_works(draft, owner):
         return
     rules = draft.claim(owner).rules
     for key in draft.entry.keys_of(owner):
-        if key.version_id and key.version_id == draft.current:
-            # Somebody has moved AWSCURRENT back to it by hand: readers of the secret get this key.
-            continue
         if key.state is KeyState.REPLACED:
             _retire_replaced(draft, rules, key, by, at_once=at_once)
         elif key.state is KeyState.INACTIVE:
@@ -54,6 +54,14 @@ def is_displaced(entry: Entry, owner: str) -> bool:
     """Tell whether another resource's key is current: a rollback of that resource makes this one's current again."""
     current = entry.current
     return current is not None and current.owner != owner and entry.claims[owner].present
+
+
+def current_works(draft: Draft, owner: str) -> bool:
+    """Tell whether the current key is Active, or Inactive as declared, and readers get no other one."""
+    current = draft.entry.current
+    if current is None or not draft.exists(current) or (draft.current and not draft.is_read(current)):
+        return False
+    return draft.is_active(current.id) or draft.claim(owner).status == INACTIVE
 
 
 def in_question(entry: Entry, owner: str, now: datetime) -> tuple[str, ...]:

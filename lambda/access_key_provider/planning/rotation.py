@@ -15,7 +15,7 @@ from access_key_provider.model.errors import RotationError
 from access_key_provider.model.state import CURRENT, INACTIVE, PENDING
 from access_key_provider.planning.deployment import create_and_promote, promote, require_user_and_secret, tag_current
 from access_key_provider.planning.key_slots import free_key_slot
-from access_key_provider.planning.recovery import record_stored, recover
+from access_key_provider.planning.recovery import record_stored, record_switch_by_hand, recover
 from access_key_provider.planning.removal import end_rotation, remove, remove_pending_label
 from access_key_provider.planning.retirement import retire
 
@@ -37,6 +37,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     version = _version(draft, token)
     _require_pending(version)
     record_stored(draft, owner)
+    record_switch_by_hand(draft, owner)
     if _is_spoilt(draft, version):
         end_rotation(draft, BY_ROTATION)
         remove_pending_label(draft, version)
@@ -107,10 +108,7 @@ def plan_rotation_by_operator(draft: Draft, owner: str) -> None:
         RotationError: the template declares no Active key.
         KeyLimitReachedError: there is no key slot for another key.
     """
-    claim = draft.claim(owner)
-    if not claim.present or claim.status == INACTIVE:
-        raise RotationError("the template declares no Active key: there is nothing to rotate")
-    require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
+    _require_rotatable(draft, owner)
     recover(draft, owner, BY_OPERATOR)
     end_rotation(draft, BY_OPERATOR)
     create_and_promote(draft, owner, BY_OPERATOR)
@@ -128,11 +126,15 @@ def plan_failed_step(draft: Draft, owner: str, made: tuple[str, ...]) -> None:
 
 def _is_finished(draft: Draft, owner: str, token: str) -> bool:
     """Check what every step checks first; tell whether the version is current already."""
+    _require_rotatable(draft, owner)
+    return CURRENT in _version(draft, token).labels
+
+
+def _require_rotatable(draft: Draft, owner: str) -> None:
     claim = draft.claim(owner)
     if not claim.present or claim.status == INACTIVE:
         raise RotationError("the template declares no Active key: there is nothing to rotate")
     require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
-    return CURRENT in _version(draft, token).labels
 
 
 def _version(draft: Draft, token: str) -> SecretVersion:

@@ -9,11 +9,18 @@ from __future__ import annotations
 import random
 import secrets
 from dataclasses import replace
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from access_key_provider.aws.dynamodb import StaleEntryError
 from access_key_provider.model.entry import LEASE_LENGTH, Lease
-from access_key_provider.model.errors import BusyError, LeaseLostError, LedgerError, SupersededError
+from access_key_provider.model.errors import (
+    BusyError,
+    LeaseLostError,
+    LedgerDeniedError,
+    LedgerError,
+    SupersededError,
+)
 from access_key_provider.planning.maintenance import next_due, with_failure
 
 if TYPE_CHECKING:
@@ -42,12 +49,13 @@ class HeldLease:
         holder: who this is: no two invocations are called the same.
     """
 
-    def __init__(self, ledger: Ledger, clock: Clock, secret_arn: str, doing: str) -> None:
-        """Prepare to act on a secret; nothing is held yet."""
+    def __init__(self, ledger: Ledger, clock: Clock, secret_arn: str, doing: str, patience: float = 0.0) -> None:
+        """Prepare to act on a secret; nothing is held yet. Until `patience` is over, a refusal may be a new role's."""
         self._ledger = ledger
         self._clock = clock
         self._secret_arn = secret_arn
         self._doing = doing
+        self._denied_until = clock.now() + timedelta(seconds=patience)
         self.holder = f"{doing}-{secrets.token_hex(6)}"
         self._stored: Entry | None = None
         self._changes: list[tuple[Change, datetime]] = []
@@ -94,7 +102,7 @@ class HeldLease:
             SupersededError: CloudFormation has made a later request.
             LedgerError: the ledger can't be read or written.
         """
-        entry, beaten = self._ledger.read(self._secret_arn), 0
+        entry, beaten = self._read_first(), 0
         while beaten < _WRITES:
             now = self.now()
             announced = announce(entry, now) if announce else entry
@@ -112,12 +120,31 @@ class HeldLease:
             except StaleEntryError as stale:
                 entry, beaten = stale.entry, beaten + 1
                 continue
+            except LedgerDeniedError:
+                if self._waits_for_role():
+                    continue
+                raise
             if entry.lease and entry.lease.holder == self.holder:
                 self._stored, self._renewed = entry, now
                 watched = [own] if own else list(entry.claims)
                 self._watched = {owner: _wish(entry, owner) for owner in watched}
                 return
         raise BusyError("the entry in the ledger changes all the time: try again")
+
+    def _read_first(self) -> Entry:
+        while True:
+            try:
+                return self._ledger.read(self._secret_arn)
+            except LedgerDeniedError:
+                if not self._waits_for_role():
+                    raise
+
+    def _waits_for_role(self) -> bool:
+        """Wait a little for a role that a deployment has just made; nothing is held yet."""
+        if self._clock.now() >= self._denied_until or self._clock.remaining() < _RESERVE_TO_ANSWER + _POLL:
+            return False
+        self._clock.sleep(_POLL)
+        return True
 
     def read(self) -> None:
         """Read the entry without taking the lease."""

@@ -77,15 +77,15 @@ class Session(Protocol):
 
     @property
     def keys(self) -> UserKeys:
-        """The user."""
+        """The user's keys and tags."""
         ...
 
     @property
     def secret(self) -> SecretVersions:
-        """The secret."""
+        """The secret's versions and labels."""
         ...
 
     @property
     def prover(self) -> Prover:
-        """The proof."""
+        """The proof that a new key works."""
         ...

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from access_key_provider.model.actions import CreateKey
-from access_key_provider.model.errors import ConflictError, KeyLimitReachedError, LeaseLostError
+from access_key_provider.model.entry import KeyState
+from access_key_provider.model.errors import ConflictError, KeyLimitReachedError, LeaseLostError, LedgerError
 from access_key_provider.model.state import CONSISTENCY_WAIT, INACTIVE
 from access_key_provider.planning.draft import Draft
 from access_key_provider.planning.late_call import plan_take_back
@@ -19,11 +20,11 @@ from lambda_shared import log
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from access_key_provider.aws.dynamodb import Ledger
     from access_key_provider.model.actions import Action
-    from access_key_provider.model.entry import Claim
+    from access_key_provider.model.entry import Claim, Entry
     from access_key_provider.model.state import AccessKey, Observed
     from access_key_provider.planning.key_events import Event
     from access_key_provider.reconcile.lease import Change, HeldLease
@@ -109,7 +110,7 @@ class Reconciler:
             except ProviderError as error:
                 failures += 1
                 if failures == _ATTEMPTS or not self._is_worth_another_try(error, reserve):
-                    raise _explained(session, error) from error
+                    raise self._explained(session, error) from error
             else:
                 return
             finally:
@@ -120,6 +121,20 @@ class Reconciler:
                 if executor.late:
                     self._late = _Late(session, owner, claim, executor.late)
             self._clock.sleep(CONSISTENCY_WAIT)
+
+    def _explained(self, session: Session, error: ProviderError) -> ProviderError:
+        """Complete the message of a reached limit with what the user must know to choose a key to remove."""
+        if not isinstance(error, KeyLimitReachedError):
+            return error
+        entries = [self.lease.entry]
+        with suppress(LedgerError):
+            entries += [self._ledger.read(arn) for arn in self._ledger.of_user(error.user_name)]
+        described = "; ".join(_described(session, key, entries) for key in error.keys)
+        return ProviderError(
+            f"{error}, and {error.advice or 'none may be removed'}: {described}. Delete one that is not needed "
+            "(aws iam update-access-key --status Inactive, wait, aws iam delete-access-key, each with --user-name "
+            f"{error.user_name}), then deploy"
+        )
 
     def _record_lost(self, observed: Observed, owner: str, deployed_serial: str) -> None:
         """Record keys again whose entry was lost, also if the plan refuses then: its rollback counts on it."""
@@ -181,21 +196,19 @@ class _Late:
     action: Action
 
 
-def _explained(session: Session, error: ProviderError) -> ProviderError:
-    """Complete the message of a reached limit with what the user must know to choose a key to remove."""
-    if not isinstance(error, KeyLimitReachedError):
-        return error
-    described = "; ".join(_described(session, key) for key in error.keys)
-    return ProviderError(
-        f"{error}, and {error.advice or 'none is ours to remove'}: {described}. Delete one that is not needed "
-        "(aws iam update-access-key --status Inactive, wait, aws iam delete-access-key, each with --user-name "
-        f"{error.user_name}), then deploy"
-    )
-
-
-def _described(session: Session, key: AccessKey) -> str:
+def _described(session: Session, key: AccessKey, entries: Sequence[Entry]) -> str:
     try:
         use = str(session.keys.last_use(key.id))
     except ProviderError:
         use = "last use unknown"
-    return f"{key.id} {key.status}, created {key.created:%Y-%m-%d}, {use}"
+    return f"{key.id} {key.status}, created {key.created:%Y-%m-%d}, {use}{_whose(key.id, entries)}"
+
+
+def _whose(key_id: str, entries: Sequence[Entry]) -> str:
+    """Say which resource of the ledger a key belongs to, so that nobody takes it for one that is not needed."""
+    for entry in entries:
+        key = entry.keys.get(key_id)
+        claim = entry.claims.get(key.owner) if key else None
+        if key and claim:
+            return f", the {'current' if key.state is KeyState.CURRENT else 'previous'} key of {claim.logical_id}"
+    return ""

@@ -8,6 +8,7 @@ from local_cloud.patches.cloudformation import (
     failed_creates,
     metadata_references,
     nested_exports,
+    without_rollback,
 )
 
 
@@ -20,3 +21,4 @@ def apply() -> None:
     exports.apply()
     metadata_references.apply()
     nested_exports.apply()
+    without_rollback.apply()

@@ -58,6 +58,8 @@ def _deploying(original: Function) -> Function:
             await original(stack_name, stack_id, template, *arguments, **named)
             return
         stack = cloudformation._stacks[stack_name]
+        # A change set leaves them out until the stack is complete, and a rollback goes by them.
+        stack |= {"_template": template, "_resolved_params": given["param_values"]}
         creation = _Creation(stack, template, given["param_values"], rolls_back=not given["disable_rollback"])
         _running[stack_id] = creation
         try:

@@ -21,8 +21,10 @@ from local_cloud.replacing import Function, replace_function
 
 # Where a stack has the logical ids of the Creates that nobody waits for any more.
 CANCELLED = "_cancelled_creates"
+# Where it has the records of what failed to be made, and such a record the definition, if the template is another's.
+FAILED_CREATES = "_failed_creates"
+DEFINITION = "_definition"
 
-_FAILED_CREATES = "_failed_creates"
 _SUFFIX_LENGTH = 13
 
 Record = dict[str, Any]
@@ -49,14 +51,19 @@ def cancel(stack: Record, logical_id: str, kind: str, properties: Record) -> Non
         _remember(stack, logical_id, kind, properties, _invented_id(stack["StackName"], logical_id))
 
 
+def take(stack: Record) -> dict[str, Record]:
+    """Take what failed to be created from the record of a stack, by logical id."""
+    failed: dict[str, Record] = stack.pop(FAILED_CREATES, {})
+    return failed
+
+
 def take_up(stack: Record) -> list[str]:
     """Put what failed to be created among the resources of the stack, and give the logical ids."""
     resources = stack.setdefault("_resources", {})
-    failed = {
-        logical_id: record
-        for logical_id, record in stack.pop(_FAILED_CREATES, {}).items()
-        if logical_id not in resources
-    }
+    definitions = stack["_template"].setdefault("Resources", {})
+    failed = {logical_id: record for logical_id, record in take(stack).items() if logical_id not in resources}
+    for logical_id, record in failed.items():
+        definitions.setdefault(logical_id, record.pop(DEFINITION, {}))
     resources.update(failed)
     return list(failed)
 
@@ -78,7 +85,7 @@ def _remembering_a_failed_create(original: Function) -> Function:
 
 
 def _remember(stack: Record, logical_id: str, kind: str, properties: Record, physical_id: str) -> None:
-    stack.setdefault(_FAILED_CREATES, {})[logical_id] = {
+    stack.setdefault(FAILED_CREATES, {})[logical_id] = {
         "PhysicalResourceId": physical_id,
         "ResourceType": kind,
         "ResourceStatus": "CREATE_FAILED",

@@ -11,14 +11,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import CfnOutput
+from aws_cdk import CfnOutput, Duration
 from aws_cdk import aws_iam as iam
 from cloud.access import denied
 from cloud.account import policy
 from cloud.guards.deployed import MEMBERS, UNIT, managing
 from cloud.stacks import Account, Deployment, DeploymentError, Session
 
-from cdk_iam_access_key import AccessKey, DenyUnmanagedAccessKeys
+from cdk_iam_access_key import AccessKey, AccessKeyProvider, DenyUnmanagedAccessKeys
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -89,7 +89,8 @@ def attach(cloud: LocalCloud, directory: Path, **properties: Any) -> Deployment:
 
 
 def declare_key(stack: Stack) -> None:
-    """Declare a key."""
+    """Declare a key, which need not settle: there is one endpoint."""
+    AccessKeyProvider(stack, "AccessKeyProvider", settling_time=Duration.seconds(0))
     key = AccessKey(stack, "Key", user=iam.User(stack, "User"))
     CfnOutput(stack, "UserName", value=key.user.user_name)
     CfnOutput(stack, "SecretArn", value=key.secret.secret_arn)

@@ -156,8 +156,8 @@ def synthesized_actions() -> tuple[tuple[str, str], ...]:
         template = Template.from_stack(stack)
     assert not template.find_resources("AWS::IAM::Policy")
     return tuple(
-        ("key" if "Path" in role["Properties"] else "function", action)
-        for role in template.find_resources("AWS::IAM::Role").values()
+        ("function" if "AccessKeyProvider" in name else "key", action)
+        for name, role in template.find_resources("AWS::IAM::Role").items()
         for policy in role["Properties"]["Policies"]
         for statement in policy["PolicyDocument"]["Statement"]
         for action in _listed(statement["Action"])

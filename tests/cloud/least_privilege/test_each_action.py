@@ -45,9 +45,10 @@ def may_not_log(account: Account, shop: Deployed) -> set[str]:
     """Name what IAM would refuse Lambda, which writes the functions' log with their role.
 
     IAM is asked what it would say: the account judges the calls themselves by the log group's ARN, AWS by the stream's.
+    It finds the role by an ARN without the path, AWS by the whole one.
     """
     simulation = account.iam.simulate_principal_policy(
-        PolicySourceArn=shop.role,
+        PolicySourceArn=f"arn:aws:iam::{account.cloud.account}:role/{role_name(shop.role)}",
         ActionNames=["logs:CreateLogStream", "logs:PutLogEvents"],
         ResourceArns=[f"{shop.log_group}:log-stream:2026/11/23/[$LATEST]0"],
     )

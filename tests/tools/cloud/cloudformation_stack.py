@@ -109,9 +109,16 @@ class Stack:
             StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"], **options
         )
 
-    def update(self, template: Template) -> str:
+    def update(self, template: Template, **options: Any) -> str:
         """Update it and give the status it ends in."""
-        self._api.update_stack(StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"])
+        self._api.update_stack(
+            StackName=self.name, TemplateBody=json.dumps(template), Capabilities=["CAPABILITY_IAM"], **options
+        )
+        return self._settled()
+
+    def roll_back(self) -> str:
+        """Roll back what failed without a rollback, and give the status it ends in."""
+        self._api.rollback_stack(StackName=self.name)
         return self._settled()
 
     def delete(self, **options: Any) -> str:

@@ -416,3 +416,44 @@ def test_c7_fifty_keys_of_one_function_are_swept_each(stack: Stack) -> None:
     for _ in range(60):
         stack.sweep(HOUR)
     assert all(len(stack.keys(f"user{number}")) == 1 for number in range(50))
+
+
+@pytest.mark.parametrize("kind", ["Create", "Update", "rotation"])
+@pytest.mark.parametrize(
+    "action",
+    [
+        "dynamodb:GetItem",
+        "dynamodb:PutItem",
+        "iam:CreateAccessKey",
+        "secretsmanager:PutSecretValue",
+        "secretsmanager:UpdateSecretVersionStage",
+    ],
+)
+def test_a4_a_policy_that_one_action_knows_later_than_the_others_fails_nothing(
+    stack: Stack, action: str, kind: str
+) -> None:
+    """A4: a policy spreads from host to host, so a call may be denied after others were allowed; so may the ledger."""
+    if kind != "Create":
+        stack.deploy("1")
+    denied: list[str] = []
+
+    def is_late(call: Call) -> bool:
+        late = call.name == action and len(denied) < 4
+        denied.extend([call.name] * late)
+        return late
+
+    stack.account.deny(is_late)
+    if kind == "rotation":
+        stack.rotate()
+    else:
+        stack.deploy("2")
+    assert len(stack.our_keys()) == (1 if kind == "Create" else 2)
+    assert stack.current_key()[1] == "Active"
+
+
+def test_a4_a_tag_that_is_denied_holds_no_deployment_up(stack: Stack) -> None:
+    """A4, the other way round: nothing waits for what nothing depends on."""
+    stack.account.deny("iam:TagUser")
+    began = stack.account.clock.now()
+    stack.deploy("1")
+    assert stack.account.clock.now() - began < timedelta(minutes=1)

@@ -29,7 +29,10 @@ BAD = [
     pytest.param({"UserName": None}, "UserName is missing", id="missing user"),
     pytest.param({"UserName": ""}, "UserName is ''", id="empty user"),
     pytest.param({"UserName": "root"}, "never the root user", id="root"),
-    pytest.param({"UserName": "../../deploy"}, "UserName is '../../deploy'", id="path"),
+    pytest.param({"UserName": "team/root"}, "never the root user", id="root with a path"),
+    pytest.param({"UserName": "/team/deploy"}, "UserName is '/team/deploy'", id="slash before"),
+    pytest.param({"UserName": "team/"}, "UserName is 'team/'", id="path alone"),
+    pytest.param({"UserName": "te am/deploy"}, "UserName is 'te am/deploy'", id="blank in a path"),
     pytest.param({"UserName": "deploy\n"}, "1 to 64 characters", id="line end"),
     pytest.param({"UserName": LONG}, "(5000 characters)", id="long user"),
     pytest.param({"UserName": "müller"}, "UserName is 'müller'", id="not ASCII"),
@@ -123,6 +126,12 @@ def test_properties_of_another_shape_are_refused(properties: object) -> None:
 def test_secrets_of_all_partitions_are_taken(arn: str) -> None:
     """With every character that a name may have."""
     assert Properties.parse(changed({"SecretArn": arn})).secret_arn == arn
+
+
+@pytest.mark.parametrize("name", ["deploy", "team/deploy", "a/b/c/deploy", "../../deploy"])
+def test_a_path_before_the_name_is_left_out(name: str) -> None:
+    """IAM's calls take the name alone; a template that has the user's ARN can't take its last part only."""
+    assert Properties.parse(VALID | {"UserName": name}).user_name == "deploy"
 
 
 def test_a_secret_of_another_region_is_refused() -> None:

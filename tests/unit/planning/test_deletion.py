@@ -63,9 +63,16 @@ def test_a_key_that_seems_inactive_is_deactivated_before_it_is_deleted() -> None
 
 def test_a_value_that_was_there_before_is_given_back_first() -> None:
     """A rolled-back deployment must not leave the secret's readers with a dead key."""
-    situation = Situation().managed(A).deleted()
+    situation = Situation().managed(A, came_after=BY_HAND).deleted()
     situation.versions[BY_HAND] = {PREVIOUS}
     assert situation.plan(plan_deletion)[0] == GiveBack(BY_HAND, version_of(A))
+
+
+def test_a_previous_version_that_is_not_known_to_be_somebody_elses_is_not_given_back() -> None:
+    """It may be that of a key of ours which is deleted and forgotten."""
+    situation = Situation().managed(A).deleted()
+    situation.versions[BY_HAND] = {PREVIOUS}
+    assert BY_HAND not in touched(situation.plan(plan_deletion))
 
 
 def test_a_previous_version_of_our_own_is_not_given_back() -> None:

@@ -410,7 +410,7 @@ def test_a_failed_rotation_without_a_key_to_go_back_to_keeps_its_own() -> None:
 
 def test_a_failed_create_leaves_nothing() -> None:
     """And the value that was there before is current again."""
-    situation = Situation().managed(A)
+    situation = Situation().managed(A, came_after=BY_HAND)
     situation.versions[BY_HAND] = {PREVIOUS}
     actions = situation.plan(plan_failed_cleanup, (A,), new_resource=True, go_back=True)
     assert deleted(actions) == [A]

@@ -84,13 +84,20 @@ def test_a_role_that_never_is_usable_is_given_up(clock: InvocationClock, patienc
     assert denied.value.changed_nothing
 
 
-def test_patience_ends_with_the_first_success(clock: InvocationClock) -> None:
-    """From then on what is denied is denied for good: nobody waits for a refusal that lasts."""
+def test_a_success_does_not_end_the_patience(clock: InvocationClock) -> None:
+    """A policy spreads from host to host, so what comes after a call that was allowed may be denied yet."""
     call = RetryingCaller(clock)
     call(Service(refused("AccessDenied"), "answer"))
+    service = Service(refused("AccessDenied"), refused("AccessDenied"), "answer")
+    assert call(service) == "answer"
+    assert len(service.asked) == 3
+
+
+def test_nobody_waits_for_a_call_that_nothing_waits_for(clock: InvocationClock) -> None:
+    """What is denied is denied, also in the first seconds."""
     service, began = Service(refused("AccessDenied")), clock.now()
     with pytest.raises(AccessDeniedError):
-        call(service)
+        RetryingCaller(clock).at_once(service)
     assert (len(service.asked), waited(clock, began)) == (1, 0)
 
 

@@ -1,0 +1,118 @@
+"""The functions and log groups of providers and guards, as `FunctionOptions` says, and what roles need for that."""
+
+from typing import Any, cast
+
+from aws_cdk import ArnFormat, RemovalPolicy, Stack
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_logs as logs
+from constructs import Construct, IConstruct
+
+from cdk_iam_access_key._shared.permissions import ENCRYPTION_ACTIONS
+from cdk_iam_access_key.function_options import FunctionOptions
+
+# Not a constant of the CDK, whose earlier versions have no such constant.
+DEFAULT_RUNTIME = lambda_.Runtime("python3.14", lambda_.RuntimeFamily.PYTHON)
+# What Lambda needs of a function's role to connect the function to a VPC. None of it can be limited to a resource.
+# https://docs.aws.amazon.com/lambda/latest/dg/configuration-vpc.html#configuration-vpc-permissions
+_NETWORK_ACTIONS = [
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+]
+
+
+def define_log_group(
+    options: FunctionOptions,
+    scope: Construct,
+    construct_id: str,
+    retention: logs.RetentionDays,
+    *,
+    name: str | None = None,
+) -> logs.LogGroup:
+    """Define a log group, kept for `retention` if the options do not say how long."""
+    key = options.log_encryption_key
+    if key is not None:
+        # Not the ARN of the log group, which comes after its key.
+        arn = Stack.of(scope).format_arn(service="logs", resource="*")
+        key.add_to_resource_policy(
+            iam.PolicyStatement(
+                actions=ENCRYPTION_ACTIONS,
+                principals=[iam.ServicePrincipal("logs.amazonaws.com")],
+                resources=["*"],
+                conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": arn}},
+            )
+        )
+    return logs.LogGroup(
+        scope,
+        construct_id,
+        log_group_name=name,
+        encryption_key=key,
+        retention=options.log_retention or retention,
+        removal_policy=options.log_removal_policy or RemovalPolicy.DESTROY,
+    )
+
+
+def role_statements(options: FunctionOptions, scope: Construct, log_group: logs.ILogGroup) -> list[iam.PolicyStatement]:
+    """Return what the role of a function needs for its log and for these options."""
+    statements = [_allow(["logs:CreateLogStream", "logs:PutLogEvents"], log_group.log_group_arn)]
+    if options.vpc is not None:
+        denied = iam.PolicyStatement(
+            effect=iam.Effect.DENY,
+            actions=_NETWORK_ACTIONS,
+            resources=["*"],
+            # Set when the code of a function calls. Lambda itself has to be allowed, its code has not.
+            conditions={"Null": {"lambda:SourceFunctionArn": "false"}},
+        )
+        statements += [_allow(_NETWORK_ACTIONS, "*"), denied]
+    if options.tracing in {lambda_.Tracing.ACTIVE, lambda_.Tracing.PASS_THROUGH}:
+        statements.append(_allow(["xray:PutTelemetryRecords", "xray:PutTraceSegments"], "*"))
+    if options.environment_encryption is not None:
+        functions = Stack.of(scope).format_arn(
+            service="lambda", resource="function", resource_name="*", arn_format=ArnFormat.COLON_RESOURCE_NAME
+        )
+        decrypt = _allow(["kms:Decrypt"], options.environment_encryption.key_arn)
+        decrypt.add_condition("ArnLike", {"kms:EncryptionContext:aws:lambda:FunctionArn": functions})
+        statements.append(decrypt)
+    return statements
+
+
+def define_function(options: FunctionOptions, scope: Construct, name: str, **properties: Any) -> lambda_.Function:
+    """Define a function with these options.
+
+    Args:
+        options: The options.
+        scope: Where it is defined.
+        name: Its id there.
+        properties: What is its own: role, log group, code, handler and so on.
+    """
+    function = lambda_.Function(
+        scope,
+        name,
+        runtime=options.runtime or DEFAULT_RUNTIME,
+        architecture=options.architecture or lambda_.Architecture.ARM_64,
+        memory_size=options.memory_size or 256,
+        vpc=options.vpc,
+        vpc_subnets=options.vpc_subnets,
+        security_groups=options.security_groups,
+        environment_encryption=options.environment_encryption,
+        **properties,
+    )
+    if options.tracing in {lambda_.Tracing.ACTIVE, lambda_.Tracing.PASS_THROUGH}:
+        # Not `tracing`, which puts a policy beside the role. The role has one already.
+        resource = cast("lambda_.CfnFunction", function.node.default_child)
+        mode = "Active" if options.tracing == lambda_.Tracing.ACTIVE else "PassThrough"
+        resource.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode=mode)
+    return function
+
+
+def network_of(options: FunctionOptions) -> list[IConstruct]:
+    """The constructs of the network. What CloudFormation asks a function, also at the end, needs them."""
+    return [] if options.vpc is None else [options.vpc, *(options.security_groups or [])]
+
+
+def _allow(actions: list[str], resource: str) -> iam.PolicyStatement:
+    return iam.PolicyStatement(actions=actions, resources=[resource])
