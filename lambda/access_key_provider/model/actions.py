@@ -145,7 +145,11 @@ class Promote(Action):
         if before and before.id != self.key_id:
             state = KeyState.INACTIVE if before.deactivated else KeyState.REPLACED
             note = self.note or before.note
-            ended = ended.with_key(replace(before, state=state, replaced=now, by=self.by, postponed=0, note=note))
+            # Of a key that was current while it was Inactive, the retention period begins now.
+            since = now if before.deactivated else None
+            ended = ended.with_key(
+                replace(before, state=state, replaced=now, deactivated=since, by=self.by, postponed=0, note=note)
+            )
         key = ended.keys[self.key_id]
         added = (self.adds_serial,) if self.adds_serial and self.adds_serial not in key.serials else ()
         current = replace(

@@ -209,6 +209,23 @@ def test_a_poisoned_entry_does_not_keep_the_sweep_from_the_others(
     assert len(stack.keys("vendor")) == 2
 
 
+def test_a_rollback_restores_a_key_that_was_deployed_inactive_for_longer_than_its_retention_period(
+    stack: Stack,
+) -> None:
+    """R9, with a key that is switched off: it is replaced today, so its retention period begins today."""
+    stack.deploy("1", **TWO_HOURS)
+    off = TWO_HOURS | {"Status": "Inactive"}
+    stack.deploy("1", **off)
+    key, _ = stack.current_key()
+    stack.sweep_for(3 * DAY)
+    update = stack.update(stack.properties("2", **TWO_HOURS))
+    assert stack.deliver(update) == "SUCCESS"
+    assert key in stack.keys()
+    stack.must(stack.roll_back(update))
+    assert stack.current_key()[0] == key
+    assert stack.keys()[key] == "Inactive"
+
+
 @pytest.mark.parametrize(
     "then", ["sweep", "deploy", "deploy, denied", "rotate", "rotate, denied", "rotation", "finish"]
 )
