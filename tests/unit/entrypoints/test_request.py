@@ -128,7 +128,7 @@ def test_secrets_of_all_partitions_are_taken(arn: str) -> None:
     assert Properties.parse(changed({"SecretArn": arn})).secret_arn == arn
 
 
-@pytest.mark.parametrize("name", ["deploy", "team/deploy", "a/b/c/deploy", "../../deploy"])
+@pytest.mark.parametrize("name", ["deploy", "team/deploy", "a/b/c/deploy"])
 def test_a_path_before_the_name_is_left_out(name: str) -> None:
     """IAM's calls take the name alone; a template that has the user's ARN can't take its last part only."""
     assert Properties.parse(VALID | {"UserName": name}).user_name == "deploy"
