@@ -1,13 +1,15 @@
 """Whether a text is known yet, and what it stands for if it is not."""
 
+from functools import lru_cache
 from typing import cast
 
 from aws_cdk import Reference, Token, Tokenization
 from constructs import IConstruct
 
 
+@lru_cache(maxsize=4096)
 def is_token(text: str) -> bool:
-    """Tell whether a text has a token in it. Only one that may have a token is worth a call into the CDK."""
+    """Tell whether a text has a token in it. Only one that may have one is worth a call into the CDK, once."""
     return "${" in text and Token.is_unresolved(text)
 
 
