@@ -127,7 +127,7 @@ def joined(reasons: Sequence[str]) -> str:
 
 def next_due(entry: Entry, now: datetime) -> datetime | None:
     """Tell when the sweep is to come back to a secret; None if nothing is left of it."""
-    if entry.is_over:
+    if entry.is_over and entry.lease is None:
         return None
     times = list(_due_times(entry))
     ahead = [time for time in times if time > now]
