@@ -5,11 +5,10 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from aws_cdk import aws_organizations as organizations
 from constructs import Construct
 
-from cdk_iam_access_key._shared.policy_targets import checked_targets
 from cdk_iam_access_key._shared.provider_settings import checked_role_path
+from cdk_iam_access_key._shared.service_control_policy import checked_targets, define_policy
 from cdk_iam_access_key._shared.validation import shown
 
 _BOOTSTRAPPED = "arn:*:iam::*:role/cdk-*-cfn-exec-role-*"
@@ -95,15 +94,8 @@ class DenyUnmanagedAccessKeys(Construct):
                 "deployment_roles and administrators, as by * for what differs"
             )
         super().__init__(scope, id)
-        self.policy = organizations.CfnPolicy(
-            self,
-            "Policy",
-            name=policy_name,
-            type="SERVICE_CONTROL_POLICY",
-            description="Only the providers of cdk-iam-access-key create access keys",
-            content=content,
-            target_ids=target_ids,
-        )
+        description = "Only the providers of cdk-iam-access-key create access keys"
+        self.policy = define_policy(self, policy_name, description, content, target_ids)
 
 
 def _denied(sid: str, actions: list[str], resource: str | list[str], except_for: list[str]) -> dict[str, Any]:

@@ -2,10 +2,9 @@
 
 from collections.abc import Sequence
 
-from aws_cdk import aws_organizations as organizations
 from constructs import Construct
 
-from cdk_iam_access_key._shared.policy_targets import checked_targets
+from cdk_iam_access_key._shared.service_control_policy import checked_targets, define_policy
 
 _CONTENT = {
     "Version": "2012-10-17",
@@ -53,12 +52,4 @@ class DenyRootAccessKeyCreation(Construct):
     ) -> None:
         target_ids = checked_targets(targets)
         super().__init__(scope, id)
-        self.policy = organizations.CfnPolicy(
-            self,
-            "Policy",
-            name=policy_name,
-            type="SERVICE_CONTROL_POLICY",
-            description="Root users must not create access keys",
-            content=_CONTENT,
-            target_ids=target_ids,
-        )
+        self.policy = define_policy(self, policy_name, "Root users must not create access keys", _CONTENT, target_ids)

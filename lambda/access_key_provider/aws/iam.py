@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from access_key_provider.aws.sts import Credentials
     from lambda_shared.aws_calls import RetryingCaller
 
+    # How a call is made: by a caller that is patient, or not.
+    _Call = Callable[[Callable[[], "_Result"]], "_Result"]
+
 _Result = TypeVar("_Result")
 
 _NO_SUCH_ENTITY = "NoSuchEntity"
@@ -94,21 +97,19 @@ class IamUserKeys:
 
     def untag(self, key: str) -> None:
         """Remove a tag of the user; one that is gone is fine. Raises ConflictError if the user is gone."""
-        try:
-            self._call.at_once(self._iam.untag_user, UserName=self._user_name, TagKeys=[key])
-        except CallError as error:
-            raise self._refused(error) from error
+        self._conflicting(
+            lambda: self._iam.untag_user(UserName=self._user_name, TagKeys=[key]),
+            self._call.at_once,
+        )
 
-    def _conflicting(self, method: Callable[[], _Result]) -> _Result:
+    def _conflicting(self, method: Callable[[], _Result], call: _Call[_Result] | None = None) -> _Result:
         """Take what can only be so because something has changed since for a reason to observe again."""
         try:
-            return self._call(method)
+            return (call or self._call)(method)
         except CallError as error:
             raise self._refused(error) from error
 
-    def _of_user(
-        self, method: Callable[[], _Result], call: Callable[[Callable[[], _Result]], _Result] | None = None
-    ) -> _Result:
+    def _of_user(self, method: Callable[[], _Result], call: _Call[_Result] | None = None) -> _Result:
         try:
             return (call or self._call)(method)
         except CallError as error:

@@ -38,7 +38,7 @@ def plan_deletion(draft: Draft, owner: str, by: str = BY_DEPLOYMENT) -> None:
         with draft.left_to_the_sweep():
             end_unrecorded_rotation(draft)
     current = draft.entry.current
-    if current and current.owner == owner and draft.observed.secret.writable and draft.current == current.version_id:
+    if current and current.owner == owner and draft.observed.secret.writable and draft.is_read(current):
         _give_back(draft, current, by)
     for key in reversed(draft.entry.keys_of(owner)):
         remove(draft, key, by)

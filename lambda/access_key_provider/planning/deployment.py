@@ -140,7 +140,7 @@ def create_and_promote(draft: Draft, owner: str, by: str) -> None:
 def promote_existing(draft: Draft, owner: str, key: KeyRecord, by: str) -> None:
     """Make a key that exists the current one, with the declared status."""
     status = draft.claim(owner).status
-    is_current = key.state is KeyState.CURRENT and draft.current == key.version_id
+    is_current = key.state is KeyState.CURRENT and draft.is_read(key)
     # What was set a moment ago is seen late in IAM, but the ledger knows it.
     set_otherwise = (
         not is_current or draft.statuses[key.id] != status or (key.deactivated is None) != (status == ACTIVE)

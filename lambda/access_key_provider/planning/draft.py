@@ -98,6 +98,13 @@ class Draft:
         return bool(key.version_id) and key.version_id == self.current
 
     @property
+    def read_instead(self) -> KeyRecord | None:
+        """Find the key that readers get in place of the current one: somebody has moved AWSCURRENT by hand."""
+        current = self.entry.current
+        others = (key for key in self.entry.keys.values() if self.is_read(key) and key is not current)
+        return next(others, None) if current else None
+
+    @property
     def missing_key_slots(self) -> int:
         """How many keys must go for a new one to fit."""
         return max(len(self.statuses) + 1 - KEYS_PER_USER, 0)

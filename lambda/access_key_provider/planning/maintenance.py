@@ -101,8 +101,8 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
         KeyInUseError: it is the key that readers of the secret get, or the current one does not work.
     """
     recover(draft, owner)
-    read, current = draft.entry.key_of_version(draft.current), draft.entry.current
-    if read and current and read is not current:
+    current, read = draft.entry.current, draft.read_instead
+    if current and read:
         raise KeyInUseError(
             f"readers of the secret get {read.id}: somebody has moved AWSCURRENT back to it. Move it to version "
             f"{current.version_id}, which has {current.id}, or rotate, then retire"
@@ -205,7 +205,7 @@ def _current_is_as_recorded(draft: Draft, owner: str, claim: Claim) -> bool:
         return False
     if current.owner != owner:
         return True
-    if draft.current != current.version_id:
+    if not draft.is_read(current):
         version = draft.observed.secret.version_with(CURRENT)
         where = version.id if version else "no version"
         _report_drift(draft, "current-version-moved", about_key(draft.entry, current, currentVersion=where))

@@ -100,13 +100,13 @@ def _require_cause(draft: Draft, owner: str, current: KeyRecord, found: KeyRecor
 
 
 def _current(draft: Draft, owner: str) -> KeyRecord:
-    current, read = draft.entry.current, draft.entry.key_of_version(draft.current)
-    if current and read and read is not current:
+    current, read = draft.entry.current, draft.read_instead
+    if current and read:
         raise NothingToUndoError(
             f"readers of the secret get {read.id} already: somebody has moved AWSCURRENT by hand. Move it to version "
             f"{current.version_id}, which has {current.id}, then undo"
         )
-    if current is None or current.owner != owner or not draft.exists(current) or draft.current != current.version_id:
+    if current is None or current.owner != owner or not draft.exists(current) or not draft.is_read(current):
         raise NothingToUndoError(
             "the value that is current was not written by this key, or its key is gone: rotate, or deploy a new serial"
         )

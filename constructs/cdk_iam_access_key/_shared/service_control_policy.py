@@ -1,7 +1,11 @@
-"""What a policy of an organization is attached to."""
+"""A service control policy, and what it is attached to."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aws_cdk import aws_organizations as organizations
+from constructs import Construct
 
 _TARGET = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|\d{12}")
 
@@ -21,3 +25,18 @@ def checked_targets(targets: Sequence[str]) -> list[str]:
                 f"accounts (12 digits), got {target!r}; correct it"
             )
     return list(targets)
+
+
+def define_policy(
+    scope: Construct, name: str, description: str, content: Mapping[str, Any], target_ids: list[str]
+) -> organizations.CfnPolicy:
+    """Define the service control policy of a construct."""
+    return organizations.CfnPolicy(
+        scope,
+        "Policy",
+        name=name,
+        type="SERVICE_CONTROL_POLICY",
+        description=description,
+        content=content,
+        target_ids=target_ids,
+    )
