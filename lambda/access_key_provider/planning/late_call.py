@@ -24,6 +24,7 @@ from access_key_provider.model.actions import (
 from access_key_provider.model.entry import KeyRecord, KeyState
 from access_key_provider.model.state import PENDING, version_id
 from access_key_provider.planning.recovery import recover
+from access_key_provider.planning.removal import end_finished_rotation
 
 if TYPE_CHECKING:
     from access_key_provider.model.actions import Action
@@ -123,6 +124,8 @@ def _restore_current(draft: Draft, owner: str, moved_to: str, from_version: str 
     late = draft.entry.keys.get(moved_to)
     version = to_version or (late.version_id if late else moved_to if "-" in moved_to else version_id(owner, moved_to))
     if current and current.id != moved_to:
+        end_finished_rotation(draft, current.version_id)
         draft.add(Promote(current.id, version, BY_ROLLBACK))
     elif current is None and from_version and draft.current == version:
+        end_finished_rotation(draft, from_version)
         draft.add(GiveBack(from_version, version))
