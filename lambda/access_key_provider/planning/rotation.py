@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import BY_OPERATOR, BY_ROTATION, CreateKey, ProveKey, StoreSecret
 from access_key_provider.model.errors import RotationError
 from access_key_provider.model.state import CURRENT, INACTIVE, PENDING
+from access_key_provider.planning.copies import write_copies
 from access_key_provider.planning.deployment import create_and_promote, promote, require_user_and_secret, tag_current
 from access_key_provider.planning.key_slots import free_key_slot
 from access_key_provider.planning.recovery import record_stored, record_switch_by_hand, recover
@@ -50,11 +51,9 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
         return
     claim = draft.claim(owner)
     free_key_slot(draft, owner, BY_ROTATION, for_rotation=True)
-    draft.add(
-        CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial, token),
-        ProveKey(),
-        StoreSecret(token),
-    )
+    draft.add(CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial, token), ProveKey())
+    write_copies(draft, owner)
+    draft.add(StoreSecret(token))
 
 
 def plan_test_secret(draft: Draft, owner: str, token: str) -> None:
