@@ -31,6 +31,7 @@ from access_key_provider.model.actions import (
     Settle,
     StoreSecret,
     TagUser,
+    UnlabelCopy,
     UntagUser,
 )
 from access_key_provider.model.entry import (
