@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
+from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
@@ -91,6 +92,7 @@ class StoreSecret(Action):
 
     version_id: str = ""
     key_id: str = NEW
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record the version, so that its label can be taken off if the response is lost."""

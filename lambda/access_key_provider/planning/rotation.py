@@ -53,7 +53,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     draft.add(
         CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial, token),
         ProveKey(),
-        StoreSecret(token),
+        StoreSecret(token, secret_format=claim.secret_format),
     )
 
 
