@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Final
 
 from access_key_provider.model.copies import Copy, CopyKind, CopyRecord
 from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
+from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ class StoreSecret(Action):
 
     version_id: str = ""
     key_id: str = NEW
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record the version, so that its label can be taken off if the response is lost."""
@@ -132,6 +134,7 @@ class WriteCopy(Action):
     overwrite: bool
     version: str = ""
     key_id: str = NEW
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that it may be there, so that it is found if the response is lost."""

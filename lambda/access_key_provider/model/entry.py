@@ -11,6 +11,7 @@ from enum import StrEnum
 
 from access_key_provider.model.copies import Copy, CopyRecord  # noqa: TC001 - `codec` reads the types
 from access_key_provider.model.retirement_rules import RetirementRules
+from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 
 LEASE_LENGTH = timedelta(seconds=60)
 """Longer than one call with its retries (45 s), so that a holder that is alive keeps its lease during a call."""
@@ -51,7 +52,7 @@ class Claim:
     Attributes:
         stack_id, logical_id, user_name: the resource's.
         role_arn: the role that may act on the user and the secret.
-        serial: which key is declared.
+        serial: which key is declared; with the shape of the secret, if it is not the default one.
         status: `Active` or `Inactive`.
         description: for the user's tag.
         rules: of retirement and rotation.
@@ -60,6 +61,7 @@ class Claim:
         present: False once a Delete has come.
         applied: what AWS is known to follow: a digest of these properties; empty before the first success.
         touched: whether a deployment has begun to change it since.
+        secret_format: how the secret of the next key is written.
     """
 
     stack_id: str
@@ -75,6 +77,7 @@ class Claim:
     present: bool = True
     applied: str = ""
     touched: bool = False
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
 
 @dataclass(frozen=True, slots=True)

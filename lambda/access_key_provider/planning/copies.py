@@ -20,8 +20,10 @@ if TYPE_CHECKING:
 
 def write_copies(draft: Draft, owner: str) -> None:
     """Write the new key to each copy that the template declares."""
-    for copy in draft.claim(owner).copies:
-        draft.add(WriteCopy(copy, owner, overwrite=copy.id in draft.entry.copies))
+    claim = draft.claim(owner)
+    for copy in claim.copies:
+        overwrite = copy.id in draft.entry.copies
+        draft.add(WriteCopy(copy, owner, overwrite, secret_format=claim.secret_format))
 
 
 def require_same_encryption(entry: Entry, claim: Claim) -> None:

@@ -140,7 +140,7 @@ def create_and_promote(draft: Draft, owner: str, by: str) -> None:
     free_key_slot(draft, owner, by)
     draft.add(
         CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial),
-        StoreSecret(),
+        StoreSecret(secret_format=claim.secret_format),
         ProveKey(),
     )
     write_copies(draft, owner)

@@ -53,7 +53,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     free_key_slot(draft, owner, BY_ROTATION, for_rotation=True)
     draft.add(CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial, token), ProveKey())
     write_copies(draft, owner)
-    draft.add(StoreSecret(token))
+    draft.add(StoreSecret(token, secret_format=claim.secret_format))
 
 
 def plan_test_secret(draft: Draft, owner: str, token: str) -> None:

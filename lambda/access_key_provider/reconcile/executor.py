@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
 
     from access_key_provider.model.actions import Action
     from access_key_provider.model.entry import Entry
+    from access_key_provider.model.secret_format import SecretFormat
     from access_key_provider.model.state import NewAccessKey
     from access_key_provider.planning.draft import Draft
     from access_key_provider.reconcile.lease import HeldLease
@@ -167,8 +167,8 @@ class Executor:
         match action:
             case CreateKey():
                 return self._create(action)
-            case StoreSecret(version_id):
-                self._store(version_id)
+            case StoreSecret(version_id, secret_format=secret_format):
+                self._store(version_id, secret_format)
             case ProveKey():
                 self._session.prover.prove(self._new_key, self._lease.entry.keys[self._new_key.id].user_name)
             case WriteCopy():
@@ -230,18 +230,19 @@ class Executor:
         assert self._new is not None, "a plan uses a new key before it creates one"  # noqa: S101
         return self._new
 
-    def _store(self, token: str) -> None:
+    def _store(self, token: str, secret_format: SecretFormat) -> None:
         """Write the secret. A version that Secrets Manager has chosen keeps AWSPENDING."""
         key = self._new_key
         labels = (PENDING, key.id) if token else (key.id,)
         version_id = self._lease.entry.keys[key.id].version_id
-        self._new_labels = self._session.secret.put(version_id, secret_document(key), labels)
+        self._new_labels = self._session.secret.put(version_id, secret_format.document(key), labels)
 
     def _write_copy(self, action: WriteCopy) -> WriteCopy:
         key = self._new_key
         version = version_id(action.owner, key.id)
+        document = action.secret_format.document(key)
         copy = self._session.copy(action.copy)
-        return replace(action, version=copy.write(secret_document(key), version, key.id, overwrite=action.overwrite))
+        return replace(action, version=copy.write(document, version, key.id, overwrite=action.overwrite))
 
     def _remove_label(self, version_id: str, label: str, draft: Draft) -> None:
         try:
@@ -256,11 +257,6 @@ class Executor:
         # Secrets Manager makes the first version of a secret current by itself, and refuses to do it twice.
         if not (new and CURRENT in self._new_labels):
             self._session.secret.move_current(to_version, from_version or None)
-
-
-def secret_document(key: NewAccessKey) -> str:
-    """Write what readers of the secret get: `{"accessKeyId": …, "secretAccessKey": …}`."""
-    return json.dumps({"accessKeyId": key.id, "secretAccessKey": key.secret})
 
 
 def _put_back(entry: Entry, before: Entry) -> Entry:
