@@ -31,6 +31,7 @@ THROTTLED = frozenset(
         "RequestThrottled",
         "ConcurrentModification",
         "EntityTemporarilyUnmodifiable",
+        "TooManyUpdates",
     }
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})

@@ -49,19 +49,22 @@ class ParameterCopy:
         self._copy, self._call = copy, call
         self._client: SSMClient = boto3.client("ssm", region_name=copy.region, **credentials, config=NO_RETRIES)
 
-    def write(self, value: str, version_id: str, label: str, *, overwrite: bool) -> str:
+    def make(self, *, known: bool) -> None:
+        """Do nothing: the first version makes it."""
+
+    def write(self, value: str, version_id: str, label: str, *, known: bool) -> str:
         """Write a version, and return its number. Raises CopyError if it is somebody else's."""
         del version_id, label
         written = _made(
             self._copy,
-            lambda: (self._call if overwrite else self._call.once)(
+            lambda: (self._call if known else self._call.once)(
                 self._client.put_parameter,
                 Name=self._copy.name,
                 Value=value,
                 Type="SecureString",
                 Tier="Standard",
                 Description=_DESCRIPTION,
-                Overwrite=overwrite,
+                Overwrite=known,
                 **_encryption("KeyId", self._copy),
             ),
         )
@@ -104,10 +107,14 @@ class SecretCopy:
         )
         self._versions = SecretsManagerVersions(credentials, copy.name, call, region=copy.region)
 
-    def write(self, value: str, version_id: str, label: str, *, overwrite: bool) -> str:
-        """Write a version with a label, and return its id. Raises CopyError if the secret is somebody else's."""
-        if not overwrite or self._versions.describe().state is SecretState.MISSING:
+    def make(self, *, known: bool) -> None:
+        """Make it, unless it is there. Raises CopyError if it is somebody else's."""
+        if not known or self._versions.describe().state is SecretState.MISSING:
             _made(self._copy, lambda: self._call.once(self._create))
+
+    def write(self, value: str, version_id: str, label: str, *, known: bool) -> str:
+        """Write a version with a label, and return its id."""
+        del known
         self._versions.put(version_id, value, (label,))
         return version_id
 

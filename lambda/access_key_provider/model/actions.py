@@ -122,33 +122,51 @@ class ProveKey(Action):
 
 
 @dataclass(frozen=True, slots=True)
-class WriteCopy(Action):
-    """Write the new key to a copy, whose readers do not get it yet. Makes the copy if there is none.
+class MakeCopy(Action):
+    """Make the secret that is to be a copy, empty; a parameter is made with its first version.
 
-    One that is there and was not made for this secret is somebody else's, so `overwrite` says whether it was, or may
-    have been. `version` is what the write has made, once it is known.
+    What is there and was not made for this secret is somebody else's, so `known` says whether it was, or may have been.
     """
 
     copy: Copy
     owner: str
-    overwrite: bool
+    known: bool
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that it may be there, so that it is found if the response is lost."""
+        return _begun_copy(entry, self.copy, self.owner)
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record that it is there."""
+        return _made_copy(entry, self.copy, now)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCopy(Action):
+    """Write the new key to a copy, whose readers do not get it yet.
+
+    `known` as for `MakeCopy`. `version` is what the write has made, once it is known.
+    """
+
+    copy: Copy
+    owner: str
+    known: bool
     version: str = ""
     key_id: str = NEW
     secret_format: SecretFormat = DEFAULT_FORMAT
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
-        """Record that it may be there, so that it is found if the response is lost."""
-        before = entry.copies.get(self.copy.id, CopyRecord(self.copy, self.owner))
+        """Record that the key may be in it."""
         key = entry.keys[self.key_id]
-        begun = entry.with_copy(replace(before, owner=self.owner))
+        begun = _begun_copy(entry, self.copy, self.owner)
         return begun.with_key(replace(key, copies={**key.copies, self.copy.id: ""}))
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record that it is there, and which version holds the key."""
-        record, key = entry.copies[self.copy.id], entry.keys[self.key_id]
-        written = entry.with_copy(replace(record, made=record.made or now))
+        """Record which version holds the key."""
+        key = entry.keys[self.key_id]
         # While planning, nobody knows the version.
-        return written.with_key(replace(key, copies={**key.copies, self.copy.id: self.version or NEW}))
+        copies = {**key.copies, self.copy.id: self.version or NEW}
+        return _made_copy(entry, self.copy, now).with_key(replace(key, copies=copies))
 
 
 @dataclass(frozen=True, slots=True)
@@ -520,6 +538,16 @@ def _forgotten_if_bare(entry: Entry, key: KeyRecord) -> Entry:
     if not key.exists and not key.labelled and not key.tag and not key.copies:
         return entry.without_key(key.id)
     return entry.with_key(key)
+
+
+def _begun_copy(entry: Entry, copy: Copy, owner: str) -> Entry:
+    before = entry.copies.get(copy.id, CopyRecord(copy, owner))
+    return entry.with_copy(replace(before, owner=owner))
+
+
+def _made_copy(entry: Entry, copy: Copy, now: datetime) -> Entry:
+    record = entry.copies[copy.id]
+    return entry.with_copy(replace(record, made=record.made or now))
 
 
 def _without_copy(key: KeyRecord, copy_id: str) -> KeyRecord:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import PointCopy, RemoveCopy, UnlabelCopy, WriteCopy
+from access_key_provider.model.actions import MakeCopy, PointCopy, RemoveCopy, UnlabelCopy, WriteCopy
 from access_key_provider.model.copies import CopyKind
 from access_key_provider.model.errors import InvalidRequestError
 from access_key_provider.model.state import version_id
@@ -22,8 +22,10 @@ def write_copies(draft: Draft, owner: str) -> None:
     """Write the new key to each copy that the template declares."""
     claim = draft.claim(owner)
     for copy in claim.copies:
-        overwrite = copy.id in draft.entry.copies
-        draft.add(WriteCopy(copy, owner, overwrite, secret_format=claim.secret_format))
+        known = copy.id in draft.entry.copies
+        if copy.kind is CopyKind.SECRET:
+            draft.add(MakeCopy(copy, owner, known))
+        draft.add(WriteCopy(copy, owner, known, secret_format=claim.secret_format))
 
 
 def require_same_encryption(entry: Entry, claim: Claim) -> None:

@@ -14,6 +14,7 @@ from access_key_provider.model.actions import (
     Deactivate,
     DeleteKey,
     GiveBack,
+    MakeCopy,
     PointCopy,
     Promote,
     RecordKey,
@@ -59,7 +60,7 @@ def plan_take_back(draft: Draft, owner: str, late: Action, made: tuple[str, ...]
                 _restore_current(draft, owner, to_version)
             case StoreSecret(key_id=key_id) if not _exists(draft, key_id):
                 _remove_labels(draft, late.version_id or version_id(owner, key_id), key_id)
-            case PointCopy() | WriteCopy():
+            case PointCopy() | MakeCopy() | WriteCopy():
                 _restore_copy(draft, owner, late)
             case TagUser(key_id) if not _exists(draft, key_id):
                 draft.add(UntagUser(key_id))
@@ -109,13 +110,13 @@ def _remove_traces(draft: Draft, key_id: str) -> None:
     draft.add(UntagUser(key_id))
 
 
-def _restore_copy(draft: Draft, owner: str, late: PointCopy | WriteCopy) -> None:
+def _restore_copy(draft: Draft, owner: str, late: PointCopy | MakeCopy | WriteCopy) -> None:
     """Let the readers of a copy get the current key again, or take a copy or a label away that nobody knows of."""
     current, known = draft.entry.current, draft.entry.copies
     match late:
         case PointCopy(copy_id) if copy_id in known and current and current.copies.get(copy_id):
             draft.add(PointCopy(copy_id, current.id))
-        case WriteCopy(copy) if copy.id not in known:
+        case MakeCopy(copy) | WriteCopy(copy) if copy.id not in known:
             draft.add(RemoveCopy(copy))
         case WriteCopy(copy, key_id=key_id) if not _exists(draft, key_id):
             draft.add(UnlabelCopy(copy, key_id, version_id(owner, key_id)))

@@ -13,6 +13,7 @@ from access_key_provider.model.actions import (
     DeleteKey,
     EndAttempt,
     GiveBack,
+    MakeCopy,
     PointCopy,
     Promote,
     ProveKey,
@@ -171,6 +172,8 @@ class Executor:
                 self._store(version_id, secret_format)
             case ProveKey():
                 self._session.prover.prove(self._new_key, self._lease.entry.keys[self._new_key.id].user_name)
+            case MakeCopy(copy, known=known):
+                self._session.copy(copy).make(known=known)
             case WriteCopy():
                 return self._write_copy(action)
             case PointCopy(version=version, copy=Copy() as copy):
@@ -242,7 +245,7 @@ class Executor:
         version = version_id(action.owner, key.id)
         document = action.secret_format.document(key)
         copy = self._session.copy(action.copy)
-        return replace(action, version=copy.write(document, version, key.id, overwrite=action.overwrite))
+        return replace(action, version=copy.write(document, version, key.id, known=action.known))
 
     def _remove_label(self, version_id: str, label: str, draft: Draft) -> None:
         try:

@@ -68,7 +68,11 @@ class SecretVersions(Protocol):
 class CopyVersions(Protocol):
     """One copy of the secret. There is no way to read a value."""
 
-    def write(self, value: str, version_id: str, label: str, *, overwrite: bool) -> str:
+    def make(self, *, known: bool) -> None:
+        """Make it; it may be there already if it is `known`. Raises CopyError if it is somebody else's."""
+        ...
+
+    def write(self, value: str, version_id: str, label: str, *, known: bool) -> str:
         """Write a version that readers do not get yet, and return its name. Raises CopyError."""
         ...
 
