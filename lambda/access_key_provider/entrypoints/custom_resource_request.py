@@ -34,6 +34,7 @@ _KEY_LIMITS = (FAIL, RETIRE_PREVIOUS, REMOVE_UNUSED)
 _ON_KEY_LIMIT = re.compile("|".join(_KEY_LIMITS))
 _DEFERRED = re.compile("Deferred")
 _SCHEDULE = re.compile(r"[\x20-\x7e]{1,256}")
+_KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,128}")
 _STACK_ID = re.compile(
     r"arn:[a-z-]{1,20}:cloudformation:[a-z0-9-]{1,30}:[0-9]{12}:stack/[A-Za-z0-9-]{1,128}/[A-Za-z0-9-]{1,64}"
@@ -59,6 +60,7 @@ class Properties:
     status: str
     description: str | None
     rules: RetirementRules = field(default_factory=RetirementRules)
+    adopted_key: str = ""
 
     @classmethod
     def parse(cls, properties: object, region: str | None = None) -> Properties:
@@ -89,6 +91,8 @@ class Properties:
             if "Description" in properties
             else None,
             rules=_rules(properties),
+            adopted_key=_optional(properties, "AdoptedKey", _KEY_ID, "the id of an access key, AKIA and 12 to 124 more")
+            or "",
         )
 
 
@@ -149,6 +153,7 @@ class Request:
             status=properties.status,
             description=properties.description or self._default_description,
             rules=properties.rules,
+            adopts=properties.adopted_key,
             request=entry.Request(
                 min(self.requested_at or received_at, received_at + _CLOCKS_APART),
                 self.request_id,

@@ -30,6 +30,9 @@ BY_CUT_OVER = "cut-over"
 BY_HAND = "somebody"
 BY_ROLLBACK = "failed request"
 
+# As many as a rollback may go back to, and more.
+_ADOPTED_KEPT = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
@@ -189,10 +192,12 @@ class Activate(Action):
     key_id: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record that it works."""
-        key = entry.keys[self.key_id]
-        state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
-        return entry.with_key(replace(key, state=state, deactivated=None)).noted(now, f"activated {self.key_id}")
+        """Record that it works; of an adopted key that was released since, there is no record."""
+        key = entry.keys.get(self.key_id)
+        if key:
+            state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
+            entry = entry.with_key(replace(key, state=state, deactivated=None))
+        return entry.noted(now, f"activated {self.key_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -320,6 +325,31 @@ class RecordKey(LedgerAction):
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record it as it was found."""
         return entry.with_key(self.key).noted(now, f"{self.why}: {self.key.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptKey(LedgerAction):
+    """A key that somebody else has made becomes a previous key of the resource, because the template names it."""
+
+    key: KeyRecord
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it, and that it was adopted, which outlives its record."""
+        claim, key_id = entry.claims[self.key.owner], self.key.id
+        adopted = (*(known for known in claim.adopted if known != key_id), key_id)[-_ADOPTED_KEPT:]
+        ended = entry.with_claim(self.key.owner, replace(claim, adopted=adopted))
+        return ended.with_key(replace(self.key, replaced=now)).noted(now, f"adopted {key_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseKey(LedgerAction):
+    """An adopted key is given back to whoever made it: it stays as it is, and nobody here manages it any more."""
+
+    key_id: str
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Forget the key."""
+        return entry.without_key(self.key_id).noted(now, f"released {self.key_id}, which was adopted")
 
 
 @dataclass(frozen=True, slots=True)

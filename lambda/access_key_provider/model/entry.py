@@ -58,6 +58,8 @@ class Claim:
         present: False once a Delete has come.
         applied: what AWS is known to follow: a digest of these properties; empty before the first success.
         touched: whether a deployment has begun to change it since.
+        adopts: the unmanaged key of the user that the resource is to adopt; empty if none.
+        adopted: the keys that it has adopted, the last ones; they may be gone or released since.
     """
 
     stack_id: str
@@ -72,6 +74,8 @@ class Claim:
     present: bool = True
     applied: str = ""
     touched: bool = False
+    adopts: str = ""
+    adopted: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +83,7 @@ class KeyRecord:
     """What is known of one access key.
 
     Attributes:
-        owner: the resource that made it.
+        owner: the resource that made or adopted it.
         user_name: the user it belongs to.
         state: how far it has come.
         serials: for which serials it is the key; an undo adds the one that is declared then.
@@ -93,6 +97,8 @@ class KeyRecord:
         next_check: when it is observed again because it is in use.
         tag: what the user's tag says of it; empty if the ledger knows of none.
         labelled: whether the version bears the key's label.
+        adopted: whether somebody else has made it, and the template names it. Its secret is not known here, so it is
+            a previous key from the first moment and never becomes current.
     """
 
     id: str
@@ -115,6 +121,7 @@ class KeyRecord:
     next_check: datetime | None = None
     tag: str = ""
     labelled: bool = False
+    adopted: bool = False
 
     @property
     def exists(self) -> bool:

@@ -72,6 +72,10 @@ BAD = [
     pytest.param({"CutOver": "true"}, "Deferred", id="another cut-over"),
     pytest.param({"RotationSchedule": ""}, "the expression of a schedule", id="empty schedule"),
     pytest.param({"RotationSchedule": "x" * 257}, "the expression of a schedule", id="long schedule"),
+    pytest.param({"AdoptedKey": ""}, "the id of an access key", id="empty key id"),
+    pytest.param({"AdoptedKey": "ASIAIOSFODNN7EXAMPLE"}, "AKIA and 12 to 124 more", id="temporary key"),
+    pytest.param({"AdoptedKey": "AKIA" + "X" * 125}, "the id of an access key", id="long key id"),
+    pytest.param({"AdoptedKey": ["AKIAIOSFODNN7EXAMPLE"]}, "AdoptedKey is of type list", id="several keys"),
 ]
 
 
