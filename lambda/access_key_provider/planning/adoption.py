@@ -90,8 +90,13 @@ def is_retired(draft: Draft, key: KeyRecord) -> bool:
     return key.deactivated is not None and not draft.is_active(key.id)
 
 
+def is_active_again(draft: Draft, key: KeyRecord) -> bool:
+    """Tell whether somebody has activated an adopted key that was retired, or the call that retired it never came."""
+    return key.deactivated is not None and draft.is_active(key.id) and not key.note
+
+
 def heed_activation(draft: Draft, owner: str, key: KeyRecord) -> None:
-    """Let a retired adopted key that somebody has activated have its grace period once more, or give it back.
+    """Let an adopted key that is Active again have its grace period once more, or give it back.
 
     Nobody can undo its retirement otherwise, because its secret is not known here.
     """

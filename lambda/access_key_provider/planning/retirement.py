@@ -14,7 +14,7 @@ from access_key_provider.model.actions import BY_OPERATOR, BY_SWEEP, Deactivate,
 from access_key_provider.model.entry import KeyState
 from access_key_provider.model.retirement_rules import LAST_USE_LAG
 from access_key_provider.model.state import INACTIVE
-from access_key_provider.planning.adoption import heed_activation
+from access_key_provider.planning.adoption import heed_activation, is_active_again
 from access_key_provider.planning.key_events import OVERDUE, POSTPONED, about_key
 from access_key_provider.planning.removal import remove
 
@@ -46,6 +46,9 @@ def retire(draft: Draft, owner: str, by: str, *, at_once: bool = False) -> None:
     if is_displaced(draft.entry, owner) or not current_works(draft, owner):
         return
     for key in draft.entry.keys_of(owner):
+        if key.adopted and by != BY_OPERATOR and is_active_again(draft, key):
+            heed_activation(draft, owner, key)
+            continue
         if key.adopted and by not in _RETIRE_ADOPTED:
             continue
         rules = rules_of(draft.claim(owner), key)
@@ -133,9 +136,7 @@ def _retire_replaced(draft: Draft, rules: RetirementRules, key: KeyRecord, by: s
 
 def _retire_inactive(draft: Draft, rules: RetirementRules, key: KeyRecord, by: str) -> None:
     since = key.deactivated or key.created
-    if draft.is_active(key.id) and key.adopted and by == BY_SWEEP and not key.note:
-        heed_activation(draft, key.owner, key)
-    elif draft.is_active(key.id):
+    if draft.is_active(key.id):
         # The call that was recorded did not come through, or somebody has activated the key since.
         draft.add(Deactivate(key.id, by, anew=True))
     elif rules.retention is not None and draft.now >= since + rules.retention:

@@ -335,10 +335,11 @@ def test_any_use_since_the_adoption_holds_it_back() -> None:
 
 
 @pytest.mark.parametrize("by", ["deployment", "cut-over", "rotation"])
-@pytest.mark.parametrize("state", ["replaced", "inactive"])
-def test_nobody_else_retires_it(by: str, state: str) -> None:
-    """A deployment that is rolled back must not have touched it."""
-    assert adopted(state).plan(retire, by, at_once=True) == []
+def test_nobody_else_retires_it(by: str) -> None:
+    """A deployment that is rolled back must not have touched it; one whose deletion has begun, neither."""
+    assert adopted().plan(retire, by, at_once=True) == []
+    assert adopted("inactive").plan(retire, by, at_once=True) == []
+    assert adopted("inactive", "Active", note="it is being deleted").plan(retire, by, at_once=True) == []
 
 
 def test_an_operator_retires_it_at_once() -> None:
@@ -355,10 +356,11 @@ def test_a_retired_one_is_deleted_after_its_retention_period() -> None:
     assert adopted("inactive", since=HOUR).plan(retire, "sweep") == []
 
 
-def test_one_that_somebody_activates_again_has_its_grace_period_once_more() -> None:
+@pytest.mark.parametrize("by", ["sweep", "deployment"])
+def test_one_that_somebody_activates_again_has_its_grace_period_once_more(by: str) -> None:
     """No undo brings it back, so this is how a person does; an operator's word counts for more."""
     situation = adopted("inactive", "Active")
-    draft = situation.drafted(retire, "sweep")
+    draft = situation.drafted(retire, by)
     assert touched(draft.actions) == set()
     record = draft.entry.keys[F]
     assert (record.state, record.replaced, record.deactivated) == (KeyState.REPLACED, NOW, None)
