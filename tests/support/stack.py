@@ -45,6 +45,7 @@ class Stack:
     Attributes:
         known: the id and the properties that CloudFormation takes for deployed.
         adoptable: a key of the user `deploy` that a person made, and that a template may adopt; empty if there is none.
+        untouched_since: since when that key must be Active for a day; None if a person has a say.
     """
 
     account: FakeAccount
@@ -56,7 +57,7 @@ class Stack:
     requests: int = 0
     answers: list[dict[str, Any]] = field(default_factory=list)
     adoptable: str = ""
-    _made_adoptable: datetime | None = None
+    untouched_since: datetime | None = None
     _user_ids: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -119,7 +120,7 @@ class Stack:
     def make_adoptable(self) -> str:
         """Let a person make a key that a template may adopt."""
         self.adoptable = self.account.person.make_key("deploy")
-        self._made_adoptable = self.account.clock.now()
+        self.untouched_since = self.account.clock.now()
         return self.adoptable
 
     # --- CloudFormation
@@ -286,7 +287,7 @@ class Stack:
         assert self.account.violations == []
         for user, keys in self.unmanaged.items():
             assert self.keys(user).items() >= keys.items(), "an unmanaged key was touched"
-        if self._made_adoptable and self.account.clock.now() < self._made_adoptable + timedelta(days=1):
+        if self.untouched_since and self.account.clock.now() < self.untouched_since + timedelta(days=1):
             # Whatever a deployment does, its rollback finds the key as it was.
             assert self.keys().get(self.adoptable) == "Active", "the key to adopt was touched within a day"
 
@@ -323,7 +324,7 @@ class Stack:
 
     def check_deployed(self, properties: Properties | None) -> None:
         """Check everything: the user and secret that are deployed have their key, all others have none."""
-        self._check_adoption(properties or {})
+        self.check_adoption(properties or {})
         if properties:
             self.check(self.expected(properties, user=properties["UserName"], secret_arn=properties["SecretArn"]))
         pairs = {("deploy", self.secret_arn), ("vendor", self.other_arn)}
@@ -336,7 +337,7 @@ class Stack:
             )
         )
 
-    def _check_adoption(self, properties: Properties) -> None:
+    def check_adoption(self, properties: Properties) -> None:
         """Check that the key of a person is adopted if the template says so, and else is theirs or was retired."""
         record = self.adoption
         if self.adoptable and properties.get("AdoptedKey") == self.adoptable:

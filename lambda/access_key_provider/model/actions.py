@@ -39,7 +39,8 @@ class Action:
     """Something to do.
 
     Attributes:
-        writes: whether it changes IAM or Secrets Manager, so that the lease is renewed right before it.
+        writes: whether it changes IAM or Secrets Manager, or must be on record, so that the lease is renewed right
+            before it.
         bookkeeping: whether nothing depends on it: what fails is reported and tried again by the sweep.
     """
 
@@ -293,6 +294,47 @@ class UntagUser(Action):
 
 
 @dataclass(frozen=True, slots=True)
+class AdoptKey(Action):
+    """A key that somebody else has made becomes a previous key of the resource, because the template names it.
+
+    It is no call, but on record before the request is answered: the lease is renewed for it.
+    """
+
+    key: KeyRecord
+
+    @property
+    def key_id(self) -> str:
+        """The key."""
+        return self.key.id
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record it, and that it was adopted, which outlives its record."""
+        claim = entry.claims[self.key.owner]
+        adopted = (*(known for known in claim.adopted if known != self.key_id), self.key_id)[-_ADOPTED_KEPT:]
+        begun = entry.with_claim(self.key.owner, replace(claim, adopted=adopted))
+        return begun.with_key(replace(self.key, replaced=now)).noted(now, f"adopted {self.key_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseKey(Action):
+    """An adopted key is given back to whoever made it: it stays as it is, and nobody here manages it any more.
+
+    It is no call either, and on record before the request is answered.
+    """
+
+    key: KeyRecord
+
+    @property
+    def key_id(self) -> str:
+        """The key."""
+        return self.key.id
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Forget the key."""
+        return entry.without_key(self.key_id).noted(now, f"released {self.key_id}, which was adopted")
+
+
+@dataclass(frozen=True, slots=True)
 class LedgerAction(Action):
     """A change of the ledger alone."""
 
@@ -325,31 +367,6 @@ class RecordKey(LedgerAction):
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record it as it was found."""
         return entry.with_key(self.key).noted(now, f"{self.why}: {self.key.id}")
-
-
-@dataclass(frozen=True, slots=True)
-class AdoptKey(LedgerAction):
-    """A key that somebody else has made becomes a previous key of the resource, because the template names it."""
-
-    key: KeyRecord
-
-    def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record it, and that it was adopted, which outlives its record."""
-        claim, key_id = entry.claims[self.key.owner], self.key.id
-        adopted = (*(known for known in claim.adopted if known != key_id), key_id)[-_ADOPTED_KEPT:]
-        ended = entry.with_claim(self.key.owner, replace(claim, adopted=adopted))
-        return ended.with_key(replace(self.key, replaced=now)).noted(now, f"adopted {key_id}")
-
-
-@dataclass(frozen=True, slots=True)
-class ReleaseKey(LedgerAction):
-    """An adopted key is given back to whoever made it: it stays as it is, and nobody here manages it any more."""
-
-    key_id: str
-
-    def end(self, entry: Entry, now: datetime) -> Entry:
-        """Forget the key."""
-        return entry.without_key(self.key_id).noted(now, f"released {self.key_id}, which was adopted")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
 """Taking over a key that somebody else has made, because the template names its id. Pure rules on a draft.
 
-Adoption is the last step of a deployment, and recorded with its success: what fails or is killed before has adopted
-nothing. The key itself is not touched then. It is a previous key, which the sweep retires.
+Adoption is the last step of a deployment: what fails or is killed before has adopted nothing. The key itself is not
+touched then. It is a previous key, which the sweep retires.
 """
 
 from __future__ import annotations
@@ -82,7 +82,7 @@ def release(draft: Draft, owner: str, *, kept: str = "") -> None:
     """Give the adopted keys back that this provider has not made Inactive, or that somebody has activated since."""
     for key in draft.entry.keys_of(owner):
         if key.adopted and key.id != kept and not is_retired(draft, key):
-            draft.add(ReleaseKey(key.id))
+            draft.add(ReleaseKey(key))
 
 
 def is_retired(draft: Draft, key: KeyRecord) -> bool:
@@ -101,7 +101,7 @@ def heed_activation(draft: Draft, owner: str, key: KeyRecord) -> None:
     Nobody can undo its retirement otherwise, because its secret is not known here.
     """
     if key.id != draft.claim(owner).adopts:
-        draft.add(ReleaseKey(key.id))
+        draft.add(ReleaseKey(key))
         return
     again = replace(key, state=KeyState.REPLACED, replaced=draft.now, deactivated=None, postponed=0, next_check=None)
     draft.add(RecordKey(again, "found Active again"))

@@ -108,9 +108,8 @@ def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -
             events = [(DELETED, _about(before, after, key_id, observed, by))]
         case AdoptKey(key):
             events = [(ADOPTED, about_key(after, after.keys[key.id]))]
-        case ReleaseKey(key_id):
-            why = "nobody here manages it any more"
-            events = [(RELEASED, about_key(before, before.keys[key_id], why=why))]
+        case ReleaseKey(key):
+            events = [(RELEASED, about_key(after, key, why="nobody here manages it any more"))]
         case Settle() if before.failing:
             events = [(RECOVERED, about_secret(after, why=before.failing.reason))]
     return events

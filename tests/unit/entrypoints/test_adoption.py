@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from fakes.faults import ACCESS_DENIED, PROCESS_DEATH
+from fakes.faults import ACCESS_DENIED, PROCESS_DEATH, THROTTLED
 from support.key_events import events, kinds
 from support.stack import INVENTED_ID, STEPS, TOKEN, Stack
 
@@ -147,6 +147,25 @@ def test_a_create_that_fails_or_is_cancelled_leaves_it_as_it_was(stack: Stack, c
     stack.sweep()
     assert stack.keys() == {stack.adoptable: "Active"}
     stack.check_deployed(None)
+
+
+@pytest.mark.parametrize("adopts", [True, False], ids=["adopted", "released"])
+def test_what_is_answered_is_on_record(stack: Stack, adopts: bool) -> None:  # noqa: FBT001
+    """A ledger that takes no write any more fails the request, or the key would be retired though nobody names it."""
+    stack.deploy("1", **RULES)
+    if not adopts:
+        stack.must(stack.update(adopting(stack)))
+    for before in range(1, 5):
+        with stack.forked() as fork:
+            fork.account.fail(THROTTLED, "dynamodb:PutItem", phase="before", nth=before, times=None)
+            update = fork.update(adopting(fork) if adopts else fork.properties("1", **RULES))
+            answer = fork.deliver(update)
+            fork.account.heal()
+            if answer == "SUCCESS":
+                assert (fork.adoption is not None) is adopts
+            else:
+                assert fork.deliver(fork.roll_back(update)) == "SUCCESS"
+                assert (fork.adoption is not None) is not adopts
 
 
 def test_a_request_that_comes_twice_adopts_once(stack: Stack) -> None:
@@ -297,7 +316,8 @@ def test_a_user_that_was_renamed_keeps_it(stack: Stack) -> None:
     assert stack.keys("renamed") == {stack.adoptable: "Active", ours: "Active"}
     left = [event.detail["accessKeyId"] for event in events(stack.account, "Left Behind")]
     assert left == [ours]
-    stack._made_adoptable = None
+    # Its user is gone, and with it what is checked at the end.
+    stack.untouched_since = None
 
 
 def test_after_the_entry_is_lost_it_is_unmanaged_until_it_is_adopted_again(stack: Stack) -> None:
