@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -258,7 +259,7 @@ class Stack:
         """Return the key that readers of the secret get, and its status."""
         secrets = self.account.client("secretsmanager")
         value = secrets.get_secret_value(SecretId=secret_arn or self.secret_arn, VersionStage="AWSCURRENT")
-        key = json.loads(value["SecretString"])["accessKeyId"]
+        (key,) = set(re.findall("AKIA[A-Z0-9]{16}", value["SecretString"]))
         return key, {**self.keys("deploy"), **self.keys("vendor")}.get(key, "deleted")
 
     def check_always(self) -> None:
@@ -293,7 +294,8 @@ class Stack:
         """Say what a user and a secret should look like when the properties are deployed, None if nothing is."""
         declared = properties and properties["UserName"] == user and properties["SecretArn"] == secret_arn
         status = properties["Status"] if properties and declared else None
-        return Expected(user, secret_arn, status, self.unmanaged.get(user, {}))
+        plain = Expected(user, secret_arn, status, self.unmanaged.get(user, {}))
+        return replace(plain, text=(properties or {}).get("SecretFormat", plain.text))
 
     def check_deployed(self, properties: Properties | None) -> None:
         """Check everything: the user and secret that are deployed have their key, all others have none."""
