@@ -109,9 +109,10 @@ class StoreSecret(Action):
 
 @dataclass(frozen=True, slots=True)
 class ProveKey(Action):
-    """Wait until calls signed with the new key succeed, and a settling time longer."""
+    """Wait until calls signed with the new key succeed, a settling time longer, and until its SMTP passwords work."""
 
     key_id: str = NEW
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
     writes: ClassVar[bool] = False
 

@@ -130,7 +130,7 @@ def create_and_promote(draft: Draft, owner: str, by: str) -> None:
     draft.add(
         CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial),
         StoreSecret(secret_format=claim.secret_format),
-        ProveKey(),
+        ProveKey(secret_format=claim.secret_format),
     )
     if claim.status == INACTIVE:
         draft.add(Deactivate(NEW, by))

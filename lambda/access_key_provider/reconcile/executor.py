@@ -164,8 +164,8 @@ class Executor:
                 return self._create(action)
             case StoreSecret(version_id, secret_format=secret_format):
                 self._store(version_id, secret_format)
-            case ProveKey():
-                self._session.prover.prove(self._new_key, self._lease.entry.keys[self._new_key.id].user_name)
+            case ProveKey(secret_format=secret_format):
+                self._prove(secret_format)
             case Promote(key_id, from_version, to_version=to_version):
                 self._move_current(to_version, from_version, new=key_id in self.made)
             case GiveBack(to_version, from_version):
@@ -220,6 +220,12 @@ class Executor:
         labels = (PENDING, key.id) if token else (key.id,)
         version_id = self._lease.entry.keys[key.id].version_id
         self._new_labels = self._session.secret.put(version_id, secret_format.document(key), labels)
+
+    def _prove(self, secret_format: SecretFormat) -> None:
+        key = self._new_key
+        self._session.prover.prove(key, self._lease.entry.keys[key.id].user_name)
+        if secret_format.prove_smtp_port:
+            self._session.smtp_prover.prove(key, secret_format.smtp_regions, secret_format.prove_smtp_port)
 
     def _remove_label(self, version_id: str, label: str, draft: Draft) -> None:
         try:

@@ -7,12 +7,16 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from support.smtp_server import smtp_endpoints
 from support.stack import SWEEP
 
 from access_key_provider.model.secret_format import SecretFormat, ses_smtp_password
 from access_key_provider.model.state import NewAccessKey
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
     from support.stack import Stack
 
 ENV_FILE = {
@@ -186,3 +190,71 @@ def test_what_a_token_made_invalid_fails_before_any_write(stack: Stack, change: 
     assert stack.account.log.entries == []
     assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
     stack.check_deployed(stack.properties())
+
+
+# --- the proof of SMTP passwords
+
+PROVEN = {**SMTP, "SecretFormat": SMTP["SecretFormat"].replace("us-east-2", "us-east-1"), "ProveSmtpPort": "587"}
+
+
+def accepts(stack: Stack) -> Callable[[str, str, str], bool]:
+    """Be SES, which knows the passwords of keys that are Active."""
+
+    def check(host: str, user: str, password: str) -> bool:
+        right = ses_smtp_password(made(stack)[user], host.split(".")[1])
+        return stack.keys().get(user) == "Active" and password == right
+
+    return check
+
+
+def test_smtp_passwords_are_proven_before_a_key_is_published(stack: Stack, tmp_path: Path) -> None:
+    """By a real login, for a first key and in each way to rotate; no reader gets an unproven password.
+
+    The first version of a secret is current at once: Secrets Manager does that. Its readers wait for the deployment.
+    """
+    seen: list[tuple[str, bool]] = []
+
+    def check(host: str, user: str, password: str) -> bool:
+        current = any("AWSCURRENT" in labels for labels in versions(stack).values() if user in labels)
+        seen.append((user, current))
+        return accepts(stack)(host, user, password)
+
+    properties = {"RotationSchedule": "rate(30 days)", **KEPT, **PROVEN}
+    with smtp_endpoints(tmp_path, check) as endpoints:
+        stack.deploy("1", **properties)
+        stack.rotate()
+        stack.sweep(timedelta(days=3))
+        stack.operate("Rotate")
+    assert [current for _, current in seen] == [True] * 2 + [False] * 4
+    assert list(dict.fromkeys(user for user, _ in seen)) == list(made(stack))
+    assert endpoints.connected_to == [("email-smtp.us-east-1.amazonaws.com", 587)] * 6
+    stack.check_deployed(stack.properties(**properties))
+
+
+def versions(stack: Stack) -> dict[str, list[str]]:
+    """List the labels of each version."""
+    described = stack.account.client("secretsmanager").describe_secret(SecretId=stack.secret_arn)
+    found: dict[str, list[str]] = described["VersionIdsToStages"]
+    return found
+
+
+def test_the_wait_for_smtp_keeps_the_lease(stack: Stack, tmp_path: Path) -> None:
+    """A new key is refused for a while; nobody else takes over meanwhile."""
+    with smtp_endpoints(tmp_path, accepts(stack)) as endpoints:
+        endpoints.refusals = 40
+        stack.deploy("1", **PROVEN)
+    lease = [entry for entry in stack.account.log.entries if entry.name == "dynamodb:PutItem"]
+    assert len(lease) > 10
+    stack.check_deployed(stack.properties(**PROVEN))
+
+
+def test_an_smtp_password_that_never_works_leaves_nothing(stack: Stack, tmp_path: Path) -> None:
+    """Neither a first key, nor a newer one: the previous key stays current."""
+    with smtp_endpoints(tmp_path, lambda *_: False):
+        assert stack.deliver(stack.create(stack.properties(**PROVEN))) == "FAILED"
+        assert "its SMTP password did not work" in stack.answers[-1]["Reason"]
+        stack.check_deployed(None)
+    stack.deploy("1", **SMTP)
+    with smtp_endpoints(tmp_path, lambda *_: False):
+        assert stack.deliver(stack.update(stack.properties("2", **PROVEN))) == "FAILED"
+    stack.check_deployed(stack.properties(**SMTP))
