@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from cdk_iam_access_key.root_keys.accounts import Accounts, AccountSelection
     from cdk_iam_access_key.root_keys.deny_creation import DenyRootAccessKeyCreation
     from cdk_iam_access_key.root_keys.organization_guard import OrganizationRootKeyGuard, RootKeyMode
+    from cdk_iam_access_key.secret_format import Escape, Field, SecretFormat
 
 __all__ = [
     "AccessKey",
@@ -25,6 +26,8 @@ __all__ = [
     "Accounts",
     "DenyRootAccessKeyCreation",
     "DenyUnmanagedAccessKeys",
+    "Escape",
+    "Field",
     "FunctionOptions",
     "NoUnmanagedAccessKeys",
     "OnKeyLimit",
@@ -32,6 +35,7 @@ __all__ = [
     "RootAccessKeyGuard",
     "RootKeyAction",
     "RootKeyMode",
+    "SecretFormat",
     "__version__",
 ]
 
@@ -45,6 +49,8 @@ _MODULES = {
     "Accounts": "root_keys.accounts",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",
     "DenyUnmanagedAccessKeys": "deny_unmanaged_access_keys",
+    "Escape": "secret_format",
+    "Field": "secret_format",
     "FunctionOptions": "function_options",
     "NoUnmanagedAccessKeys": "no_unmanaged_access_keys",
     "OnKeyLimit": "on_key_limit",
@@ -52,6 +58,7 @@ _MODULES = {
     "RootAccessKeyGuard": "root_keys.account_guard",
     "RootKeyAction": "root_keys.account_guard",
     "RootKeyMode": "root_keys.organization_guard",
+    "SecretFormat": "secret_format",
 }
 
 

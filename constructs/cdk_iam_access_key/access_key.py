@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from aws_cdk import CfnResource, Duration, RemovalPolicy, SecretValue, Stack
+from aws_cdk import Annotations, CfnResource, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -20,21 +20,23 @@ from cdk_iam_access_key._access_key.role import define_role
 from cdk_iam_access_key._access_key.rotation import Rotation
 from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._access_key.undo_on_alarm import checked_alarms, define_undo
-from cdk_iam_access_key._access_key.written_key import WrittenKey
+from cdk_iam_access_key._access_key.written_key import WrittenKey, properties_of
 from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
 from cdk_iam_access_key._shared.retained import warn_if_retained
-from cdk_iam_access_key._shared.templates import Templates
+from cdk_iam_access_key._shared.templates import Templates, walk
+from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
+from cdk_iam_access_key.secret_format import SecretFormat
 
 
 class AccessKey(Construct):
     """Define an access key of an IAM user, and the secret that holds it as `accessKeyId` and `secretAccessKey`.
 
-    A change of `serial` rotates: a new key is created, proven and published as the secret's current version. The
-    previous one stays Active for `grace_period` and until it is unused, then Inactive for `retention_period`, then it
-    is deleted. A change of `user` or `secret` is another key of another resource. Removing the construct deactivates
-    and deletes the key.
+    A change of `serial` or `secret_format` rotates: a new key is created, proven and published as the secret's current
+    version. The previous one stays Active for `grace_period` and until it is unused, then Inactive for
+    `retention_period`, then it is deleted. A change of `user` or `secret` is another key of another resource. Removing
+    the construct deactivates and deletes the key.
 
     Whatever the options are, an operator deactivates the previous key at once with
     `python -m cdk_iam_access_key retire --secret …`, as when it has leaked.
@@ -62,6 +64,9 @@ class AccessKey(Construct):
             default, or to the roles under the provider's `role_path`. AWS's own key if left out.
         removal_policy: What becomes of the secret that is defined when it leaves the stack. It is deleted if left
             out: the key dies with this construct, and a secret that holds a dead key helps nobody.
+        secret_format: What the value of the secret looks like: other fields, an env file, SMTP passwords. Any change of
+            it rotates the key, because a stored key can't be written anew. A JSON object with `accessKeyId` and
+            `secretAccessKey` if left out.
         description: Shown beside the key in the IAM console. At most 233 letters, digits, spaces and `_.:/=+-@`.
         grace_period: How long the previous key stays Active after the new one is current: a minute to 90 days, or 0
             to deactivate it in the same deployment. An hour if left out.
@@ -107,6 +112,7 @@ class AccessKey(Construct):
         secret_name: str | None = None,
         encryption_key: kms.IKey | None = None,
         removal_policy: RemovalPolicy | None = None,
+        secret_format: SecretFormat | None = None,
         description: str | None = None,
         grace_period: Duration | None = None,
         retention_period: Duration | None = None,
@@ -144,7 +150,9 @@ class AccessKey(Construct):
             retirement=retirement,
         )
         alarms = checked_alarms(home, undo_on_alarm, grace=retirement.grace)
+        format_properties = validation.checked_format(home, secret_format)
         self.user = user
+        self._secret_format = secret_format
         self._declared = declared
         self._retirement, self._rotation = retirement, rotation
         self._cut_over: CfnResource | None = None
@@ -173,10 +181,13 @@ class AccessKey(Construct):
                 "SecretArn": self._secret_arn,
                 "RoleArn": role.attr_arn,
                 **properties,
+                **format_properties,
                 **retirement.properties,
                 **rotation.properties,
             }
         )
+        if secret_format is not None:
+            self._watch_format(secret_format)
         self.secret.wait_for(self._key)
         rotation.define(self, self._key, self.provider, self._secret_arn)
         if alarms:
@@ -209,7 +220,9 @@ class AccessKey(Construct):
         return self.secret.grant_read(grantee)
 
     def secret_value(self, field: str = "secretAccessKey") -> SecretValue:
-        """Return a dynamic reference to a field of the secret, `accessKeyId` or `secretAccessKey`, in this version.
+        """Return a dynamic reference to a field of the secret in this version.
+
+        The fields are `accessKeyId` and `secretAccessKey`, or those of a `secret_format` that makes JSON.
 
         A resource that takes it waits for the key and changes exactly with each deployment that rotates. What changes
         the key between two deployments does not reach it: a rotation by Secrets Manager, or an undo, which deactivates
@@ -220,7 +233,9 @@ class AccessKey(Construct):
         """
         warn_of_pinning(self, self._changes_between_deployments)
         return SecretValue.secrets_manager(
-            self._secret_arn, json_field=validation.checked_field(field), version_id=self.secret_version_id
+            self._secret_arn,
+            json_field=validation.checked_field(self._secret_format, field),
+            version_id=self.secret_version_id,
         )
 
     def adopt(self, access_key_id: str) -> None:
@@ -275,6 +290,24 @@ class AccessKey(Construct):
         """Judge the key's age once more, by what the template has in the end."""
         found = WrittenKey.of(self, templates).too_old(None, self.provider.sweep_seconds)
         yield from [found] if found else []
+
+    def _watch_format(self, secret_format: SecretFormat) -> None:
+        Annotations.of(self).add_info_v2(
+            "cdk-iam-access-key:shape",
+            f"{self.node.path} has a secret_format: any change of it rotates the key, because a stored key can't be "
+            "written anew",
+        )
+        if is_token(secret_format.text):
+            AtSynthesis.of(self).check(self._references)
+
+    def _references(self, templates: Templates) -> Iterator[str]:
+        """Refuse a dynamic reference in the format, which only the template shows."""
+        written = (properties_of(self._key, templates) or {}).get("SecretFormat")
+        if any(isinstance(part, str) and "{{resolve:" in part for part in walk(written)):
+            yield (
+                f"{self.node.path}: secret_format must have no dynamic reference in it; another secret must not be "
+                "copied into this one: let the reader read both"
+            )
 
     def _checked_provider(
         self, provider: AccessKeyProvider | None, declared: DeclaredKeys, home: Home

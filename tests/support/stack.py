@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -279,7 +280,7 @@ class Stack:
         """Return the key that readers of the secret get, and its status."""
         secrets = self.account.client("secretsmanager")
         value = secrets.get_secret_value(SecretId=secret_arn or self.secret_arn, VersionStage="AWSCURRENT")
-        key = json.loads(value["SecretString"])["accessKeyId"]
+        (key,) = set(re.findall("AKIA[A-Z0-9]{16}", value["SecretString"]))
         return key, {**self.keys("deploy"), **self.keys("vendor")}.get(key, "deleted")
 
     def check_always(self) -> None:
@@ -320,7 +321,8 @@ class Stack:
         unmanaged = dict(self.unmanaged.get(user, {}))
         if self.adoptable in self.keys(user) and not self.adoption:
             unmanaged[self.adoptable] = "Active"
-        return Expected(user, secret_arn, status, unmanaged)
+        plain = Expected(user, secret_arn, status, unmanaged)
+        return replace(plain, text=(properties or {}).get("SecretFormat", plain.text))
 
     def check_deployed(self, properties: Properties | None) -> None:
         """Check everything: the user and secret that are deployed have their key, all others have none."""

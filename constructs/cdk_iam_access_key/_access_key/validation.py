@@ -12,6 +12,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from cdk_iam_access_key._access_key.declared_keys import Home
 from cdk_iam_access_key._shared.tokens import is_token, referenced
 from cdk_iam_access_key._shared.validation import shown
+from cdk_iam_access_key.secret_format import SecretFormat, properties_of_format
 
 _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")
@@ -174,6 +175,18 @@ def check_no_properties_of_secret(**given: object) -> None:
         )
 
 
+def checked_format(home: Home, secret_format: SecretFormat | None) -> dict[str, str]:
+    """Render the format of the secret as the properties that it becomes."""
+    if secret_format is None:
+        return {}
+    if not isinstance(secret_format, SecretFormat):
+        raise ValueError(  # noqa: TRY004
+            f"secret_format must be a SecretFormat, got {shown(secret_format)}; make one with SecretFormat.json, "
+            "env_file, credentials_file, template or ses_smtp"
+        )
+    return properties_of_format(secret_format, home.region)
+
+
 def check_provider_place(home: Home, provider: Home) -> None:
     """Refuse a provider of another account or region, whose function CloudFormation could not call."""
     if _differ(home.account, provider.account) or _differ(home.region, provider.region):
@@ -196,11 +209,17 @@ def check_alarm_place(home: Home, alarm: cloudwatch.IAlarm) -> None:
         )
 
 
-def checked_field(field: str) -> str:
-    """Return a field of the secret."""
-    if field in _FIELDS:
+def checked_field(secret_format: SecretFormat | None, field: str) -> str:
+    """Return a field of the secret, whose names its format chooses."""
+    fields = _FIELDS if secret_format is None else secret_format.fields
+    if not fields:
+        raise ValueError(
+            f"field must name a field of a JSON object, got {shown(field)} and a secret_format that makes no JSON; "
+            "take all of the value with key.secret.secret_value, or use SecretFormat.json"
+        )
+    if field in fields:
         return field
-    raise ValueError(f"field must be {' or '.join(_FIELDS)}, got {shown(field)}; pass one of them")
+    raise ValueError(f"field must be {' or '.join(fields)}, got {shown(field)}; pass one of them")
 
 
 def _differ(one: str, other: str) -> bool:

@@ -16,6 +16,7 @@ from access_key_provider.model import entry
 from access_key_provider.model.entry import Claim
 from access_key_provider.model.errors import InvalidRequestError
 from access_key_provider.model.retirement_rules import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, RetirementRules
+from access_key_provider.model.secret_format import DEFAULT_FORMAT, FormatKind, SecretFormat
 from access_key_provider.model.state import ACTIVE, INACTIVE, KeyResource
 
 # A name after a path, too: that is how a template takes it from an ARN that only the deployment knows.
@@ -33,6 +34,9 @@ _SECONDS = re.compile(r"[0-9]{1,9}")
 _KEY_LIMITS = (FAIL, RETIRE_PREVIOUS, REMOVE_UNUSED)
 _ON_KEY_LIMIT = re.compile("|".join(_KEY_LIMITS))
 _DEFERRED = re.compile("Deferred")
+_FORMAT_TEXT = re.compile(r"[^\ud800-\udfff]{1,60000}", re.DOTALL)
+_FORMAT_KIND = re.compile("|".join(FormatKind))
+_SMTP_PORT = re.compile("465|587|2465|2587")
 _SCHEDULE = re.compile(r"[\x20-\x7e]{1,256}")
 _KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,128}")
@@ -51,7 +55,7 @@ CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
 
 @dataclass(frozen=True, slots=True)
 class Properties:
-    """The properties of a `Custom::IAMAccessKey`, valid."""
+    """The properties of a `Custom::IAMAccessKey`, valid. The serial has the shape of the secret in it."""
 
     user_name: str
     secret_arn: str
@@ -61,6 +65,7 @@ class Properties:
     description: str | None
     rules: RetirementRules = field(default_factory=RetirementRules)
     adopted_key: str = ""
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
     @classmethod
     def parse(cls, properties: object, region: str | None = None) -> Properties:
@@ -81,11 +86,13 @@ class Properties:
         user_name = user_name.rpartition("/")[2]
         if user_name == "root":
             raise InvalidRequestError("UserName root is refused: use an IAM user, never the root user's keys")
+        secret_format = _secret_format(properties)
+        serial = _text(properties, "Serial", _SERIAL, "1 to 128 characters, not only blanks")
         return cls(
             user_name=user_name,
             secret_arn=secret_arn,
             role_arn=_text(properties, "RoleArn", _ROLE_ARN, "the ARN of a role"),
-            serial=_text(properties, "Serial", _SERIAL, "1 to 128 characters, not only blanks"),
+            serial=secret_format.key_serial(serial),
             status=_text(properties, "Status", _STATUS, "Active or Inactive"),
             description=_text(properties, "Description", _DESCRIPTION, "1 to 233 characters that tags allow")
             if "Description" in properties
@@ -93,6 +100,7 @@ class Properties:
             rules=_rules(properties),
             adopted_key=_optional(properties, "AdoptedKey", _KEY_ID, "the id of an access key, AKIA and 12 to 124 more")
             or "",
+            secret_format=secret_format,
         )
 
 
@@ -160,6 +168,7 @@ class Request:
                 self.requested_at is not None,
             ),
             present=present,
+            secret_format=properties.secret_format,
         )
 
     @property
@@ -233,6 +242,21 @@ def _rules(properties: Mapping[str, Any]) -> RetirementRules:
         deferred=_optional(properties, "CutOver", _DEFERRED, "Deferred") is not None,
         rotation=_optional(properties, "RotationSchedule", _SCHEDULE, "the expression of a schedule") or "",
     )
+
+
+def _secret_format(properties: Mapping[str, Any]) -> SecretFormat:
+    """Read how the secret is written. Raises InvalidRequestError."""
+    text = _optional(properties, "SecretFormat", _FORMAT_TEXT, "1 to 60,000 characters")
+    if text is None:
+        return DEFAULT_FORMAT
+    port = _optional(properties, "ProveSmtpPort", _SMTP_PORT, "465, 587, 2465 or 2587")
+    secret_format = SecretFormat(
+        text=text,
+        kind=FormatKind(_text(properties, "SecretFormatKind", _FORMAT_KIND, " or ".join(FormatKind))),
+        prove_smtp_port=int(port or 0),
+    )
+    secret_format.check()
+    return secret_format
 
 
 def _duration(properties: Mapping[str, Any], name: str, *, most: int, least: int = 0) -> timedelta | None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
 from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
+from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ class StoreSecret(Action):
 
     version_id: str = ""
     key_id: str = NEW
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record the version, so that its label can be taken off if the response is lost."""
@@ -111,9 +113,10 @@ class StoreSecret(Action):
 
 @dataclass(frozen=True, slots=True)
 class ProveKey(Action):
-    """Wait until calls signed with the new key succeed, and a settling time longer."""
+    """Wait until calls signed with the new key succeed, a settling time longer, and until its SMTP passwords work."""
 
     key_id: str = NEW
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
     writes: ClassVar[bool] = False
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from access_key_provider.model.retirement_rules import RetirementRules
+from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 
 LEASE_LENGTH = timedelta(seconds=60)
 """Longer than one call with its retries (45 s), so that a holder that is alive keeps its lease during a call."""
@@ -50,7 +51,7 @@ class Claim:
     Attributes:
         stack_id, logical_id, user_name: the resource's.
         role_arn: the role that may act on the user and the secret.
-        serial: which key is declared.
+        serial: which key is declared; with the shape of the secret, if it is not the default one.
         status: `Active` or `Inactive`.
         description: for the user's tag.
         rules: of retirement and rotation.
@@ -60,6 +61,7 @@ class Claim:
         touched: whether a deployment has begun to change it since.
         adopts: the unmanaged key of the user that the resource is to adopt; empty if none.
         adopted: the keys that it has adopted, the last ones; they may be gone or released since.
+        secret_format: how the secret of the next key is written.
     """
 
     stack_id: str
@@ -76,6 +78,7 @@ class Claim:
     touched: bool = False
     adopts: str = ""
     adopted: tuple[str, ...] = ()
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
 
 @dataclass(frozen=True, slots=True)

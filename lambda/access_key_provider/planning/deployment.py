@@ -138,8 +138,8 @@ def create_and_promote(draft: Draft, owner: str, by: str) -> None:
     free_key_slot(draft, owner, by)
     draft.add(
         CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial),
-        StoreSecret(),
-        ProveKey(),
+        StoreSecret(secret_format=claim.secret_format),
+        ProveKey(secret_format=claim.secret_format),
     )
     if claim.status == INACTIVE:
         draft.add(Deactivate(NEW, by))

@@ -52,8 +52,8 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     free_key_slot(draft, owner, BY_ROTATION, for_rotation=True)
     draft.add(
         CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial, token),
-        ProveKey(),
-        StoreSecret(token),
+        ProveKey(secret_format=claim.secret_format),
+        StoreSecret(token, secret_format=claim.secret_format),
     )
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import fields, replace
 from typing import TYPE_CHECKING
 
@@ -34,6 +33,7 @@ if TYPE_CHECKING:
 
     from access_key_provider.model.actions import Action
     from access_key_provider.model.entry import Entry
+    from access_key_provider.model.secret_format import SecretFormat
     from access_key_provider.model.state import NewAccessKey
     from access_key_provider.planning.draft import Draft
     from access_key_provider.reconcile.lease import HeldLease
@@ -162,10 +162,10 @@ class Executor:
         match action:
             case CreateKey():
                 return self._create(action)
-            case StoreSecret(version_id):
-                self._store(version_id)
-            case ProveKey():
-                self._session.prover.prove(self._new_key, self._lease.entry.keys[self._new_key.id].user_name)
+            case StoreSecret(version_id, secret_format=secret_format):
+                self._store(version_id, secret_format)
+            case ProveKey(secret_format=secret_format):
+                self._prove(secret_format)
             case Promote(key_id, from_version, to_version=to_version):
                 self._move_current(to_version, from_version, new=key_id in self.made)
             case GiveBack(to_version, from_version):
@@ -214,12 +214,18 @@ class Executor:
         assert self._new is not None, "a plan uses a new key before it creates one"  # noqa: S101
         return self._new
 
-    def _store(self, token: str) -> None:
+    def _store(self, token: str, secret_format: SecretFormat) -> None:
         """Write the secret. A version that Secrets Manager has chosen keeps AWSPENDING."""
         key = self._new_key
         labels = (PENDING, key.id) if token else (key.id,)
         version_id = self._lease.entry.keys[key.id].version_id
-        self._new_labels = self._session.secret.put(version_id, secret_document(key), labels)
+        self._new_labels = self._session.secret.put(version_id, secret_format.document(key), labels)
+
+    def _prove(self, secret_format: SecretFormat) -> None:
+        key = self._new_key
+        self._session.prover.prove(key, self._lease.entry.keys[key.id].user_name)
+        if secret_format.prove_smtp_port:
+            self._session.smtp_prover.prove(key, secret_format.smtp_regions, secret_format.prove_smtp_port)
 
     def _remove_label(self, version_id: str, label: str, draft: Draft) -> None:
         try:
@@ -234,11 +240,6 @@ class Executor:
         # Secrets Manager makes the first version of a secret current by itself, and refuses to do it twice.
         if not (new and CURRENT in self._new_labels):
             self._session.secret.move_current(to_version, from_version or None)
-
-
-def secret_document(key: NewAccessKey) -> str:
-    """Write what readers of the secret get: `{"accessKeyId": …, "secretAccessKey": …}`."""
-    return json.dumps({"accessKeyId": key.id, "secretAccessKey": key.secret})
 
 
 def _put_back(entry: Entry, before: Entry) -> Entry:
