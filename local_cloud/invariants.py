@@ -5,7 +5,6 @@ The check knows the ledger by its documented shape (docs/ledger.md) and shares n
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -18,6 +17,10 @@ if TYPE_CHECKING:
 Entry = dict[str, Any]
 
 _KEY = re.compile(r"^AKIA[A-Z0-9]{12,}$")
+_PLACEHOLDER = re.compile(r"(\{(?:access_key_id|secret_access_key|ses_smtp_password:[a-z0-9-]+)(?:\|url)?\})")
+_OF_SECRETS = ("{secret_", "{ses_")
+_ID = "(AKIA[A-Z0-9]{12,})"
+_SECRET = "[A-Za-z0-9/+=%]{20,}"
 _KEYS_PER_USER = 2
 _STATUS_OF_STATE = {"replaced": "Active", "inactive": "Inactive"}
 
@@ -32,6 +35,7 @@ class Expected:
         status: the declared status of the current key, or None if no key is declared.
         unmanaged: the status of each key of the user that is not ours, by its id.
         pending: whether a rotation may be unfinished.
+        text: how the value of the secret is written, with placeholders; the default if left out.
     """
 
     user_name: str
@@ -39,6 +43,7 @@ class Expected:
     status: str | None = "Active"
     unmanaged: Mapping[str, str] = field(default_factory=dict)
     pending: bool = False
+    text: str = '{"accessKeyId": "{access_key_id}", "secretAccessKey": "{secret_access_key}"}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +162,18 @@ def _of_current(seen: _Seen, expected: Expected) -> Iterator[str]:
         yield f"AWSCURRENT is not on the version of {current}"
     if seen.keys.get(current) != expected.status:
         yield f"current key {current} should be {expected.status}, is {seen.keys.get(current, 'deleted')}"
-    document = json.loads(seen.value) if seen.value else {}
-    if document.keys() != {"accessKeyId", "secretAccessKey"} or document["accessKeyId"] != current:
+    if _key_in(seen.value or "", expected.text) != current:
         yield f"the secret's value is not the current key {current}"
+
+
+def _key_in(value: str, text: str) -> str:
+    """Return the id of the key that a value of a secret holds; empty if it is not written like the text."""
+    patterns = (
+        _SECRET if part.startswith(_OF_SECRETS) else _ID if part.startswith("{access") else re.escape(part)
+        for part in _PLACEHOLDER.split(text)
+    )
+    found = re.fullmatch("".join(patterns), value)
+    return found[1] if found and len(set(found.groups())) == 1 else ""
 
 
 def _of_traces(seen: _Seen) -> Iterator[str]:

@@ -238,6 +238,29 @@ class AccessKey(Construct):
             version_id=self.secret_version_id,
         )
 
+    def adopt(self, access_key_id: str) -> None:
+        """Take over a key of the user that somebody else has made, for good, because its id is named here.
+
+        It becomes the previous key of this one once this one is published. Its secret is not known here, so it never
+        becomes current, and no undo goes back to it. The sweep deactivates it after `grace_period`, a day at least, and
+        once nobody has used it since; it is deleted after `retention_period`. Neither a deployment nor `on_key_limit`
+        takes it. So a user that has another key besides has no key slot for this one, and the deployment fails.
+
+        It stays untouched if the deployment fails or is rolled back. It is given back if this call or the construct
+        is removed before it is deactivated: it stays Active, and nobody manages it. If a person activates it after it
+        was deactivated, its grace period begins again. Leave the call in the app as long as you like; it counts once.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/id-credentials-access-keys-update.html
+
+        Args:
+            access_key_id: Its id, as in `AKIAIOSFODNN7EXAMPLE`; never a guess.
+
+        Raises:
+            ValueError: That is not the id of an access key, or a key of the app adopts another one, or this one.
+        """
+        self._declared.adopt(self, validation.checked_access_key_id(access_key_id))
+        self._key.add_property_override("AdoptedKey", access_key_id)
+
     def cut_over_after(self, *dependents: IDependable) -> None:
         """Deactivate the previous key once all of these are updated, and not at all if one of them fails.
 

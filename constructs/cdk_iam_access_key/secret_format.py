@@ -276,26 +276,23 @@ class SecretFormat:
             fields |= {f"password_{region}": password, f"host_{region}": smtp_host(region)}
         return cls(_json_text(fields), "json", tuple(fields), port if prove_smtp else 0)
 
-    def properties(self) -> dict[str, str]:
-        """Return what the provider gets."""
-        proof = {"ProveSmtpPort": str(self.prove_smtp_port)} if self.prove_smtp_port else {}
-        return {"SecretFormat": self.text, "SecretFormatKind": self.kind, **proof}
 
-    def check_partition(self, region: str) -> None:
-        """Refuse SMTP passwords for another partition than the stack's, where the key does not exist.
+def properties_of_format(secret_format: SecretFormat, region: str) -> dict[str, str]:
+    """Return what the provider of a stack in a region gets.
 
-        Raises:
-            ValueError: Names the regions.
-        """
-        if is_token(region):
-            return
-        others = {other for _, other, _ in _PLACEHOLDER.findall(self.text) if other}
-        others = {other for other in others if partition_of(other) != partition_of(region)}
-        if others:
-            raise ValueError(
-                f"secret_format must have SMTP passwords for regions of the partition of {region}, got "
-                f"{', '.join(sorted(others))}; a key works in its own partition only, so declare another one there"
-            )
+    Raises:
+        ValueError: An SMTP password is for another partition than the stack's, where the key does not exist.
+    """
+    regions = {other for _, other, _ in _PLACEHOLDER.findall(secret_format.text) if other and not is_token(region)}
+    elsewhere = sorted(other for other in regions if partition_of(other) != partition_of(region))
+    if elsewhere:
+        raise ValueError(
+            f"secret_format must have SMTP passwords for regions of the partition of {region}, got "
+            f"{', '.join(elsewhere)}; a key works in its own partition only, so declare another one there"
+        )
+    port = secret_format.prove_smtp_port
+    proof = {"ProveSmtpPort": str(port)} if port else {}
+    return {"SecretFormat": secret_format.text, "SecretFormatKind": secret_format.kind, **proof}
 
 
 def _check_value(name: str, value: object) -> None:

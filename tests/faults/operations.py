@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     Prepare = Callable[[Stack], Any]
 
 GRACE, RETENTION = timedelta(hours=1), timedelta(days=1)
+ADOPTED_FOR = timedelta(days=1, minutes=1)
 KEPT = {"GracePeriod": str(int(GRACE.total_seconds())), "RetentionPeriod": str(int(RETENTION.total_seconds()))}
 RETIRES_PREVIOUS = {"OnKeyLimit": "RetirePrevious"}
 COPIED = {"Copies": COPIES}
@@ -55,6 +56,17 @@ def sweep(stack: Stack) -> None:
     assert stack.sweep()["failed"] == 0
 
 
+def adoptable(stack: Stack) -> None:
+    """Let a person have made a key for the user."""
+    stack.make_adoptable()
+
+
+def adopted(stack: Stack) -> None:
+    """Deploy a key that adopts the one that a person made."""
+    stack.make_adoptable()
+    stack.must(create_adopting(stack))
+
+
 def dies(request: Callable[[Stack], Event], call: str, nth: int = 1, function: str = "provider") -> Prepare:
     """Let a request die after a call."""
 
@@ -76,6 +88,11 @@ def cancelled(call: str, nth: int = 1) -> Prepare:
         stack.known = INVENTED_ID, stack.properties()
 
     return prepare
+
+
+def activate(stack: Stack) -> None:
+    """Let a person activate the adopted key again."""
+    stack.account.person.set_key_status(stack.adoptable, "Active")
 
 
 def use_previous(stack: Stack) -> None:
@@ -135,6 +152,16 @@ def update(serial: str = "1", **changes: Any) -> Callable[[Stack], Event]:
 def keep(serial: str, **changes: Any) -> Callable[[Stack], Event]:
     """Change the serial of a key that is kept after it was replaced."""
     return update(serial, **KEPT, **changes)
+
+
+def create_adopting(stack: Stack) -> Event:
+    """Create the resource, which adopts the key that a person made."""
+    return stack.create(stack.properties(AdoptedKey=stack.adoptable, **KEPT))
+
+
+def update_adopting(stack: Stack) -> Event:
+    """Let the key that is deployed adopt the one that a person made."""
+    return stack.update(stack.properties(AdoptedKey=stack.adoptable, **KEPT))
 
 
 def elsewhere(*, user: bool, secret: bool) -> Callable[[Stack], Event]:
@@ -239,6 +266,12 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("begin to copy", kept("1"), keep("1", **COPIED)),
         Operation("copy no more", kept("1", **COPIED), keep("1")),
         Operation("delete with copies", kept("1", "2", **COPIED), delete),
+        Operation("adopt", adoptable, create_adopting),
+        Operation("adopt into a secret with a value", adoptable, create_adopting, "before"),
+        Operation("adopt beside a key that is deployed", then(kept("1"), adoptable), update_adopting),
+        Operation("release an adopted key", adopted, keep("1")),
+        Operation("delete what has adopted a key", adopted, delete),
+        Operation("delete what has retired an adopted key", then(adopted, wait(ADOPTED_FOR), sweep), delete),
         Operation("cut over", kept("1", "2", CutOver="Deferred"), cut_over),
     )
 
@@ -258,6 +291,9 @@ def _by_others() -> tuple[Operation, ...]:
     return (
         by_sweep("deactivates", kept("1", "2"), wait(GRACE)),
         by_sweep("deletes", kept("1", "2"), wait(GRACE), sweep, wait(RETENTION)),
+        by_sweep("deactivates an adopted key", adopted, wait(ADOPTED_FOR)),
+        by_sweep("deletes an adopted key", adopted, wait(ADOPTED_FOR), sweep, wait(RETENTION)),
+        by_sweep("finds an adopted key Active again", adopted, wait(ADOPTED_FOR), sweep, activate, wait(RETENTION)),
         by_sweep("postpones", kept("1", "2"), use_previous, wait(GRACE)),
         by_sweep("removes an orphan", kept("1"), dies(keep("2"), "iam:CreateAccessKey"), minutes),
         by_sweep("removes a key that was stored", kept("1"), dies(keep("2"), "secretsmanager:PutSecretValue"), minutes),
@@ -272,6 +308,7 @@ def _by_others() -> tuple[Operation, ...]:
         by_operator("Undo", "with copies", kept("1", "2", **COPIED), minutes),
         by_operator("Rotate", "and free a key slot", kept("1", "2", **RETIRES_PREVIOUS)),
         by_operator("Retire", "the previous key", kept("1", "2")),
+        by_operator("Retire", "an adopted key", adopted, wait(ADOPTED_FOR)),
         Operation("alarm", then(kept("1", "2"), minutes), lambda stack: stack.alarm(), function="worker"),
         by_rotation("createSecret", "", kept("1")),
         by_rotation("createSecret", " that frees a key slot", deployed("1", "2"), wait(timedelta(days=2))),

@@ -25,6 +25,7 @@ from lambda_shared.errors import ProviderError
 GRACE = timedelta(hours=1)
 RETENTION = timedelta(days=1)
 PERIODS = {"GracePeriod": "3600", "RetentionPeriod": "86400", "OnKeyLimit": "RetirePrevious"}
+_KEYS_PER_USER = 2
 FAULTS = (PROCESS_DEATH, CONNECTION_LOST, SERVER_ERROR, THROTTLED, TIMED_OUT)
 
 Step = tuple[str, Any]
@@ -40,6 +41,7 @@ class Life:
         serial: the last serial that was used.
         current: the key that must be current; empty while a fault leaves it open.
         tokens: how many rotations were begun.
+        adoption: what the template says of a person's key that it adopts.
     """
 
     stack: Stack
@@ -47,6 +49,7 @@ class Life:
     current: str = ""
     tokens: int = 0
     seen: set[str] = field(default_factory=set)
+    adoption: Properties = field(default_factory=dict)
 
     def run(self, step: Step, injected: Injected) -> None:
         """Take a step, perhaps with a fault in it, and check what holds afterwards."""
@@ -68,6 +71,7 @@ class Life:
         # A rotation that Secrets Manager does not go on with is given up after a day.
         self.stack.check(replace(expected, pending="rotation" in self.stack.entry))
         if deployed:
+            self.stack.check_adoption(deployed)
             key, _ = self.stack.current_key()
             if self.current:
                 assert key == self.current, "another key is current"
@@ -82,12 +86,13 @@ class Life:
         before = self.current
         if "Serial" in changes:
             self.serial += 1
-        properties = stack.properties(str(self.serial), **PERIODS) | changes
+        properties = stack.properties(str(self.serial), **PERIODS, **self.adoption) | changes
         properties["Serial"] = str(self.serial)
         known = stack.known
         if not self._answered(stack.update(properties)):
             assert stack.deliver(stack.event("Update", known[1], known[0], properties)) == "SUCCESS", stack.answers[-1]
             self.serial = int(known[1]["Serial"])
+            self.adoption = {name: value for name, value in known[1].items() if name == "AdoptedKey"}
             self.current = before
         elif properties["Serial"] == known[1]["Serial"]:
             self.current = before
@@ -95,6 +100,17 @@ class Life:
             key = stack.current_key()[0]
             assert key not in self.seen, "a rotation made no new key"
             self._is_current(key)
+
+    def _adopt(self, _: object) -> None:
+        """Let the template adopt a key that a person made, or give it up."""
+        stack = self.stack
+        if stack.known is None:
+            return
+        if self.adoption:
+            self.adoption = {}
+        elif len(stack.keys()) < _KEYS_PER_USER and not stack.unmanaged:
+            self.adoption = {"AdoptedKey": stack.make_adoptable()}
+        self._deploy({})
 
     def _answered(self, event: Event) -> bool:
         """Deliver a request until it is answered; tell whether with success."""
@@ -120,7 +136,7 @@ class Life:
             return
         before, known = self.current, stack.known
         self.serial += 1
-        update = stack.update(stack.properties(str(self.serial), **PERIODS))
+        update = stack.update(stack.properties(str(self.serial), **PERIODS, **self.adoption))
         self._answered(update)
         stack.account.heal()
         stack.known = known
@@ -137,7 +153,7 @@ class Life:
         if stack.deliver(event) != "SUCCESS":
             stack.account.heal()
             assert stack.deliver(event, after=90) == "SUCCESS", stack.answers[-1]
-        stack.known, self.current = None, ""
+        stack.known, self.current, self.adoption = None, "", {}
         self.serial += 1
 
     def _sweep(self, _: object) -> None:
@@ -168,6 +184,9 @@ class Life:
     def _operate(self, operation: str) -> None:
         if self.stack.known is None:
             return
+        if operation == "Retire":
+            # An adopted key, too, whenever that is.
+            self.stack.untouched_since = None
         with suppress(ProviderError):
             self.stack.operate(operation)
         self.current = ""
@@ -204,6 +223,7 @@ STEPS_OF_A_LIFE: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("deploy"), st.sampled_from([{"Serial": "new"}, {"Serial": "new"}, {"Status": "Inactive"}, {}])),
     st.tuples(st.just("fail_after"), st.none()),
     st.tuples(st.just("delete"), st.none()),
+    st.tuples(st.just("adopt"), st.none()),
     st.tuples(st.just("sweep"), st.none()),
     st.tuples(st.just("pass"), st.sampled_from([timedelta(minutes=5), GRACE, 3 * GRACE, RETENTION, 8 * RETENTION])),
     st.tuples(st.just("rotate"), st.sampled_from([1, 2, 4, 4])),

@@ -211,7 +211,11 @@ def _next(stack: Stack, failed: Properties | None = None) -> Properties:
     known = stack.known
     last = failed or (known[1] if known else stack.properties())
     # A user with a key of a person, or of another secret, has no key slot for another serial.
-    is_short = stack.unmanaged.get(last["UserName"]) or last["SecretArn"] != stack.secret_arn
+    is_short = (
+        stack.unmanaged.get(last["UserName"])
+        or last["SecretArn"] != stack.secret_arn
+        or stack.adoptable in stack.keys(last["UserName"])
+    )
     change = {"Description": "next"} if is_short else {"Serial": "9"}
     for properties in (last | change | RETIRES_PREVIOUS, last | RETIRES_PREVIOUS):
         event = stack.update(properties) if stack.known else stack.create(properties)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -50,7 +51,13 @@ _SECRETS = 2
 
 @dataclass
 class Stack:
-    """One resource of one stack. `known` is the id and the properties that CloudFormation takes for deployed."""
+    """One resource of one stack.
+
+    Attributes:
+        known: the id and the properties that CloudFormation takes for deployed.
+        adoptable: a key of the user `deploy` that a person made, and that a template may adopt; empty if there is none.
+        untouched_since: since when that key must be Active for a day; None if a person has a say.
+    """
 
     account: FakeAccount
     secret_arn: str
@@ -60,6 +67,8 @@ class Stack:
     logical_id: str = "Key"
     requests: int = 0
     answers: list[dict[str, Any]] = field(default_factory=list)
+    adoptable: str = ""
+    untouched_since: datetime | None = None
     _user_ids: dict[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -118,6 +127,12 @@ class Stack:
         self._user_ids[user_name] = self._user_id(user_name)
         self.unmanaged.setdefault(user_name, {})[key] = "Active"
         return key
+
+    def make_adoptable(self) -> str:
+        """Let a person make a key that a template may adopt."""
+        self.adoptable = self.account.person.make_key("deploy")
+        self.untouched_since = self.account.clock.now()
+        return self.adoptable
 
     # --- CloudFormation
 
@@ -262,13 +277,20 @@ class Stack:
 
     def our_keys(self) -> list[str]:
         """List the keys of the user `deploy` that no person made."""
-        return [key for key in self.keys() if key not in self.unmanaged.get("deploy", {})]
+        theirs = {*self.unmanaged.get("deploy", {}), self.adoptable}
+        return [key for key in self.keys() if key not in theirs]
+
+    @property
+    def adoption(self) -> dict[str, Any] | None:
+        """What the ledger says of the key that a template may adopt; None if it is not adopted."""
+        records = (entry.get("keys", {}).get(self.adoptable) for entry in self.entries.values())
+        return next((record for record in records if record), None)
 
     def current_key(self, secret_arn: str | None = None) -> tuple[str, str]:
         """Return the key that readers of the secret get, and its status."""
         secrets = self.account.client("secretsmanager")
         value = secrets.get_secret_value(SecretId=secret_arn or self.secret_arn, VersionStage="AWSCURRENT")
-        key = json.loads(value["SecretString"])["accessKeyId"]
+        (key,) = set(re.findall("AKIA[A-Z0-9]{16}", value["SecretString"]))
         return key, {**self.keys("deploy"), **self.keys("vendor")}.get(key, "deleted")
 
     def check_always(self) -> None:
@@ -276,6 +298,9 @@ class Stack:
         assert self.account.violations == []
         for user, keys in self.unmanaged.items():
             assert self.keys(user).items() >= keys.items(), "an unmanaged key was touched"
+        if self.untouched_since and self.account.clock.now() < self.untouched_since + timedelta(days=1):
+            # Whatever a deployment does, its rollback finds the key as it was.
+            assert self.keys().get(self.adoptable) == "Active", "the key to adopt was touched within a day"
 
     def check_always_but_vanished(self) -> None:
         """Check that no unmanaged key was touched, but for those that went with their user."""
@@ -303,10 +328,15 @@ class Stack:
         """Say what a user and a secret should look like when the properties are deployed, None if nothing is."""
         declared = properties and properties["UserName"] == user and properties["SecretArn"] == secret_arn
         status = properties["Status"] if properties and declared else None
-        return Expected(user, secret_arn, status, self.unmanaged.get(user, {}))
+        unmanaged = dict(self.unmanaged.get(user, {}))
+        if self.adoptable in self.keys(user) and not self.adoption:
+            unmanaged[self.adoptable] = "Active"
+        plain = Expected(user, secret_arn, status, unmanaged)
+        return replace(plain, text=(properties or {}).get("SecretFormat", plain.text))
 
     def check_deployed(self, properties: Properties | None) -> None:
         """Check everything: the user and secret that are deployed have their key, all others have none."""
+        self.check_adoption(properties or {})
         if properties:
             self.check(self.expected(properties, user=properties["UserName"], secret_arn=properties["SecretArn"]))
         if self.account.state.parameters or len(self.account.state.secrets) > _SECRETS:
@@ -349,6 +379,14 @@ class Stack:
             with self.forked() as after:
                 assert after.deliver(after.delete_copy(copy)) == "SUCCESS", after.answers[-1]
                 assert after.read_copy(copy) is None, f"the copy {copy['Name']} is left"
+
+    def check_adoption(self, properties: Properties) -> None:
+        """Check that the key of a person is adopted if the template says so, and else is theirs or was retired."""
+        record = self.adoption
+        if self.adoptable and properties.get("AdoptedKey") == self.adoptable:
+            assert record or self.adoptable not in self.keys(), "the key was not adopted"
+        elif record:
+            assert record["state"] == "inactive", "the key was not released"
 
     def _user_id(self, user_name: str) -> str:
         return str(self.account.client("iam").get_user(UserName=user_name)["User"]["UserId"])

@@ -71,6 +71,7 @@ def _app(directory: Path) -> tuple[App, list[Any]]:
         stack,
         "Full",
         user=iam.User(own, "Other"),
+        secret_format=cdk_iam_access_key.SecretFormat.ses_smtp(["eu-central-1"], prove_smtp=True),
         description="the build server",
         grace_period=Duration.hours(2),
         retire_when_unused_for=Duration.hours(3),

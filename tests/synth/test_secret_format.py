@@ -24,6 +24,7 @@ from access_key_provider.entrypoints.custom_resource_request import Properties
 from access_key_provider.model.secret_format import ses_smtp_password
 from access_key_provider.model.state import NewAccessKey
 from cdk_iam_access_key import AccessKey, Escape, Field, SecretFormat
+from cdk_iam_access_key.secret_format import properties_of_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,7 +43,7 @@ def received(secret_format: SecretFormat) -> provider.SecretFormat:
     """Give what the provider makes of the properties."""
     arns = {"SecretArn": f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{'x-AbCdEf'}"}
     role = {"RoleArn": "arn:aws:iam::123456789012:role/r", "UserName": "deploy", "Serial": "1", "Status": "Active"}
-    return Properties.parse({**arns, **role, **secret_format.properties()}).secret_format
+    return Properties.parse({**arns, **role, **properties_of_format(secret_format, Aws.REGION)}).secret_format
 
 
 def document(secret_format: SecretFormat, secret: str) -> str:

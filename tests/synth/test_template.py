@@ -140,6 +140,16 @@ def test_parameters_are_the_construct_s_properties(
     )
 
 
+def test_a_parameter_names_the_key_to_adopt(app: App, template: dict[str, Any]) -> None:
+    """As the construct does, and nothing else changes."""
+    stack = Stack(app, "Same")
+    AccessKey(stack, "Key", user=iam.User.from_user_name(stack, "User", "ann")).adopt("AKIAIOSFODNN7EXAMPLE")
+    declared = Template.from_stack(stack).to_json()["Resources"]
+    assert _of_key(evaluated(template, AdoptedKey="AKIAIOSFODNN7EXAMPLE").resources, template["Resources"]) == _of_key(
+        {name: one.get("Properties", {}) for name, one in declared.items()}, declared
+    )
+
+
 def _of_key(properties: dict[str, Any], declared: dict[str, Any]) -> dict[str, Any]:
     """Take what a key is made of, with the types of the resources in place of their logical ids."""
     kinds = {name: declared[name]["Type"] for name in properties}
@@ -217,6 +227,7 @@ REFUSED = [
     ("SecretArn", "arn:aws:secretsmanager:eu-west-1:111122223333:secret:name"),
     ("EncryptionKeyArn", "arn:aws:kms:eu-west-1:111122223333:alias/mine"),
     ("OnKeyLimit", "fail"),
+    ("AdoptedKey", "ASIAIOSFODNN7EXAMPLE"),
     ("RotationSchedule", "rate(3 hours)"),
     ("RotationSchedule", "rate(1 days)"),
     ("RotationSchedule", "rate(30 minutes)"),

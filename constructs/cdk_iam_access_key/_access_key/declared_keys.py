@@ -149,6 +149,7 @@ class DeclaredKeys(Construct):
         self._count = _Count()
         self._keys: list[_Key] = []
         self._referred: dict[Construct, CfnResource] = {}
+        self._adopted: dict[str, Construct] = {}
         self._warned: set[str] = set()
         AtSynthesis.of(self).check(self._found)
 
@@ -174,6 +175,20 @@ class DeclaredKeys(Construct):
         key = _Key(construct, user, secret)
         self._count.add(key)
         self._keys.append(key)
+
+    def adopt(self, key: Construct, access_key_id: str) -> None:
+        """Note that a key adopts another one.
+
+        Raises:
+            ValueError: It adopts one already, or another key of the app adopts that one.
+        """
+        for known, adopting in self._adopted.items():
+            if adopting is key or known == access_key_id:
+                raise ValueError(
+                    f"adopt must be called once for a key, and once with an id, but {adopting.node.path} adopts "
+                    f"{known} and {key.node.path} is to adopt {access_key_id}; remove one of the calls"
+                )
+        self._adopted[access_key_id] = key
 
     def refer_to(self, key: Construct, resource: CfnResource) -> None:
         """Note that somebody refers to what a rotation of a key changes, in whichever stack."""

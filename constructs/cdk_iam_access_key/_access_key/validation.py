@@ -12,15 +12,26 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from cdk_iam_access_key._access_key.declared_keys import Home
 from cdk_iam_access_key._shared.tokens import is_token, referenced
 from cdk_iam_access_key._shared.validation import shown
-from cdk_iam_access_key.secret_format import SecretFormat
+from cdk_iam_access_key.secret_format import SecretFormat, properties_of_format
 
 _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
+_KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")
 _SERIAL_CHARACTERS = 128
 # IAM allows 256 in a tag's value, of which the provider takes 23 to name the key's owner.
 _DESCRIPTION_CHARACTERS = 233
 _DESCRIPTION_SIGNS = "_.:/=+-@"
 _FIELDS = ("accessKeyId", "secretAccessKey")
 _STATUS = {iam.AccessKeyStatus.ACTIVE: "Active", iam.AccessKeyStatus.INACTIVE: "Inactive"}
+
+
+def checked_access_key_id(access_key_id: str) -> str:
+    """Return the id of a long-term access key. Ids of temporary keys begin with ASIA."""
+    if not isinstance(access_key_id, str) or not (is_token(access_key_id) or _KEY_ID.fullmatch(access_key_id)):
+        raise ValueError(
+            f"access_key_id must be AKIA and 12 to 124 capital letters and digits, got {shown(access_key_id)}; pass "
+            "the id that `aws iam list-access-keys` shows"
+        )
+    return access_key_id
 
 
 def checked_user(home: Home, user: iam.IUser | iam.CfnUser) -> tuple[str, str]:
@@ -173,8 +184,7 @@ def checked_format(home: Home, secret_format: SecretFormat | None) -> dict[str, 
             f"secret_format must be a SecretFormat, got {shown(secret_format)}; make one with SecretFormat.json, "
             "env_file, credentials_file, template or ses_smtp"
         )
-    secret_format.check_partition(home.region)
-    return secret_format.properties()
+    return properties_of_format(secret_format, home.region)
 
 
 def check_provider_place(home: Home, provider: Home) -> None:

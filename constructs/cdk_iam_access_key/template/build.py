@@ -132,7 +132,7 @@ def _define(stack: Stack) -> set[str]:
 def _properties() -> dict[str, Fragment]:
     """Return what parameters decide of the parts of a key."""
     window = _if("HasRotationWindow", {"Fn::Sub": "${RotationSchedule} for ${RotationWindow}"}, ref("RotationSchedule"))
-    optional = ("Description", "RetireWhenUnusedFor", "OverdueAfter", "RemoveUnusedAfter", "MaxActiveAge")
+    optional = ("Description", "RetireWhenUnusedFor", "OverdueAfter", "RemoveUnusedAfter", "MaxActiveAge", "AdoptedKey")
     given = ("Status", "GracePeriod", "RetentionPeriod", "OnKeyLimit")
     return {
         "Resource": {

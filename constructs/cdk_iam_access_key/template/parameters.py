@@ -105,6 +105,11 @@ GROUPS: dict[str, dict[str, Fragment]] = {
             default=0,
             most=_YEAR,
         ),
+        "AdoptedKey": _text(
+            "The id of a key of the user that somebody else has made: it becomes the previous key. Empty: none.",
+            pattern=r"(AKIA[A-Z0-9]{12,124})?",
+            must="must be the id of an access key, which begins with AKIA",
+        ),
         "OnKeyLimit": _choice(
             "What a rotation may remove when the user has two keys already.", "Fail", "RetirePrevious", "RemoveUnused"
         ),
@@ -187,6 +192,7 @@ CONDITIONS: dict[str, Fragment] = {
     "HasEncryptionKey": _is_not("EncryptionKeyArn"),
     "HasRetireWhenUnusedFor": _is_not("RetireWhenUnusedFor", "0"),
     "HasOverdueAfter": _is_not("OverdueAfter", "0"),
+    "HasAdoptedKey": _is_not("AdoptedKey"),
     "HasRemoveUnusedAfter": _is("OnKeyLimit", "RemoveUnused"),
     "HasRotationSchedule": _is_not("RotationSchedule"),
     "HasRotationWindow": _is_not("RotationWindow"),

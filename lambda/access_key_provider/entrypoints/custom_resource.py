@@ -28,7 +28,7 @@ from access_key_provider.planning.copies import is_declared, plan_copy_removal
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
 from access_key_provider.planning.drift import findings, shown
-from access_key_provider.planning.key_events import LEFT_BEHIND
+from access_key_provider.planning.key_events import LEFT_BEHIND, RELEASED
 from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over, went_back
 from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
 from lambda_shared import log
@@ -218,14 +218,15 @@ def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -
         return ()
     is_new = is_new and not entry.keys_of(owner)
     found: list[str] = []
+    deployed = request.deployed
+    serial, adopted = (deployed.serial, deployed.adopted_key) if deployed else ("", "")
 
     def plan(draft: Draft, of: str) -> None:
         if not found:
             found.extend(findings(entry, draft.observed, of))
-        plan_deployment(draft, of)
+        plan_deployment(draft, of, adopted)
 
     try:
-        serial = deployed.serial if (deployed := request.deployed) else ""
         work.reconciler.run(owner, plan, reserve=RESERVE_TO_UNDO, deploys=True, deployed_serial=serial)
     except LeaseLostError:
         # Whoever has taken over goes on from what is recorded.
@@ -317,7 +318,7 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
         if work.lease.entry.made_for(owner) or not (was_known or request.physical_id != resource.physical_id):
             _delete_keys(work, owner)
     log.info("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
-    lost = (detail for kind, detail in work.reconciler.events if kind == LEFT_BEHIND)
+    lost = (detail for kind, detail in work.reconciler.events if kind in {LEFT_BEHIND, RELEASED})
     return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
 
 

@@ -39,6 +39,7 @@ _FORMAT_TEXT = re.compile(r"[^\ud800-\udfff]{1,60000}", re.DOTALL)
 _FORMAT_KIND = re.compile("|".join(FormatKind))
 _SMTP_PORT = re.compile("465|587|2465|2587")
 _SCHEDULE = re.compile(r"[\x20-\x7e]{1,256}")
+_KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")
 _REQUEST_ID = re.compile(r"[A-Za-z0-9-]{1,128}")
 _STACK_ID = re.compile(
     r"arn:[a-z-]{1,20}:cloudformation:[a-z0-9-]{1,30}:[0-9]{12}:stack/[A-Za-z0-9-]{1,128}/[A-Za-z0-9-]{1,64}"
@@ -74,6 +75,7 @@ class Properties:
     description: str | None
     rules: RetirementRules = field(default_factory=RetirementRules)
     copies: tuple[Copy, ...] = ()
+    adopted_key: str = ""
     secret_format: SecretFormat = DEFAULT_FORMAT
 
     @classmethod
@@ -108,6 +110,8 @@ class Properties:
             else None,
             rules=_rules(properties),
             copies=copies,
+            adopted_key=_optional(properties, "AdoptedKey", _KEY_ID, "the id of an access key, AKIA and 12 to 124 more")
+            or "",
             secret_format=secret_format,
         )
 
@@ -170,6 +174,7 @@ class Request:
             description=properties.description or self._default_description,
             rules=properties.rules,
             copies=properties.copies,
+            adopts=properties.adopted_key,
             request=entry.Request(
                 min(self.requested_at or received_at, received_at + _CLOCKS_APART),
                 self.request_id,

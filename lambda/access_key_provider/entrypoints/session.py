@@ -11,6 +11,7 @@ from access_key_provider.aws.dynamodb import Ledger
 from access_key_provider.aws.eventbridge import EventPublisher
 from access_key_provider.aws.iam import IamUserKeys
 from access_key_provider.aws.secrets_manager import SecretsManagerVersions
+from access_key_provider.aws.smtp import SmtpProver
 from access_key_provider.aws.sts import Sessions, StsProver
 from access_key_provider.entrypoints.custom_resource_request import session_name
 from access_key_provider.reconcile.lease import HeldLease, LeasedClock
@@ -70,6 +71,11 @@ class RoleSession:
     def prover(self) -> StsProver:
         """The proof that a new key works."""
         return StsProver(self._clock, float(os.environ.get("SETTLING_SECONDS", _DEFAULT_SETTLING_SECONDS)))
+
+    @cached_property
+    def smtp_prover(self) -> SmtpProver:
+        """The proof that its SMTP passwords work."""
+        return SmtpProver(self._clock)
 
     @cached_property
     def _credentials(self) -> Credentials:

@@ -32,13 +32,17 @@ BY_CUT_OVER = "cut-over"
 BY_HAND = "somebody"
 BY_ROLLBACK = "failed request"
 
+# As many as a rollback may go back to, and more.
+_ADOPTED_KEPT = 10
+
 
 @dataclass(frozen=True, slots=True)
 class Action:
     """Something to do.
 
     Attributes:
-        writes: whether it changes IAM or Secrets Manager, so that the lease is renewed right before it.
+        writes: whether it changes IAM or Secrets Manager, or must be on record, so that the lease is renewed right
+            before it.
         bookkeeping: whether nothing depends on it: what fails is reported and tried again by the sweep.
     """
 
@@ -110,9 +114,10 @@ class StoreSecret(Action):
 
 @dataclass(frozen=True, slots=True)
 class ProveKey(Action):
-    """Wait until calls signed with the new key succeed, and a settling time longer."""
+    """Wait until calls signed with the new key succeed, a settling time longer, and until its SMTP passwords work."""
 
     key_id: str = NEW
+    secret_format: SecretFormat = DEFAULT_FORMAT
 
     writes: ClassVar[bool] = False
 
@@ -297,10 +302,12 @@ class Activate(Action):
     key_id: str
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record that it works."""
-        key = entry.keys[self.key_id]
-        state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
-        return entry.with_key(replace(key, state=state, deactivated=None)).noted(now, f"activated {self.key_id}")
+        """Record that it works; of an adopted key that was released since, there is no record."""
+        key = entry.keys.get(self.key_id)
+        if key:
+            state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
+            entry = entry.with_key(replace(key, state=state, deactivated=None))
+        return entry.noted(now, f"activated {self.key_id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -393,6 +400,47 @@ class UntagUser(Action):
         """Record it, and forget a deleted key of which nothing else is left."""
         key = entry.keys.get(self.key_id)
         return _forgotten_if_bare(entry, replace(key, tag="")) if key else entry
+
+
+@dataclass(frozen=True, slots=True)
+class AdoptKey(Action):
+    """A key that somebody else has made becomes a previous key of the resource, because the template names it.
+
+    It is no call, but on record before the request is answered: the lease is renewed for it.
+    """
+
+    key: KeyRecord
+
+    @property
+    def key_id(self) -> str:
+        """The key."""
+        return self.key.id
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record it, and that it was adopted, which outlives its record."""
+        claim = entry.claims[self.key.owner]
+        adopted = (*(known for known in claim.adopted if known != self.key_id), self.key_id)[-_ADOPTED_KEPT:]
+        begun = entry.with_claim(self.key.owner, replace(claim, adopted=adopted))
+        return begun.with_key(replace(self.key, replaced=now)).noted(now, f"adopted {self.key_id}")
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseKey(Action):
+    """An adopted key is given back to whoever made it: it stays as it is, and nobody here manages it any more.
+
+    It is no call either, and on record before the request is answered.
+    """
+
+    key: KeyRecord
+
+    @property
+    def key_id(self) -> str:
+        """The key."""
+        return self.key.id
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Forget the key."""
+        return entry.without_key(self.key_id).noted(now, f"released {self.key_id}, which was adopted")
 
 
 @dataclass(frozen=True, slots=True)

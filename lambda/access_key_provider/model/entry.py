@@ -61,6 +61,8 @@ class Claim:
         present: False once a Delete has come.
         applied: what AWS is known to follow: a digest of these properties; empty before the first success.
         touched: whether a deployment has begun to change it since.
+        adopts: the unmanaged key of the user that the resource is to adopt; empty if none.
+        adopted: the keys that it has adopted, the last ones; they may be gone or released since.
         secret_format: how the secret of the next key is written.
     """
 
@@ -77,6 +79,8 @@ class Claim:
     present: bool = True
     applied: str = ""
     touched: bool = False
+    adopts: str = ""
+    adopted: tuple[str, ...] = ()
     secret_format: SecretFormat = DEFAULT_FORMAT
 
 
@@ -85,7 +89,7 @@ class KeyRecord:
     """What is known of one access key.
 
     Attributes:
-        owner: the resource that made it.
+        owner: the resource that made or adopted it.
         user_name: the user it belongs to.
         state: how far it has come.
         serials: for which serials it is the key; an undo adds the one that is declared then.
@@ -100,6 +104,8 @@ class KeyRecord:
         tag: what the user's tag says of it; empty if the ledger knows of none.
         labelled: whether the version bears the key's label.
         copies: which version of each copy holds it; empty if it is not known whether that was written.
+        adopted: whether somebody else has made it, and the template names it. Its secret is not known here, so it is
+            a previous key from the first moment and never becomes current.
     """
 
     id: str
@@ -123,6 +129,7 @@ class KeyRecord:
     tag: str = ""
     labelled: bool = False
     copies: dict[str, str] = field(default_factory=dict)
+    adopted: bool = False
 
     @property
     def exists(self) -> bool:

@@ -37,6 +37,16 @@ class KeyLimitReachedError(ProviderError):
         self.advice = advice
 
 
+class AdoptionRefusedError(ProviderError):
+    """The key that the template names can't be adopted."""
+
+    def __init__(self, key_id: str, why: str, user_name: str = "") -> None:
+        """Say why; with the user, the message is completed with the resource whose key it is."""
+        super().__init__(f"access key {key_id} can't be adopted: {why}")
+        self.key_id = key_id
+        self.user_name = user_name
+
+
 class NotManagedError(ProviderError):
     """The ledger has no entry for the secret."""
 

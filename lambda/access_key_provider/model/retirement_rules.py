@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 FAIL = "Fail"
@@ -54,6 +54,11 @@ class RetirementRules:
     def window(self) -> timedelta:
         """Within which time a use holds the retirement back."""
         return self.unused_for or max(self.time_active, LAST_USE_LAG)
+
+    @property
+    def of_adopted_key(self) -> RetirementRules:
+        """The same for an adopted key, which stays Active for as long as a rollback may give it back."""
+        return replace(self, grace=max(self.time_active, LONGEST_DEPLOYMENT))
 
     def pause(self, postponed: int) -> timedelta:
         """How long to wait after a key was found in use: each time twice as long, a day at most."""

@@ -40,7 +40,8 @@ def announce(entry: Entry, owner: str, claim: Claim) -> Entry:
     if not claim.present:
         # What was declared stays on record: it tells whose keys these are and who may act on them.
         return entry.with_claim(owner, replace(before, request=claim.request, present=False, role_arn=claim.role_arn))
-    return entry.with_claim(owner, replace(claim, applied=before.applied, touched=before.touched))
+    latest = replace(claim, applied=before.applied, touched=before.touched, adopted=before.adopted)
+    return entry.with_claim(owner, latest)
 
 
 def _require_own_role(entry: Entry, claim: Claim) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import BY_DEPLOYMENT, EndAttempt, GiveBack, Promote, RecordGone, RecordSwitch
 from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.state import PREVIOUS
+from access_key_provider.planning.adoption import release
 from access_key_provider.planning.key_events import LEFT_BEHIND, about_key
 from access_key_provider.planning.recovery import recover
 from access_key_provider.planning.removal import (
@@ -23,7 +24,11 @@ if TYPE_CHECKING:
 
 
 def plan_deletion(draft: Draft, owner: str, by: str = BY_DEPLOYMENT) -> None:
-    """Deactivate and delete every key of the resource, and give back a secret that was somebody else's before."""
+    """Deactivate and delete every key of the resource, and give back what was somebody else's before.
+
+    That is the value of the secret, and an adopted key that was not retired.
+    """
+    release(draft, owner)
     if not draft.observed.user_exists:
         _leave_behind(draft, owner)
         return

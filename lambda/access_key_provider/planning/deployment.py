@@ -26,6 +26,7 @@ from access_key_provider.model.actions import (
 from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.errors import SecretUnavailableError, UserNotFoundError
 from access_key_provider.model.state import ACTIVE, INACTIVE, SecretState, digest, key_tag
+from access_key_provider.planning.adoption import adopt, key_to_adopt
 from access_key_provider.planning.copies import (
     copies_agree,
     is_copied,
@@ -48,13 +49,19 @@ if TYPE_CHECKING:
 _ROTATION_IS_STUCK = timedelta(minutes=15)
 
 
-def plan_deployment(draft: Draft, owner: str) -> None:
+def plan_deployment(draft: Draft, owner: str, deployed_adoption: str = "") -> None:
     """Make the key of the declared serial current, with the declared status.
 
     A key that was already made for this serial is used again: that is what a redelivered request finds, and how a
     rollback gets the very key back that was current before. Else a new one is created. The others are retired.
 
+    Args:
+        draft: the plan.
+        owner: the resource.
+        deployed_adoption: the key that CloudFormation takes for adopted.
+
     Raises:
+        AdoptionRefusedError: the key to adopt is not one of the user's, or it is managed already.
         UserNotFoundError: the user does not exist.
         SecretUnavailableError: the secret can't be written to.
         KeyLimitReachedError: there is no key slot for a new key, and no managed key to remove.
@@ -63,6 +70,7 @@ def plan_deployment(draft: Draft, owner: str) -> None:
     require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
     require_same_encryption(draft.entry, claim)
     recover(draft, owner, BY_DEPLOYMENT)
+    adopted = key_to_adopt(draft, owner, deployed_adoption)
     target = key_of_serial(draft, owner)
     if _must_end_rotation(draft, owner, target):
         end_rotation(draft, BY_DEPLOYMENT)
@@ -78,6 +86,7 @@ def plan_deployment(draft: Draft, owner: str) -> None:
         create_and_promote(draft, owner, BY_DEPLOYMENT)
         retire(draft, owner, BY_DEPLOYMENT)
     tag_current(draft, owner)
+    adopt(draft, owner, adopted)
     # A key that may be ours stays one to be recorded again until the user's tags can be read.
     undecided = draft.observed.user_tags is None and unknown_labels(draft.entry, draft.observed)
     draft.add(Settle(owner, applied_digest(claim), agrees=not undecided))
@@ -112,8 +121,9 @@ def require_user_and_secret(observed: Observed, claim: Claim, secret_arn: str) -
 
 def applied_digest(claim: Claim) -> str:
     """Stand for all that a claim declares."""
-    copies = [repr(claim.copies)] if claim.copies else []
-    return digest(claim.role_arn, claim.serial, claim.status, claim.description, repr(claim.rules), *copies)
+    shape = [repr(claim.copies)] if claim.copies else []
+    declared = (claim.role_arn, claim.serial, claim.status, claim.description, claim.adopts, repr(claim.rules))
+    return digest(*declared, *shape)
 
 
 def is_applied(entry: Entry, owner: str) -> bool:
@@ -141,7 +151,7 @@ def create_and_promote(draft: Draft, owner: str, by: str) -> None:
     draft.add(
         CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial),
         StoreSecret(secret_format=claim.secret_format),
-        ProveKey(),
+        ProveKey(secret_format=claim.secret_format),
     )
     write_copies(draft, owner)
     if claim.status == INACTIVE:

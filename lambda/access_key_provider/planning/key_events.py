@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import CreateKey, Deactivate, DeleteKey, Promote, RecordSwitch, Settle
+from access_key_provider.model.actions import (
+    AdoptKey,
+    CreateKey,
+    Deactivate,
+    DeleteKey,
+    Promote,
+    RecordSwitch,
+    ReleaseKey,
+    Settle,
+)
 from access_key_provider.model.codec import written
 from access_key_provider.model.state import ACTIVE
 
@@ -32,6 +41,8 @@ TOO_OLD = "Access Key Too Old"
 DRIFT = "Access Key Drift"
 ROTATION_OFF = "Access Key Rotation Off"
 LEFT_BEHIND = "Access Key Left Behind"
+ADOPTED = "Access Key Adopted"
+RELEASED = "Access Key Released"
 
 KINDS = (
     CREATED,
@@ -48,6 +59,8 @@ KINDS = (
     DRIFT,
     ROTATION_OFF,
     LEFT_BEHIND,
+    ADOPTED,
+    RELEASED,
 )
 
 
@@ -93,6 +106,10 @@ def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -
             events = [(DEACTIVATED, _about(before, after, key_id, observed, by))]
         case DeleteKey(key_id, by):
             events = [(DELETED, _about(before, after, key_id, observed, by))]
+        case AdoptKey(key):
+            events = [(ADOPTED, about_key(after, after.keys[key.id]))]
+        case ReleaseKey(key):
+            events = [(RELEASED, about_key(after, key, why="nobody here manages it any more"))]
         case Settle() if before.failing:
             events = [(RECOVERED, about_secret(after, why=before.failing.reason))]
     return events

@@ -9,6 +9,7 @@ from access_key_provider.model.entry import KeyRecord, KeyState
 from access_key_provider.model.errors import KeyLimitReachedError
 from access_key_provider.model.retirement_rules import LONGEST_DEPLOYMENT, REMOVE_UNUSED, RETIRE_PREVIOUS
 from access_key_provider.model.state import INACTIVE, KEYS_PER_USER
+from access_key_provider.planning.adoption import is_retired
 from access_key_provider.planning.removal import remove
 from access_key_provider.planning.retirement import is_displaced, is_grace_over, may_be_in_use
 
@@ -57,7 +58,9 @@ def unmanaged_in_question(entry: Entry, owner: str, observed: Observed) -> tuple
     if claim is None or claim.rules.on_key_limit != REMOVE_UNUSED or len(observed.keys) < KEYS_PER_USER:
         return ()
     return tuple(
-        key.id for key in observed.keys if key.id not in entry.keys and _is_old(claim.rules, key, observed.time)
+        key.id
+        for key in observed.keys
+        if key.id not in entry.keys and key.id != claim.adopts and _is_old(claim.rules, key, observed.time)
     )
 
 
@@ -79,6 +82,8 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
         # An Inactive one is of no use to its readers.
         and not (draft.is_read(key) and draft.is_active(key.id))
         and not (for_rotation and is_kept_for_rollback(draft, key))
+        # Who uses it is not known here: the sweep alone may tell.
+        and not (key.adopted and not is_retired(draft, key))
     ]
     inactive = [key for key in replaced if not draft.is_active(key.id)]
     active = [key for key in replaced if draft.is_active(key.id)]
@@ -127,6 +132,8 @@ def _advice(draft: Draft, owner: str, *, for_rotation: bool) -> str:
     for key in draft.entry.keys_of(owner):
         if key.state not in {KeyState.REPLACED, KeyState.INACTIVE}:
             continue
+        if key.adopted:
+            return f"{key.id} was adopted: wait until the sweep has retired it, or retire it as an operator"
         if draft.is_read(key):
             return f"readers of the secret get {key.id}: somebody has moved AWSCURRENT back to it by hand"
         if for_rotation and is_kept_for_rollback(draft, key) and key.replaced:

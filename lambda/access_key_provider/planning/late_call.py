@@ -124,7 +124,12 @@ def _restore_copy(draft: Draft, owner: str, late: PointCopy | MakeCopy | WriteCo
 
 def _restore_active(draft: Draft, key_id: str) -> None:
     key = draft.entry.keys.get(key_id)
-    if key and key.deactivated is None and key.state in {KeyState.CURRENT, KeyState.REPLACED}:
+    if key is None:
+        # An adopted key was released meanwhile, because it was Active.
+        works = any(key_id in claim.adopted for claim in draft.entry.claims.values()) and key_id in draft.statuses
+    else:
+        works = key.deactivated is None and key.state in {KeyState.CURRENT, KeyState.REPLACED}
+    if works:
         draft.add(Activate(key_id))
 
 

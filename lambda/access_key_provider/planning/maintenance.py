@@ -74,7 +74,7 @@ def owner_to_cut_over(entry: Entry, version_id: str) -> str:
     current = entry.current
     if current is None or current.version_id != version_id:
         return ""
-    replaced = any(key.state is KeyState.REPLACED for key in entry.keys_of(current.owner))
+    replaced = any(key.state is KeyState.REPLACED and not key.adopted for key in entry.keys_of(current.owner))
     return current.owner if replaced else ""
 
 
@@ -82,7 +82,9 @@ def went_back(entry: Entry, owner: str) -> bool:
     """Tell whether the current key is older than those that were replaced: a rollback or an undo has restored it."""
     current = entry.current
     return current is not None and all(
-        key.created > current.created for key in entry.keys_of(owner) if key.state is KeyState.REPLACED
+        key.created > current.created
+        for key in entry.keys_of(owner)
+        if key.state is KeyState.REPLACED and not key.adopted
     )
 
 
@@ -107,7 +109,9 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
             f"readers of the secret get {read.id}: somebody has moved AWSCURRENT back to it. Move it to version "
             f"{current.version_id}, which has {current.id}, or rotate, then retire"
         )
-    previous = [key.id for key in draft.entry.keys_of(owner) if key.published and draft.is_active(key.id)]
+    previous = [
+        key.id for key in draft.entry.keys_of(owner) if (key.published or key.adopted) and draft.is_active(key.id)
+    ]
     if previous and not current_works(draft, owner):
         raise KeyInUseError(
             f"the current key is gone or Inactive, so {previous[-1]} may be all that works: rotate, then retire"
@@ -220,7 +224,8 @@ def _current_is_as_recorded(draft: Draft, owner: str, claim: Claim) -> bool:
 def _report_gone(draft: Draft, owner: str) -> None:
     """Report the keys that somebody else has deleted, before it is recorded; the current one is reported daily."""
     for key in draft.entry.keys_of(owner):
-        if key.published and key.state is not KeyState.CURRENT and not key.note and not draft.exists(key):
+        was_in_use = key.adopted or (key.published and key.state is not KeyState.CURRENT)
+        if was_in_use and not key.note and not draft.exists(key):
             _report_drift(draft, "previous-key-gone", about_key(draft.entry, key), key.id)
 
 

@@ -49,7 +49,7 @@ def recover(draft: Draft, owner: str, by: str = BY_SWEEP) -> None:
             _record_missing(draft, owner)
             _find_orphans(draft, owner, by)
         for key in draft.entry.keys_of(owner):
-            if not key.usable and key.state is not KeyState.ORPHAN:
+            if not key.usable and not key.adopted and key.state is not KeyState.ORPHAN:
                 remove(draft, key, by)
         for key in tuple(draft.entry.keys.values()):
             if key.owner == owner and key.state is KeyState.DELETED:

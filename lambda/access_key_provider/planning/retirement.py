@@ -10,10 +10,11 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import TYPE_CHECKING
 
-from access_key_provider.model.actions import Deactivate, Postpone
+from access_key_provider.model.actions import BY_OPERATOR, BY_SWEEP, Deactivate, Postpone
 from access_key_provider.model.entry import KeyState
 from access_key_provider.model.retirement_rules import LAST_USE_LAG
 from access_key_provider.model.state import INACTIVE
+from access_key_provider.planning.adoption import heed_activation, is_active_again
 from access_key_provider.planning.key_events import OVERDUE, POSTPONED, about_key
 from access_key_provider.planning.removal import remove
 
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
     from access_key_provider.model.state import LastUse, Observed
     from access_key_provider.planning.draft import Draft
 
+# Whose Delete or rollback gives an adopted key back must not find it Inactive by the same deployment.
+_RETIRE_ADOPTED = (BY_SWEEP, BY_OPERATOR)
 # IAM tells the minute of a use.
 _PROOF = timedelta(minutes=1)
 
@@ -42,8 +45,13 @@ def retire(draft: Draft, owner: str, by: str, *, at_once: bool = False) -> None:
     """
     if is_displaced(draft.entry, owner) or not current_works(draft, owner):
         return
-    rules = draft.claim(owner).rules
     for key in draft.entry.keys_of(owner):
+        if key.adopted and by != BY_OPERATOR and is_active_again(draft, key):
+            heed_activation(draft, owner, key)
+            continue
+        if key.adopted and by not in _RETIRE_ADOPTED:
+            continue
+        rules = rules_of(draft.claim(owner), key)
         if key.state is KeyState.REPLACED:
             _retire_replaced(draft, rules, key, by, at_once=at_once)
         elif key.state is KeyState.INACTIVE:
@@ -72,7 +80,8 @@ def in_question(entry: Entry, owner: str, now: datetime) -> tuple[str, ...]:
     return tuple(
         key.id
         for key in entry.keys_of(owner)
-        if (key.state is KeyState.REPLACED and claim.rules.time_active and is_grace_over(claim.rules, key, now))
+        for rules in (rules_of(claim, key),)
+        if (key.state is KeyState.REPLACED and rules.time_active and is_grace_over(rules, key, now))
         or key.state is KeyState.ORPHAN
     )
 
@@ -101,10 +110,15 @@ def is_grace_over(rules: RetirementRules, key: KeyRecord, now: datetime) -> bool
     return now >= (key.replaced or key.created) + rules.time_active
 
 
+def rules_of(claim: Claim, key: KeyRecord) -> RetirementRules:
+    """Return the rules by which a key is retired."""
+    return claim.rules.of_adopted_key if key.adopted else claim.rules
+
+
 def due_of(claim: Claim, key: KeyRecord) -> datetime | None:
     """Tell when something is next to be done for a key; None if only its key slot can make it go."""
     if key.state is KeyState.REPLACED:
-        return key.next_check or (key.replaced or key.created) + claim.rules.time_active
+        return key.next_check or (key.replaced or key.created) + rules_of(claim, key).time_active
     if key.state is KeyState.INACTIVE and claim.rules.retention is not None:
         return (key.deactivated or key.created) + claim.rules.retention
     return None

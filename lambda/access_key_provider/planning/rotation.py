@@ -51,7 +51,10 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
         return
     claim = draft.claim(owner)
     free_key_slot(draft, owner, BY_ROTATION, for_rotation=True)
-    draft.add(CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial, token), ProveKey())
+    draft.add(
+        CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial, token),
+        ProveKey(secret_format=claim.secret_format),
+    )
     write_copies(draft, owner)
     draft.add(StoreSecret(token, secret_format=claim.secret_format))
 

@@ -57,7 +57,7 @@ def _described(draft: Draft, owner: str, key: KeyRecord) -> dict[str, Any]:
         "deactivated": _time(key.deactivated),
         "nextStep": _time(due_of(draft.claim(owner), key)),
         "lastUse": key.last_use or None,
-        "note": key.note or None,
+        "note": key.note or ("adopted" if key.adopted else None),
     }
     return {name: value for name, value in described.items() if value is not None}
 

@@ -77,6 +77,12 @@ def previous_key(draft: Draft, owner: str, *, alarm: datetime | None = None) -> 
                 f"{taken_back.id} was taken back by an undo, and {current.id} is current again: to get another key, "
                 "deploy a new serial"
             )
+        adopted = next((key for key in draft.entry.keys_of(owner) if key.adopted), None)
+        if adopted:
+            raise NothingToUndoError(
+                f"{adopted.id} was adopted, so its secret is not known here and it can't become current; to keep it "
+                "for good, remove adopt() and deploy"
+            )
         raise NothingToUndoError(f"{current.id} has no previous key: none was replaced, or it is deleted already")
     found = max(restorable, key=promotion_order)
     if alarm:

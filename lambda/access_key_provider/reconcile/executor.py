@@ -170,8 +170,8 @@ class Executor:
                 return self._create(action)
             case StoreSecret(version_id, secret_format=secret_format):
                 self._store(version_id, secret_format)
-            case ProveKey():
-                self._session.prover.prove(self._new_key, self._lease.entry.keys[self._new_key.id].user_name)
+            case ProveKey(secret_format=secret_format):
+                self._prove(secret_format)
             case MakeCopy(copy, known=known):
                 self._session.copy(copy).make(known=known)
             case WriteCopy():
@@ -246,6 +246,12 @@ class Executor:
         document = action.secret_format.document(key)
         copy = self._session.copy(action.copy)
         return replace(action, version=copy.write(document, version, key.id, known=action.known))
+
+    def _prove(self, secret_format: SecretFormat) -> None:
+        key = self._new_key
+        self._session.prover.prove(key, self._lease.entry.keys[key.id].user_name)
+        if secret_format.prove_smtp_port:
+            self._session.smtp_prover.prove(key, secret_format.smtp_regions, secret_format.prove_smtp_port)
 
     def _remove_label(self, version_id: str, label: str, draft: Draft) -> None:
         try:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.entry import KeyState
 from access_key_provider.model.errors import LedgerError, UserNotFoundError
 from access_key_provider.model.state import CONSISTENCY_WAIT, Observed, SecretState
+from access_key_provider.planning.adoption import is_in_question
 from access_key_provider.planning.key_slots import unmanaged_in_question
 from access_key_provider.planning.recovery import orphan_candidates, unknown_labels
 from access_key_provider.planning.retirement import in_question
@@ -71,10 +72,12 @@ def _with_details(observed: Observed, session: Session, entry: Entry, ledger: Le
         if key_id in listed
     ]
     detailed = replace(observed, last_uses=_last_uses(session, asked))
-    if orphans or unknown_labels(entry, observed) or any(key.state is KeyState.ORPHAN for key in entry.keys.values()):
+    adopting = is_in_question(entry, owner, observed)
+    undecided = orphans or adopting or any(key.state is KeyState.ORPHAN for key in entry.keys.values())
+    if undecided or unknown_labels(entry, observed):
         with suppress(ProviderError):
             detailed = replace(detailed, user_tags=session.keys.tags())
-    if orphans or unmanaged:
+    if orphans or unmanaged or adopting:
         detailed = _with_other_entries(detailed, entry, ledger, owner)
     return detailed
 

@@ -97,6 +97,14 @@ class Prover(Protocol):
         ...
 
 
+class SmtpProver(Protocol):
+    """Proof that the SMTP passwords of a key work."""
+
+    def prove(self, key: NewAccessKey, regions: tuple[str, ...], port: int) -> None:
+        """Wait until the endpoint of each region takes its password. Raises UnprovenKeyError."""
+        ...
+
+
 class Session(Protocol):
     """AWS as the role of one key sees it. The role is assumed at the first call."""
 
@@ -117,4 +125,9 @@ class Session(Protocol):
     @property
     def prover(self) -> Prover:
         """The proof that a new key works."""
+        ...
+
+    @property
+    def smtp_prover(self) -> SmtpProver:
+        """The proof that its SMTP passwords work."""
         ...

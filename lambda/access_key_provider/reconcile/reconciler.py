@@ -8,7 +8,13 @@ from typing import TYPE_CHECKING, Protocol
 
 from access_key_provider.model.actions import CreateKey
 from access_key_provider.model.entry import KeyState
-from access_key_provider.model.errors import ConflictError, KeyLimitReachedError, LeaseLostError, LedgerError
+from access_key_provider.model.errors import (
+    AdoptionRefusedError,
+    ConflictError,
+    KeyLimitReachedError,
+    LeaseLostError,
+    LedgerError,
+)
 from access_key_provider.model.state import CONSISTENCY_WAIT, INACTIVE
 from access_key_provider.planning.draft import Draft
 from access_key_provider.planning.late_call import plan_take_back
@@ -123,18 +129,25 @@ class Reconciler:
             self._clock.sleep(CONSISTENCY_WAIT)
 
     def _explained(self, session: Session, error: ProviderError) -> ProviderError:
-        """Complete the message of a reached limit with what the user must know to choose a key to remove."""
+        """Complete the message of a refused adoption, or of a reached limit, with what must be known of the keys."""
+        if isinstance(error, AdoptionRefusedError) and error.user_name:
+            whose = _whose(error.key_id, self._entries_of(error.user_name))
+            return ProviderError(f"{error}{whose}. Remove adopt(), or wait until that key is deleted")
         if not isinstance(error, KeyLimitReachedError):
             return error
-        entries = [self.lease.entry]
-        with suppress(LedgerError):
-            entries += [self._ledger.read(arn) for arn in self._ledger.of_user(error.user_name)]
+        entries = self._entries_of(error.user_name)
         described = "; ".join(_described(session, key, entries) for key in error.keys)
         return ProviderError(
             f"{error}, and {error.advice or 'none may be removed'}: {described}. Delete one that is not needed "
             "(aws iam update-access-key --status Inactive, wait, aws iam delete-access-key, each with --user-name "
             f"{error.user_name}), then deploy"
         )
+
+    def _entries_of(self, user_name: str) -> list[Entry]:
+        entries = [self.lease.entry]
+        with suppress(LedgerError):
+            entries += [self._ledger.read(arn) for arn in self._ledger.of_user(user_name)]
+        return entries
 
     def _record_lost(self, observed: Observed, owner: str, deployed_serial: str) -> None:
         """Record keys again whose entry was lost, also if the plan refuses then: its rollback counts on it."""

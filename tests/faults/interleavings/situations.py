@@ -26,8 +26,9 @@ _EVENT_IS_MADE = timedelta(seconds=1)
 
 
 def declared(stack: Stack, serial: str) -> Properties:
-    """Build the properties of a key with an hour of grace and an hour of retention."""
-    return stack.properties(serial, **RULES)
+    """Build the properties of a key with an hour of grace and an hour of retention; it adopts a key if there is one."""
+    adoption = {"AdoptedKey": stack.adoptable} if stack.adoptable else {}
+    return stack.properties(serial, **RULES, **adoption)
 
 
 @dataclass(frozen=True)
@@ -190,6 +191,26 @@ def _retention_over(stack: Stack) -> None:
     assert "Inactive" in stack.keys().values()
 
 
+def _adoptable(stack: Stack) -> None:
+    """A person's key, which the template names."""
+    stack.make_adoptable()
+
+
+def _adopted(stack: Stack) -> None:
+    """A person's key was adopted a day ago, and no sweep came yet: the next one deactivates it."""
+    stack.make_adoptable()
+    stack.must(stack.create(declared(stack, "1")))
+    stack.account.clock.sleep(_NOBODY_ROLLS_BACK.total_seconds())
+
+
+def _adopted_and_retired(stack: Stack) -> None:
+    """A person's key is Inactive for the retention period: the next sweep deletes it."""
+    _adopted(stack)
+    stack.sweep()
+    assert stack.keys()[stack.adoptable] == "Inactive"
+    stack.account.clock.sleep(_NOBODY_ROLLS_BACK.total_seconds())
+
+
 def _pending(stack: Stack) -> None:
     """A rotation has stored its key, and not made it current."""
     _one_key(stack)
@@ -232,6 +253,9 @@ SITUATIONS = {
         Situation(
             "retention over", _retention_over, ("update", "rollback", "cut-over", "delete", *_OPERATORS, "createSecret")
         ),
+        Situation("adoptable", _adoptable, ("create", "delete", "sweep")),
+        Situation("adopted", _adopted, ("update", "rollback", "delete", "retire", "sweep", "createSecret")),
+        Situation("adopted, retired", _adopted_and_retired, ("update", "rollback", "delete", "retire", "sweep")),
         Situation("pending", _pending, ("update", "delete", *_OPERATORS, *_STEPS)),
         Situation("stuck", _stuck, ("update", "delete", "rotate", "sweep", *_STEPS)),
         Situation("died creating", _died("iam:CreateAccessKey", "after"), _AFTER_A_DEATH),

@@ -25,6 +25,9 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 LONG = "x" * 5000
 VALID = {"UserName": "deploy", "SecretArn": SECRET, "RoleArn": ROLE_ARN, "Serial": "1", "Status": "Active"}
 
+BOTH = "{access_key_id} {secret_access_key}"
+TEXT = {"SecretFormatKind": "text"}
+
 BAD = [
     pytest.param({"UserName": None}, "UserName is missing", id="missing user"),
     pytest.param({"UserName": ""}, "UserName is ''", id="empty user"),
@@ -72,6 +75,19 @@ BAD = [
     pytest.param({"CutOver": "true"}, "Deferred", id="another cut-over"),
     pytest.param({"RotationSchedule": ""}, "the expression of a schedule", id="empty schedule"),
     pytest.param({"RotationSchedule": "x" * 257}, "the expression of a schedule", id="long schedule"),
+    pytest.param({"AdoptedKey": ""}, "the id of an access key", id="empty key id"),
+    pytest.param({"AdoptedKey": "ASIAIOSFODNN7EXAMPLE"}, "AKIA and 12 to 124 more", id="temporary key"),
+    pytest.param({"AdoptedKey": "AKIA" + "X" * 125}, "the id of an access key", id="long key id"),
+    pytest.param({"AdoptedKey": ["AKIAIOSFODNN7EXAMPLE"]}, "AdoptedKey is of type list", id="several keys"),
+    pytest.param({"SecretFormat": "", **TEXT}, "SecretFormat is ''", id="empty format"),
+    pytest.param({"SecretFormat": BOTH + "x" * 60_000, **TEXT}, "1 to 60,000 characters", id="long format"),
+    pytest.param({"SecretFormat": BOTH + "\ud800", **TEXT}, "1 to 60,000 characters", id="format that is no text"),
+    pytest.param({"SecretFormat": {"text": BOTH}, **TEXT}, "SecretFormat is of type dict", id="format as an object"),
+    pytest.param({"SecretFormat": "{access_key_id}", **TEXT}, "readers need both", id="format without a secret"),
+    pytest.param({"SecretFormatKind": "yaml", "SecretFormat": BOTH}, "json or env_file or text", id="another kind"),
+    pytest.param({"SecretFormatKind": None, "SecretFormat": BOTH}, "SecretFormatKind is missing", id="no kind"),
+    pytest.param({"ProveSmtpPort": "25", "SecretFormat": BOTH, **TEXT}, "465, 587, 2465 or 2587", id="another port"),
+    pytest.param({"ProveSmtpPort": 587, "SecretFormat": BOTH, **TEXT}, "of type int", id="port as a number"),
 ]
 
 

@@ -20,6 +20,7 @@ from access_key_provider.model.entry import (
     Switching,
 )
 from access_key_provider.model.retirement_rules import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, RetirementRules
+from access_key_provider.model.secret_format import FormatKind, SecretFormat
 
 SECRET = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:shop/deploy-AbCdEf"
 OWNERS = ("0123456789abcdef", "fedcba9876543210")
@@ -67,6 +68,9 @@ claims = st.builds(
     present=st.booleans(),
     applied=_short,
     touched=st.booleans(),
+    secret_format=st.builds(
+        SecretFormat, text=texts, kind=st.sampled_from(FormatKind), prove_smtp_port=st.sampled_from([0, 587])
+    ),
 )
 attempts = st.builds(Creating, user_name=_short, since=times, until=times, baseline=st.lists(_keys).map(tuple))
 
