@@ -118,7 +118,7 @@ class AccessKey(Construct):
         encryption_key: kms.IKey | None = None,
         removal_policy: RemovalPolicy | None = None,
         secret_format: SecretFormat | None = None,
-        copies: Sequence[Copy] = (),
+        copies: Sequence[Copy] | None = None,
         description: str | None = None,
         grace_period: Duration | None = None,
         retention_period: Duration | None = None,
@@ -181,8 +181,8 @@ class AccessKey(Construct):
         if max_active_age is not None:
             AtSynthesis.of(self).check(self._too_old)
         role = define_role(self, self.provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
-        check_copies(stack, copies, self.secret, secret_format)
-        copied, resources = define_copies(self, role, self._secret_arn, copies, self._define_custom_resource)
+        check_copies(stack, copies or (), secret.secret_name if secret else secret_name, secret_format)
+        copied, resources = define_copies(self, role, self._secret_arn, copies or (), self._define_custom_resource)
         self._key = self._define_key(
             {
                 "UserName": user_name,

@@ -11,7 +11,6 @@ from typing import Any
 
 from aws_cdk import Annotations, Aws, CfnResource, Stack
 from aws_cdk import aws_iam as iam
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk_iam_access_key._access_key import permissions
@@ -37,7 +36,7 @@ Define = Callable[[str, str, dict[str, Any]], CfnResource]
 
 
 def check_copies(
-    stack: Stack, copies: Sequence[Copy], secret: secretsmanager.ISecret, secret_format: SecretFormat | None
+    stack: Stack, copies: Sequence[Copy], secret_name: str | None, secret_format: SecretFormat | None
 ) -> None:
     """Refuse copies that can't be made.
 
@@ -54,7 +53,7 @@ def check_copies(
         if place in places:
             raise ValueError(f"copies must be different, got the {copy.kind} {copy.name} twice; leave one out")
         places.add(place)
-        if place == ("secret", secret.secret_name, stack.region, ""):
+        if place == ("secret", secret_name, stack.region, ""):
             raise ValueError(
                 f"copies must be beside the secret, got the secret {copy.name} itself; give the copy another name, "
                 "in_region or role"
@@ -125,13 +124,14 @@ def _statements(stack: Stack, copy: Copy) -> list[permissions.Statement]:
         kms_actions = ["kms:Encrypt"]
     else:
         service, actions, context = "secretsmanager", _SECRET_ACTIONS, "kms:EncryptionContext:SecretARN"
-        # Secrets Manager adds six characters to the name.
-        resource = f"secret:{copy.name}-??????"
+        resource = f"secret:{copy.name}"
         kms_actions = ["kms:Decrypt", "kms:GenerateDataKey"]
     arn = f"arn:{Aws.PARTITION}:{service}:{region}:{Aws.ACCOUNT_ID}:{resource}"
-    statements = [permissions.allow(actions, arn)]
+    # Secrets Manager adds six characters to the name of a secret that exists.
+    arns = [arn, f"{arn}-??????"] if copy.kind == "secret" else [arn]
+    statements = [permissions.allow(actions, arns)]
     if copy.encryption_key:
         through = [f"{service}.{region}.{suffix}" for suffix in ("amazonaws.com", stack.url_suffix)]
-        condition = {"StringEquals": {"kms:ViaService": through}, "StringLike": {context: arn}}
+        condition = {"StringEquals": {"kms:ViaService": through}, "StringLike": {context: arns[-1]}}
         statements.append(permissions.allow(kms_actions, copy.encryption_key.key_arn, condition))
     return statements

@@ -73,7 +73,7 @@ def trust(account_principal: str, provider_role_arn: str) -> dict[str, Any]:
     )
 
 
-def allow(actions: list[str], resource: str, condition: dict[str, Any] | None = None) -> Statement:
+def allow(actions: list[str], resource: str | list[str], condition: dict[str, Any] | None = None) -> Statement:
     """Allow actions on a resource, under a condition."""
     statement: Statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
     return statement if condition is None else {**statement, "Condition": condition}

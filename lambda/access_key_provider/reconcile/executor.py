@@ -107,10 +107,11 @@ class Executor:
         self._leave(action, f"the function ran out of time before {name}")
 
     def _leave(self, action: Action, reason: str) -> None:
-        """Leave an action to the sweep, with all that follows for the same key unless it is bookkeeping."""
+        """Leave an action to the sweep, with all that follows for the same key unless that does not depend on it."""
         self.left.append(reason)
         log.info("left to the sweep", action=type(action).__name__, reason=reason)
-        if not action.bookkeeping:
+        # The copies do not wait for each other.
+        if not (action.bookkeeping or isinstance(action, PointCopy)):
             self._left_keys.add(_key_of(action))
 
     def _try(self, action: Action, draft: Draft, *, check: bool) -> None:
