@@ -10,7 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import CfnOutput, CfnResource, CustomResource, Duration, RemovalPolicy, Stack
+from aws_cdk import CfnOutput, CfnResource, CustomResource, Duration, RemovalPolicies, RemovalPolicy, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as functions
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -173,23 +173,23 @@ def test_from_a_construct_that_deletes_its_key_with_its_resource(shop: Shop, by_
     readers = Readers(shop, secret, *names)
     fields = {"AWS_ACCESS_KEY_ID": Field.ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": Field.SECRET_ACCESS_KEY}
 
-    def foreign(stack: Stack, policy: RemovalPolicy) -> None:
+    def foreign(stack: Stack) -> CustomResource:
         code = functions.Code.from_inline(DELETES_ITS_KEY)
         function = functions.Function(
             stack, "Foreign", runtime=functions.Runtime.PYTHON_3_13, handler="index.handler", code=code
         )
         properties = {"User": "app", "KeyId": old, "Secret": secret}
-        CustomResource(stack, "Old", service_token=function.function_arn, properties=properties, removal_policy=policy)
+        return CustomResource(stack, "Old", service_token=function.function_arn, properties=properties)
 
     def ours(stack: Stack) -> AccessKey:
         same = secretsmanager.Secret.from_secret_complete_arn(stack, "Secret", secret)
         return declared(stack, imported(stack), secret=same, secret_format=SecretFormat.json(fields))
 
     def beside(stack: Stack) -> None:
-        foreign(stack, RemovalPolicy.RETAIN)
+        RemovalPolicies.of(foreign(stack)).retain()
         ours(stack)
 
-    shop.stack.deploy(lambda stack: foreign(stack, RemovalPolicy.DESTROY))
+    shop.stack.deploy(foreign)
     readers.call()
     shop.stack.deploy(beside)
     readers.call()
