@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 
 GRACE, RETENTION = timedelta(hours=1), timedelta(days=1)
 KEPT = {"GracePeriod": str(int(GRACE.total_seconds())), "RetentionPeriod": str(int(RETENTION.total_seconds()))}
+SMTP = {
+    "SecretFormat": '{"username": "{access_key_id}", "password": "{ses_smtp_password:eu-central-1|url}"}',
+    "SecretFormatKind": "json",
+}
 RETIRES_PREVIOUS = {"OnKeyLimit": "RetirePrevious"}
 RENAMED = "Renamed"
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
@@ -207,6 +211,7 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("create beside the deployed key of another name", deployed("1"), create_renamed),
         Operation("rotate", deployed("1"), update("2")),
         Operation("rotate with a grace period", kept("1"), keep("2")),
+        Operation("rotate with another format", kept("1"), keep("1", **SMTP)),
         Operation("rotate and free a key slot", deployed("1", "2"), update("3")),
         Operation("rotate and free a key slot in the grace period", kept("1", "2"), keep("3", **RETIRES_PREVIOUS)),
         Operation("rotate while Inactive", deployed("1", Status="Inactive"), update("2", Status="Inactive")),
