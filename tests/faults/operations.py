@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fakes.faults import PROCESS_DEATH
-from support.stack import INVENTED_ID, STEPS, SWEEP, TOKEN, Operation
+from support.stack import INVENTED_ID, SMTP, STEPS, SWEEP, TOKEN, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,10 +17,6 @@ if TYPE_CHECKING:
 
 GRACE, RETENTION = timedelta(hours=1), timedelta(days=1)
 KEPT = {"GracePeriod": str(int(GRACE.total_seconds())), "RetentionPeriod": str(int(RETENTION.total_seconds()))}
-SMTP = {
-    "SecretFormat": '{"username": "{access_key_id}", "password": "{ses_smtp_password:eu-central-1|url}"}',
-    "SecretFormatKind": "json",
-}
 RETIRES_PREVIOUS = {"OnKeyLimit": "RetirePrevious"}
 RENAMED = "Renamed"
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
@@ -211,7 +207,6 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("create beside the deployed key of another name", deployed("1"), create_renamed),
         Operation("rotate", deployed("1"), update("2")),
         Operation("rotate with a grace period", kept("1"), keep("2")),
-        Operation("rotate with another format", kept("1"), keep("1", **SMTP)),
         Operation("rotate and free a key slot", deployed("1", "2"), update("3")),
         Operation("rotate and free a key slot in the grace period", kept("1", "2"), keep("3", **RETIRES_PREVIOUS)),
         Operation("rotate while Inactive", deployed("1", Status="Inactive"), update("2", Status="Inactive")),
@@ -237,6 +232,7 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("cancel a create that has stored its key", cancelled("secretsmanager:PutSecretValue"), delete),
         Operation("cancel a create that was nearly done", cancelled("iam:TagUser"), delete),
         Operation("cut over", kept("1", "2", CutOver="Deferred"), cut_over),
+        Operation("rotate with another format", kept("1"), keep("1", **SMTP)),
     )
 
 
