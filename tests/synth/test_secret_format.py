@@ -6,7 +6,8 @@ import configparser
 import io
 import json
 import re
-from typing import TYPE_CHECKING, Any
+import time
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -24,7 +25,8 @@ from access_key_provider.entrypoints.custom_resource_request import Properties
 from access_key_provider.model.secret_format import ses_smtp_password
 from access_key_provider.model.state import NewAccessKey
 from cdk_iam_access_key import AccessKey, Escape, Field, SecretFormat
-from cdk_iam_access_key.secret_format import properties_of_format
+from cdk_iam_access_key._access_key.declared_keys import Home
+from cdk_iam_access_key._access_key.validation import checked_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,8 @@ ID = "AKIAIOSFODNN7EXAMPLE"
 BOTH = "{access_key_id} {secret_access_key}"
 NAMES: dict[str, Field | str] = {"id": Field.ACCESS_KEY_ID, "secret": Field.SECRET_ACCESS_KEY}
 
+ANYWHERE = Home(cast("Stack", None), "token", Aws.REGION, "")
+
 secrets = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+", min_size=40, max_size=40)
 
 
@@ -43,7 +47,7 @@ def received(secret_format: SecretFormat) -> provider.SecretFormat:
     """Give what the provider makes of the properties."""
     arns = {"SecretArn": f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{'x-AbCdEf'}"}
     role = {"RoleArn": "arn:aws:iam::123456789012:role/r", "UserName": "deploy", "Serial": "1", "Status": "Active"}
-    return Properties.parse({**arns, **role, **properties_of_format(secret_format, Aws.REGION)}).secret_format
+    return Properties.parse({**arns, **role, **checked_format(ANYWHERE, secret_format)}).secret_format
 
 
 def document(secret_format: SecretFormat, secret: str) -> str:
@@ -401,3 +405,12 @@ def test_what_is_taken_at_synth_is_taken_at_deployment(text: str) -> None:
     except ValueError:
         return
     received(secret_format)
+
+
+@pytest.mark.parametrize("part", ["x", "{", "{a", "://", "?a=", "A=b\n", "&"])
+def test_a_long_text_is_judged_at_once(part: str) -> None:
+    """By the construct and by the provider, whose time is short."""
+    text = (BOTH + part * 60_000)[:59_700]
+    began = time.process_time()
+    received(SecretFormat.template(text))
+    assert time.process_time() - began < 2
