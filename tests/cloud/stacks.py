@@ -237,6 +237,10 @@ class Account:
         self.unmanaged.setdefault(user_name, {})[key] = "Active"
         return key
 
+    def make_key(self, user_name: str) -> str:
+        """Let a person make a key by hand, which a template may adopt."""
+        return new_key(self.cloud, user_name)["access_key_id"]
+
     def administrator(self, user_name: str) -> Session:
         """Make a user that IAM lets do everything."""
         arn = self.iam.create_user(UserName=user_name)["User"]["Arn"]

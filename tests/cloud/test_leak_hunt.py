@@ -5,12 +5,15 @@ from __future__ import annotations
 import base64
 import json
 from typing import TYPE_CHECKING
+from urllib.parse import quote
 
 import pytest
 from cloud.account import new_key
 from cloud.leak_hunt import CloudHunt
+from ses_smtp_credentials.lib import calculate_key
 from support.leak_scanner import LeakError
 
+from cdk_iam_access_key import Escape, SecretFormat
 from local_cloud import CdkResult
 
 if TYPE_CHECKING:
@@ -54,6 +57,16 @@ def _in_the_emulators_log(hunt: CloudHunt, secret: str) -> None:
         log.write(f"{secret}\n")
 
 
+def _as_a_password(hunt: CloudHunt, secret: str) -> None:
+    _in_the_output(hunt, f"password: {calculate_key(secret, 'us-east-1')}")
+
+
+def _in_a_document(hunt: CloudHunt, secret: str) -> None:
+    document = SecretFormat.template("s3://{access_key_id}:{secret_access_key}@bucket", escape=Escape.URL).text
+    filled = document.replace("{secret_access_key|url}", quote(secret, safe=""))
+    _in_the_output(hunt, base64.b64encode(filled.encode()).decode())
+
+
 @pytest.mark.parametrize(
     ("plant", "where"),
     [
@@ -62,6 +75,8 @@ def _in_the_emulators_log(hunt: CloudHunt, secret: str) -> None:
         (_in_a_template, "get_template of Leaky"),
         (_in_a_log, "the log leaky"),
         (_in_the_emulators_log, "the log of the emulator"),
+        (_as_a_password, "SMTP password of secret access key 1, plain, in output 1 of cdk deploy"),
+        (_in_a_document, "base64, in output 1 of cdk deploy"),
     ],
 )
 def test_a_planted_leak_is_found(

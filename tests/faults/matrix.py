@@ -165,6 +165,7 @@ class Matrix:
             injected.into(stack)
             event = self.operation.request(stack)
             answer = send(stack, event)
+            self._watch(stack, event)
             self._output.add(str(injected), stack.answers)
             assert any(injection.fired for injection in stack.account.injections), "the fault was never met"
             stack.check_always()
@@ -188,6 +189,7 @@ class Matrix:
     def _go_on(self, stack: Stack, way: Way, event: Event, answer: str | None) -> None:
         answers = len(stack.answers)
         deployed = way(stack, event, answer)
+        self._watch(stack, event)
         self._output.add("an answer afterwards", stack.answers[answers:])
         stack.sweep()
         if stack.entry.get("failing"):
@@ -197,6 +199,12 @@ class Matrix:
             # Nobody goes on with it.
             stack.sweep(timedelta(days=1))
         stack.check_deployed(deployed)
+
+    def _watch(self, stack: Stack, event: Event) -> None:
+        """Look for what follows from the secrets made for a format: it has no mark in it."""
+        if "SecretFormat" in event.get("ResourceProperties", {}):
+            users = stack.account.state.users.values()
+            self.scanner.watch(key.secret for user in users for key in user.keys.values())
 
     def _scan(self) -> None:
         """Search what has left since."""

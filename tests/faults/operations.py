@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fakes.faults import PROCESS_DEATH
-from support.stack import COPIES, INVENTED_ID, STEPS, SWEEP, TOKEN, Operation
+from support.stack import COPIES, INVENTED_ID, SMTP, STEPS, SWEEP, TOKEN, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -273,6 +273,7 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("delete what has adopted a key", adopted, delete),
         Operation("delete what has retired an adopted key", then(adopted, wait(ADOPTED_FOR), sweep), delete),
         Operation("cut over", kept("1", "2", CutOver="Deferred"), cut_over),
+        Operation("rotate with another format", kept("1"), keep("1", **SMTP)),
     )
 
 

@@ -118,39 +118,86 @@ def test_what_would_be_found_by_accident_is_not_looked_for() -> None:
 # --- leaks, planted into the function
 
 
-def create_with_a_leak(act: Callable[[Stack, str], str | None], encode: Callable[[str], str]) -> list[tuple[str, str]]:
-    """Let a create leak the key that it made; return what was found, and where."""
+SMTP = {
+    "SecretFormat": '{"username": "{access_key_id}", "password": "{ses_smtp_password:us-east-1}"}',
+    "SecretFormatKind": "json",
+}
+URL_OF_A_KEY = {"SecretFormat": "s3://{access_key_id}:{secret_access_key|url}@bucket/", "SecretFormatKind": "text"}
+
+
+def secret_in(value: str) -> str:
+    """Take the secret access key out of the default document."""
+    return str(json.loads(value)["secretAccessKey"])
+
+
+def password_in(value: str) -> str:
+    """Take the SMTP password out of a document."""
+    return str(json.loads(value)["password"])
+
+
+def in_base64(value: str) -> str:
+    """Take all of a document, and hide it."""
+    return base64.b64encode(value.encode()).decode()
+
+
+def create_with_a_leak(
+    act: Callable[[Stack, str], str | None], take: Callable[[str], str] = secret_in, **changes: str
+) -> list[tuple[str, str]]:
+    """Let a create leak something of the document that it wrote; return what was found, and where."""
     ensure_present = custom_resource._ensure_present
     with mock.patch.dict(os.environ), ExitStack() as patches, Stack.on_fake_account() as stack:
 
         def leaking(work: Any, *arguments: Any, **named: Any) -> Any:
             found = ensure_present(work, *arguments, **named)
             value = stack.account.client("secretsmanager").get_secret_value(SecretId=stack.secret_arn)["SecretString"]
-            leaked = act(stack, encode(json.loads(value)["secretAccessKey"]))
+            leaked = act(stack, take(value))
             return (leaked,) if leaked else found
 
         patches.enter_context(mock.patch.object(custom_resource, "_ensure_present", leaking))
         with capturing() as output:
             with suppress(BaseException):
-                stack.deliver(stack.create(stack.properties()))
+                stack.deliver(stack.create(stack.properties(**changes)))
             iam, secrets = stack.account.client("iam"), stack.account.client("secretsmanager")
             output.add_account(iam, secrets, ["deploy", "vendor"], [stack.secret_arn, stack.other_arn])
             output.add("the ledger", stack.entries)
             output.add("the events", stack.account.state.events)
-        leaks = LeakScanner([SECRET_MARK, SIGNATURE]).search(output.values)
+        made = [key.secret for key in stack.account.state.users["deploy"].keys.values()]
+        leaks = LeakScanner([SECRET_MARK, SIGNATURE, *made]).search(output.values)
     return [(leak.what, leak.where) for leak in leaks]
 
 
 @pytest.mark.parametrize("plant", PLANTS, ids=str)
 def test_a_planted_leak_is_found(plant: Plant) -> None:
     """Each way out of the process is watched, and what is found is said to be where it was planted."""
-    found = create_with_a_leak(plant.act, str)
+    found = create_with_a_leak(plant.act)
     assert any(what == "secret access key 1" and where.startswith(plant.where) for what, where in found), found
 
 
 def test_nothing_is_found_without_a_plant() -> None:
     """The plants alone are what is found."""
-    assert create_with_a_leak(lambda _stack, _text: None, str) == []
+    assert create_with_a_leak(lambda _stack, _text: None) == []
+
+
+@pytest.mark.parametrize(
+    ("take", "properties", "what"),
+    [
+        (password_in, SMTP, "SMTP password of secret access key 3"),
+        (in_base64, SMTP, "SMTP password of secret access key 3"),
+        (in_base64, {}, "secret access key 1"),
+        (in_base64, URL_OF_A_KEY, "secret access key 1"),
+        (str, URL_OF_A_KEY, "secret access key 1"),
+    ],
+    ids=["password", "settings in base64", "document in base64", "URL in base64", "URL"],
+)
+@pytest.mark.parametrize("name", ["standard output", "event", "item of the ledger", "reason"])
+def test_a_planted_leak_of_a_format_is_found(
+    name: str, take: Callable[[str], str], properties: dict[str, str], what: str
+) -> None:
+    """What readers of a format get is as secret as the key: a password that follows from it, a whole document."""
+    (plant,) = (plant for plant in PLANTS if plant.name == name)
+    found = create_with_a_leak(plant.act, take, **properties)
+    assert any((what, plant.where) == (one, where[: len(plant.where)]) for one, where in found), found
+    assert create_with_a_leak(lambda _stack, _text: None, **properties) == []
 
 
 def test_a_planted_response_url_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,7 +209,7 @@ def test_a_planted_response_url_is_found(monkeypatch: pytest.MonkeyPatch) -> Non
         put(resource, *arguments, **named)
 
     monkeypatch.setattr(custom_resource.AccessKeyResource, "_send", leaking)
-    assert ("secret access key 2", "standard output") in create_with_a_leak(lambda _stack, _text: None, str)
+    assert ("secret access key 2", "standard output") in create_with_a_leak(lambda _stack, _text: None)
 
 
 # --- the functions on moto, every logger at its lowest level
@@ -274,6 +321,23 @@ def life(stack: SignedStack) -> None:
     stack.sweep(2 * 86_400)
     given.append(stack.delete(inactive, "deploy@" + stack.secret_arn))
     assert [one["Status"] for one in given] == ["SUCCESS"] * len(given), given
+
+
+def life_of_formats(stack: SignedStack) -> None:
+    """Create with one format, change it, go back, let an operator rotate, delete."""
+    formats = [SMTP, URL_OF_A_KEY]
+    first, second = (stack.properties("1", GracePeriod="0", **one) for one in formats)
+    given = [stack.create(**first), stack.update(second, first), stack.update(first, second)]
+    given.append(stack.delete(first, "deploy@" + stack.secret_arn))
+    assert [one["Status"] for one in given] == ["SUCCESS"] * len(given), given
+
+
+@pytest.mark.parametrize("make_loud", LOUD, ids=lambda loud: loud.__name__)
+def test_a_life_of_formats_leaks_nothing(moto: MotoSearch, make_loud: Callable[[], None]) -> None:
+    """Neither a password nor a document is read by anybody but the readers of the secret."""
+    scanner = moto.run(life_of_formats, make_loud)
+    assert len(moto.secrets) >= 4
+    assert scanner.length > 5_000
 
 
 @pytest.mark.parametrize("make_loud", LOUD, ids=lambda loud: loud.__name__)

@@ -2,7 +2,9 @@
 
 A value is searched leaf by leaf, and each text once: as it stands, with all white space left out (what was wrapped is
 still a secret), and undone of JSON's escapes and percent-encoding, as often as these were applied one on the other. In
-each of these views all forms of each secret are looked for: plain, base64 at any offset, hexadecimal.
+each of these views all forms of each secret are looked for: plain, base64 at any offset, hexadecimal; and of these
+the secret percent-encoded, as a document may have it. So are the SMTP passwords that follow from each secret, by
+another implementation than the provider's.
 """
 
 from __future__ import annotations
@@ -11,7 +13,9 @@ import base64
 import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs, unquote_to_bytes, urlsplit
+from urllib.parse import parse_qs, quote, unquote_to_bytes, urlsplit
+
+from ses_smtp_credentials.lib import calculate_key
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -23,6 +27,9 @@ Value = Text | dict[str, Any] | list[Any] | tuple[Any, ...] | None
 _SHORTEST = 16
 _LAYERS = 3
 _HIDDEN = "[hidden]"
+
+SMTP_REGIONS = ("eu-central-1", "us-east-1")
+"""The regions whose SMTP passwords are looked for: those that tests use."""
 
 _SIGNATURES = ("X-Amz-Signature", "Signature")
 _UNICODE_ESCAPE = re.compile(rb"\\u00([0-9a-fA-F]{2})")
@@ -78,6 +85,11 @@ class LeakScanner:
         if any(len(wanted) < _SHORTEST for wanted in (*self.secrets, *self.urls)):
             raise ValueError(f"what is shorter than {_SHORTEST} characters is found by accident")
 
+    def watch(self, secrets: Iterable[str]) -> None:
+        """Look for more secrets from now on."""
+        self.secrets = tuple(dict.fromkeys([*self.secrets, *secrets]))
+        self._forms = ()
+
     def search(self, values: Iterable[tuple[str, Value]]) -> list[Leak]:
         """Search values, each with the name that it is to be called by, which is searched too."""
         found: dict[Leak, None] = {}
@@ -117,7 +129,15 @@ class LeakScanner:
 
     def _wanted(self) -> tuple[tuple[str, str, bytes], ...]:
         if not self._forms:
-            named = [(f"secret access key {number}", (secret,)) for number, secret in enumerate(self.secrets, 1)]
+            numbered = tuple(enumerate(self.secrets, 1))
+            named = [(f"secret access key {number}", (secret,)) for number, secret in numbered]
+            named += [
+                (
+                    f"SMTP password of secret access key {number}",
+                    [calculate_key(secret, region) for region in SMTP_REGIONS],
+                )
+                for number, secret in numbered
+            ]
             named += [(f"response URL {number}", _telling_parts(url)) for number, url in enumerate(self.urls, 1)]
             self._forms = tuple(
                 (what, how, form) for what, parts in named for part in parts for how, form in _forms(part)
@@ -145,13 +165,14 @@ def _encoded(text: Text) -> bytes:
 
 
 def _forms(secret: str) -> tuple[tuple[str, bytes], ...]:
-    raw = secret.encode()
-    forms = [("plain", raw), ("hexadecimal", raw.hex().encode()), ("hexadecimal", raw.hex().upper().encode())]
-    for encode in (base64.b64encode, base64.urlsafe_b64encode):
-        # Base64 of a longer text has one of three forms; the characters at both ends depend on the neighbours.
-        for before in range(3):
-            encoded = encode(bytes(before) + raw)
-            forms.append(("base64", encoded[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]))
+    forms = []
+    for raw in dict.fromkeys([secret.encode(), quote(secret, safe="").encode()]):
+        forms += [("plain", raw), ("hexadecimal", raw.hex().encode()), ("hexadecimal", raw.hex().upper().encode())]
+        for encode in (base64.b64encode, base64.urlsafe_b64encode):
+            # Base64 of a longer text has one of three forms; the characters at both ends depend on the neighbours.
+            for before in range(3):
+                encoded = encode(bytes(before) + raw)
+                forms.append(("base64", encoded[-(-before * 4 // 3) : (before + len(raw)) * 4 // 3]))
     return tuple(dict.fromkeys(forms))
 
 

@@ -6,7 +6,9 @@ import configparser
 import io
 import json
 import re
-from typing import TYPE_CHECKING, Any
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
@@ -20,21 +22,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from synth.templates import KEY, only
 
+from access_key_provider.aws.smtp import smtp_host
 from access_key_provider.entrypoints.custom_resource_request import Properties
 from access_key_provider.model.secret_format import ses_smtp_password
 from access_key_provider.model.state import NewAccessKey
 from cdk_iam_access_key import AccessKey, Escape, Field, SecretFormat
-from cdk_iam_access_key.secret_format import properties_of_format
+from cdk_iam_access_key._access_key.declared_keys import Home
+from cdk_iam_access_key._access_key.ses_endpoints import _regions
+from cdk_iam_access_key._access_key.validation import checked_format
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from pathlib import Path
 
     from access_key_provider.model import secret_format as provider
 
 ID = "AKIAIOSFODNN7EXAMPLE"
 BOTH = "{access_key_id} {secret_access_key}"
 NAMES: dict[str, Field | str] = {"id": Field.ACCESS_KEY_ID, "secret": Field.SECRET_ACCESS_KEY}
+
+ANYWHERE = Home(cast("Stack", None), "token", Aws.REGION, "")
 
 secrets = st.text("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789/+", min_size=40, max_size=40)
 
@@ -43,7 +49,7 @@ def received(secret_format: SecretFormat) -> provider.SecretFormat:
     """Give what the provider makes of the properties."""
     arns = {"SecretArn": f"arn:aws:secretsmanager:eu-central-1:123456789012:secret:{'x-AbCdEf'}"}
     role = {"RoleArn": "arn:aws:iam::123456789012:role/r", "UserName": "deploy", "Serial": "1", "Status": "Active"}
-    return Properties.parse({**arns, **role, **properties_of_format(secret_format, Aws.REGION)}).secret_format
+    return Properties.parse({**arns, **role, **checked_format(ANYWHERE, secret_format)}).secret_format
 
 
 def document(secret_format: SecretFormat, secret: str) -> str:
@@ -216,6 +222,30 @@ def test_hosts_of_other_partitions() -> None:
         "email-smtp.us-gov-west-1.amazonaws.com",
         "email-smtp.eusc-de-east-1.amazonaws.eu",
     ]
+
+
+def test_the_provider_proves_at_the_hosts_that_readers_get() -> None:
+    """In every region."""
+    regions = _regions()
+    written = json.loads(SecretFormat.ses_smtp(regions).text)
+    assert len(regions) > 20
+    assert {region: written[f"host_{region}"] for region in regions} == {
+        region: smtp_host(region) for region in regions
+    }
+
+
+def test_the_examples_of_the_page(stack: Stack, user: iam.User) -> None:
+    """Each does what it says, as far as a stack can tell."""
+    page = (Path(__file__).parents[2] / "docs/secret-formats.md").read_text("utf-8")
+    examples = re.findall(r"^```python\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert len(examples) == 3
+    names = {"AccessKey": AccessKey, "Escape": Escape, "Field": Field, "SecretFormat": SecretFormat}
+    for example in examples:
+        exec(example, {**names, "self": stack, "user": user})
+    assert only(stack, KEY)["SecretFormatKind"] == "json"
+    inline = re.findall(r"`(SecretFormat\.\w+\([^`…]*\))`", page)
+    made = [eval(one, dict(names)) for one in inline if "(fields)" not in one and "(text)" not in one]
+    assert len(made) >= 3
 
 
 # --- what is refused
@@ -401,3 +431,12 @@ def test_what_is_taken_at_synth_is_taken_at_deployment(text: str) -> None:
     except ValueError:
         return
     received(secret_format)
+
+
+@pytest.mark.parametrize("part", ["x", "{", "{a", "://", "?a=", "A=b\n", "&"])
+def test_a_long_text_is_judged_at_once(part: str) -> None:
+    """By the construct and by the provider, whose time is short."""
+    text = (BOTH + part * 60_000)[:59_700]
+    began = time.process_time()
+    received(SecretFormat.template(text))
+    assert time.process_time() - began < 2

@@ -9,8 +9,8 @@ from typing import Any
 from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key._shared.validation import shown
 
-# Of the partitions where SES is.
-_SUFFIXES = {"aws-eusc": "amazonaws.eu"}
+# Of the partitions where SES is; the SDK's own are no part of its public interface.
+_SUFFIXES = {"aws": "amazonaws.com", "aws-us-gov": "amazonaws.com", "aws-eusc": "amazonaws.eu"}
 
 
 def checked_region(region: object) -> str:
@@ -24,10 +24,10 @@ def checked_region(region: object) -> str:
             "an SMTP password must be for a region that is known at synth, got a token; pass a name such as "
             "eu-central-1: the password is derived for it"
         )
-    if not isinstance(region, str) or region not in _partitions():
+    if not isinstance(region, str) or region not in _regions():
         raise ValueError(
             f"an SMTP password must be for a region where SES has an endpoint, got {shown(region)}; pass one of "
-            f"{', '.join(sorted(_partitions()))}, or update boto3 if the region is newer"
+            f"{', '.join(_regions())}, or update boto3 if the region is newer"
         )
     return region
 
@@ -39,19 +39,15 @@ def partition_of(region: str) -> str:
 
 
 def smtp_host(region: str) -> str:
-    """Return the host of the endpoint of a region."""
-    return f"email-smtp.{region}.{_SUFFIXES.get(partition_of(region), 'amazonaws.com')}"
+    """Return the host of the endpoint of a region that was checked."""
+    return f"email-smtp.{region}.{_SUFFIXES[partition_of(region)]}"
 
 
 @cache
-def _partitions() -> dict[str, str]:
-    """Map the regions where SES is to their partitions."""
+def _regions() -> list[str]:
+    """List the regions where SES is."""
     session = _session()
-    return {
-        region: partition
-        for partition in session.get_available_partitions()
-        for region in session.get_available_regions("ses", partition)
-    }
+    return sorted(region for partition in _SUFFIXES for region in session.get_available_regions("ses", partition))
 
 
 @cache

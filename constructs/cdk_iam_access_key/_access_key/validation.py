@@ -10,9 +10,10 @@ from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
 
 from cdk_iam_access_key._access_key.declared_keys import Home
+from cdk_iam_access_key._access_key.secret_text import check_partition
 from cdk_iam_access_key._shared.tokens import is_token, referenced
 from cdk_iam_access_key._shared.validation import shown
-from cdk_iam_access_key.secret_format import SecretFormat, properties_of_format
+from cdk_iam_access_key.secret_format import SecretFormat
 
 _USER_NAME = re.compile(r"[A-Za-z0-9_+=,.@-]{1,64}")
 _KEY_ID = re.compile(r"AKIA[A-Z0-9]{12,124}")
@@ -184,7 +185,9 @@ def checked_format(home: Home, secret_format: SecretFormat | None) -> dict[str, 
             f"secret_format must be a SecretFormat, got {shown(secret_format)}; make one with SecretFormat.json, "
             "env_file, credentials_file, template or ses_smtp"
         )
-    return properties_of_format(secret_format, home.region)
+    check_partition(secret_format.text, home.region)
+    proof = {"ProveSmtpPort": str(secret_format.prove_smtp_port)} if secret_format.prove_smtp_port else {}
+    return {"SecretFormat": secret_format.text, "SecretFormatKind": secret_format.kind, **proof}
 
 
 def check_provider_place(home: Home, provider: Home) -> None:

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 def key_to_adopt(draft: Draft, owner: str, deployed: str = "") -> AccessKey | None:
     """Find the key that is to be adopted; None if there is none, or if that was done before.
 
+    An adoption that was done once is never refused again: the key may be gone by now, and a rollback must succeed.
+
     Args:
         draft: the plan.
         owner: the resource that names the key.
@@ -32,28 +34,29 @@ def key_to_adopt(draft: Draft, owner: str, deployed: str = "") -> AccessKey | No
     Raises:
         AdoptionRefusedError: the key is not one of the user's, or it is managed already.
     """
-    entry, claim = draft.entry, draft.claim(owner)
-    if not claim.adopts:
+    adopts = draft.claim(owner).adopts
+    try:
+        return _checked(draft, owner, adopts) if adopts else None
+    except AdoptionRefusedError:
+        if adopts == deployed or any(adopts in claim.adopted for claim in draft.entry.claims.values()):
+            return None
+        raise
+
+
+def _checked(draft: Draft, owner: str, key_id: str) -> AccessKey | None:
+    observed, user_name = draft.observed, draft.claim(owner).user_name
+    record = draft.entry.keys.get(key_id)
+    if record and record.owner == owner and record.adopted:
         return None
-    record = entry.keys.get(claim.adopts)
-    if record:
-        if record.owner == owner and record.adopted:
-            return None
-        raise AdoptionRefusedError(claim.adopts, "the ledger records it already", claim.user_name)
-    key = next((key for key in draft.observed.keys if key.id == claim.adopts), None)
+    if record or key_id in (observed.recorded_elsewhere or ()):
+        raise AdoptionRefusedError(key_id, "the ledger records it already", user_name)
+    key = next((key for key in observed.keys if key.id == key_id), None)
     if key is None:
-        if claim.adopts == deployed or any(claim.adopts in known.adopted for known in entry.claims.values()):
-            return None
         raise AdoptionRefusedError(
-            claim.adopts,
-            f"user {claim.user_name} has {_listed(draft.observed.keys)}. Correct the id or the user of the key; "
-            f"aws iam get-access-key-last-used --access-key-id {claim.adopts} tells whose it is",
+            key_id,
+            f"user {user_name} has {_listed(observed.keys)}. Correct the id or the user of the key; "
+            f"aws iam get-access-key-last-used --access-key-id {key_id} tells whose it is",
         )
-    if draft.observed.recorded_elsewhere is not None and key.id in draft.observed.recorded_elsewhere:
-        if claim.adopts == deployed:
-            # The resource has another secret now. The Delete of what was there before decides what becomes of the key.
-            return None
-        raise AdoptionRefusedError(claim.adopts, "the ledger records it already", claim.user_name)
     _require_unmanaged(draft, owner, key)
     return key
 

@@ -36,6 +36,8 @@ _FIRST_RETRY = timedelta(minutes=5)
 _AFTER_A_DEATH = timedelta(minutes=2)
 # The index has whole seconds.
 _CLOCK_STEP = timedelta(seconds=1)
+# What became due while the plan was carried out was not put off: the next sweep does it.
+_SINCE_THE_PLAN = timedelta(seconds=2)
 _STUCK = timedelta(days=1)
 _LONGEST_REASON = 300
 
@@ -134,13 +136,13 @@ def next_due(entry: Entry, now: datetime) -> datetime | None:
     if entry.is_over and entry.lease is None:
         return None
     times = list(_due_times(entry))
-    ahead = [time for time in times if time > now]
+    ahead = [time if time > now else now + _CLOCK_STEP for time in times if time > now - _SINCE_THE_PLAN]
     if entry.failing:
         ahead.append(_next_try(entry.failing, now))
     elif len(ahead) < len(times):
         # What is due and was not done waits for something else: it is asked for less and less often, what is due last
         # decides.
-        latest = max(time for time in times if time <= now)
+        latest = max(time for time in times if time <= now - _SINCE_THE_PLAN)
         ahead.append(now + min(max(now - latest, _FIRST_RETRY), DAILY))
     return min(ahead, default=None)
 

@@ -39,7 +39,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     _require_pending(version)
     record_stored(draft, owner)
     record_switch_by_hand(draft, owner)
-    if _is_spoilt(draft, version):
+    if _is_spoilt(draft, owner, version):
         end_rotation(draft, BY_ROTATION)
         remove_pending_label(draft, version)
         return
@@ -47,7 +47,7 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     if rotation and rotation.token != token:
         end_rotation(draft, BY_ROTATION)
     recover(draft, owner, BY_ROTATION)
-    if _pending_key(draft, token):
+    if _pending_key(draft, owner, token):
         return
     claim = draft.claim(owner)
     free_key_slot(draft, owner, BY_ROTATION, for_rotation=True)
@@ -70,7 +70,7 @@ def plan_test_secret(draft: Draft, owner: str, token: str) -> None:
     """
     if _is_finished(draft, owner, token):
         return
-    key = _pending_key(draft, token)
+    key = _pending_key(draft, owner, token)
     current = draft.entry.current
     if key is None and draft.entry.rotation is None and current and draft.exists(current):
         return
@@ -91,7 +91,7 @@ def plan_finish_secret(draft: Draft, owner: str, token: str) -> None:
     if not _is_finished(draft, owner, token):
         version = _version(draft, token)
         _require_pending(version)
-        key = _pending_key(draft, token)
+        key = _pending_key(draft, owner, token)
         if key is None:
             raise RotationError(f"version {token} holds no key that works: rotate again")
         if not draft.is_active(key.id):
@@ -146,17 +146,21 @@ def _version(draft: Draft, token: str) -> SecretVersion:
     return version
 
 
-def _pending_key(draft: Draft, token: str) -> KeyRecord | None:
-    """Find the key that was stored in the pending version and works as far as is known."""
+def _pending_key(draft: Draft, owner: str, token: str) -> KeyRecord | None:
+    """Find the key that was stored in the pending version and works as far as is known.
+
+    One that was made for what a deployment declared that was rolled back since is none: its secret may be written in a
+    format that readers do not expect.
+    """
     rotation = draft.entry.rotation
     key = draft.entry.keys.get(rotation.key_id) if rotation and rotation.token == token else None
-    return key if key and key.usable and draft.exists(key) else None
+    return key if key and key.usable and draft.exists(key) and draft.claim(owner).serial in key.serials else None
 
 
-def _is_spoilt(draft: Draft, version: SecretVersion) -> bool:
+def _is_spoilt(draft: Draft, owner: str, version: SecretVersion) -> bool:
     """Tell whether the pending version holds a key that can't be used: its value can't be replaced by another one."""
     held = {label for label in version.labels if not label.startswith("AWS")}
-    key = _pending_key(draft, version.id)
+    key = _pending_key(draft, owner, version.id)
     return bool(held - {key.id if key else ""})
 
 

@@ -1,6 +1,7 @@
 """IAM: access keys, the resources and tags that policies are evaluated against, boundaries, root users."""
 
 from local_cloud.patches.iam import (
+    access_key_resources,
     access_keys,
     last_use,
     new_keys,
@@ -16,6 +17,7 @@ from local_cloud.patches.iam import (
 def apply() -> None:
     """Apply every patch of this service."""
     access_keys.apply()
+    access_key_resources.apply()
     new_keys.apply()
     last_use.apply()
     principal_arns.apply()

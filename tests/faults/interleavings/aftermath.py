@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -36,7 +37,7 @@ class KeyWatch:
         state = self._stack.account.state
         secret = state.secrets[self._stack.secret_arn]
         value = secret.versions[secret.labels.value["AWSCURRENT"]].value
-        key_id = json.loads(value or "{}").get("accessKeyId", "nothing")
+        key_id = (re.findall("AKIA[A-Z0-9]{16}", value or "") or ["nothing"])[0]
         key, _ = state.keys.get(key_id, (None, None))
         status = key.status.value if key else None
         if status != "Active":

@@ -14,8 +14,9 @@ import pytest
 from faults.interleavings.aftermath import answers_to, check_after, check_errors, go_on
 from faults.interleavings.meet import story
 from faults.interleavings.orders import WRITES, calls_of
-from faults.interleavings.situations import RULES, SITUATIONS, callers_in
+from faults.interleavings.situations import RULES, SITUATIONS, callers_in, declared
 from faults.interleavings.turns import race
+from support.stack import SMTP
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -209,7 +210,8 @@ def test_a_key_of_an_unfinished_rotation_that_the_ledger_lost() -> None:
         stack.account.person.remove_label(stack.secret_arn, lost)
         stack.account.person.delete_key(lost)
         stack.rotate("f" * 32)
-        stack.check_deployed(stack.known[1] if stack.known else None)
+        # Nobody has rolled the Update back, which found no key slot: what it declares counts.
+        stack.check_deployed(declared(stack, "3") | SMTP)
 
 
 # --- the table or the entry can't be used

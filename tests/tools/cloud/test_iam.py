@@ -99,6 +99,62 @@ class TestAccessKeys:
         assert cloud.client("sts", **new_key(cloud, "someone")).get_caller_identity()
 
 
+class TestAccessKeyResources:
+    """AWS::IAM::AccessKey in a template."""
+
+    def declared(self, *, policy: str = "Delete", **properties: Any) -> Template:
+        """Declare a user and a key of it, whose secret another resource takes."""
+        key = {"UserName": {"Ref": "User"}, "Status": "Active"} | properties
+        value = {"Fn::Join": [":", [{"Ref": "Key"}, {"Fn::GetAtt": ["Key", "SecretAccessKey"]}]]}
+        return {
+            "Resources": {
+                "User": {"Type": "AWS::IAM::User"},
+                "Key": {"Type": "AWS::IAM::AccessKey", "DeletionPolicy": policy, "Properties": key},
+                "Secret": {"Type": "AWS::SecretsManager::Secret", "Properties": {"SecretString": value}},
+            }
+        }
+
+    def keys(self, cloud: LocalCloud, stack: Stack) -> dict[str, str]:
+        """Give the keys of the user, and their status."""
+        listed = cloud.client("iam").list_access_keys(UserName=stack.physical_id("User"))["AccessKeyMetadata"]
+        return {key["AccessKeyId"]: key["Status"] for key in listed}
+
+    def test_it_is_made_changed_replaced_and_deleted(self, cloud: LocalCloud, stack: Stack) -> None:
+        """A serial makes another key, whose attributes others get; the one before goes."""
+        assert stack.create(self.declared()) == "CREATE_COMPLETE"
+        first = stack.physical_id("Key")
+        assert self.keys(cloud, stack) == {first: "Active"}
+        assert stack.update(self.declared(Status="Inactive")) == "UPDATE_COMPLETE"
+        assert self.keys(cloud, stack) == {first: "Inactive"}
+        assert stack.update(self.declared(Serial=2)) == "UPDATE_COMPLETE"
+        second = stack.physical_id("Key")
+        assert self.keys(cloud, stack) == {second: "Active"}
+        value = cloud.client("secretsmanager").get_secret_value(SecretId=stack.physical_id("Secret"))["SecretString"]
+        key_id, secret = value.split(":")
+        assert key_id == second
+        cloud.client("sts", access_key_id=key_id, secret_access_key=secret).get_caller_identity()
+        assert stack.delete() == "DELETE_COMPLETE"
+
+    def test_it_is_retained(self, cloud: LocalCloud, stack: Stack) -> None:
+        """What leaves the stack stays in the account."""
+        assert stack.create(self.declared()) == "CREATE_COMPLETE"
+        key = stack.physical_id("Key")
+        template = self.declared(policy="Retain")
+        template["Resources"]["Another"] = {"Type": "AWS::SecretsManager::Secret", "Properties": {}}
+        assert stack.update(template) == "UPDATE_COMPLETE"
+        assert stack.update({"Resources": {"User": template["Resources"]["User"]}}) == "UPDATE_COMPLETE"
+        assert self.keys(cloud, stack) == {key: "Active"}
+
+    def test_the_quota_counts(self, cloud: LocalCloud, stack: Stack) -> None:
+        """A third key fails the stack."""
+        template = self.declared()
+        template["Resources"] |= dict.fromkeys(("Second", "Third"), template["Resources"]["Key"])
+        assert stack.create(template) == "ROLLBACK_COMPLETE"
+        found = [reason for name in ("Key", "Second", "Third") for reason in stack.reasons(name)]
+        assert any("Cannot exceed quota for AccessKeysPerUser: 2" in reason for reason in found)
+        assert cloud.client("iam").list_users()["Users"] == []
+
+
 class TestResources:
     """Policies are evaluated against the ARN that AWS evaluates them against."""
 

@@ -317,6 +317,7 @@ def test_s5_an_entry_that_somebody_edited_stops_nobody_else(
         {"RemoveUnusedAfter": "0", "OnKeyLimit": "RemoveUnused"},
         {"RemoveUnusedAfter": "86399", "OnKeyLimit": "RemoveUnused"},
         {"OnKeyLimit": "RemoveAll"},
+        {"AdoptedKey": "AKIA*"},
         {"GracePeriod": "-1"},
         {"GracePeriod": "7776001"},
         {"GracePeriod": "999999999"},

@@ -7,9 +7,11 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from fakes.faults import PROCESS_DEATH
 from support.smtp_server import smtp_endpoints
 from support.stack import SWEEP
 
+from access_key_provider.model.errors import RotationError
 from access_key_provider.model.secret_format import SecretFormat, ses_smtp_password
 from access_key_provider.model.state import NewAccessKey
 
@@ -116,6 +118,28 @@ def test_secrets_manager_rotates_in_the_format(stack: Stack) -> None:
     stack.rotate()
     assert stack.current_key()[0] != first
     assert value(stack) == expected(stack, ENV_FILE)
+    stack.check_deployed(stack.properties(**schedule))
+
+
+def test_a_rotation_that_began_in_a_format_that_is_rolled_back_is_given_up(stack: Stack) -> None:
+    """It ran between the failed deployment and its rollback: readers never get the format of the one that failed."""
+    schedule = {"RotationSchedule": "rate(30 days)", **KEPT}
+    stack.deploy("1", **schedule)
+    before = value(stack)
+    stack.account.fail(PROCESS_DEATH, "dynamodb:PutItem", phase="after")
+    update = stack.update(stack.properties("1", **schedule, **ENV_FILE))
+    assert stack.deliver(update) is None, "it has said what is declared now, and died"
+    stack.account.heal()
+    event = stack.begin_rotation()
+    stack.account.clock.sleep(120)
+    stack.invoke(event("createSecret"), "worker")
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    for step in ("setSecret", "testSecret", "finishSecret", "createSecret"):
+        with pytest.raises(RotationError, match="rotate again"):
+            stack.invoke(event(step), "worker")
+    assert value(stack) == before
+    stack.check_deployed(stack.properties(**schedule))
+    stack.rotate("f" * 32)
     stack.check_deployed(stack.properties(**schedule))
 
 

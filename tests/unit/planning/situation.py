@@ -123,7 +123,7 @@ class Situation:
         self.entry = replace(self.entry, rotation=Rotation(TOKEN, since, key_id) if key_id else self.entry.rotation)
         self.versions[TOKEN] = {PENDING, *labels}
         if key_id:
-            self.managed(key_id, "proven", version=TOKEN)
+            self.managed(key_id, "proven", self.entry.claims[OWNER].serial, version=TOKEN)
         return self
 
     def changed(self, **members: Any) -> Situation:

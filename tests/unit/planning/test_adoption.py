@@ -216,6 +216,13 @@ def test_a_key_that_bears_the_tag_of_a_managed_one_is_refused() -> None:
     assert len(adoptions(situation.plan(plan_deployment))) == 1
 
 
+def test_an_adoption_that_was_done_once_is_not_refused_again() -> None:
+    """A rollback must succeed, whatever has become of the key, and whatever can't be read."""
+    for situation in (asked(adopted=(F,)), asked(adopted=(F,)).missing(F)):
+        situation.user_tags = None
+        assert adoptions(situation.managed(A).plan(plan_deployment)) == []
+
+
 @pytest.mark.parametrize("unread", ["user_tags", "recorded_elsewhere"])
 def test_what_can_not_be_read_is_no_permission(unread: str) -> None:
     """Nobody's key is taken by guess."""
@@ -482,8 +489,8 @@ def test_a_lost_entry_leaves_it_unmanaged() -> None:
 
 
 def test_a_renamed_construct_waits_until_it_is_gone() -> None:
-    """Two keys are there already; the message names the resource that has it."""
+    """Two keys are there already, and neither makes room."""
     situation = adopted().declared(owner=OTHER, rules=RULES, adopts=F)
     draft = situation.draft()
-    with pytest.raises(AdoptionRefusedError):
+    with pytest.raises(KeyLimitReachedError):
         plan_deployment(draft, RENAMED.owner_id)

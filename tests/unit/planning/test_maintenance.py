@@ -318,6 +318,14 @@ def test_what_a_holder_that_died_has_left_is_looked_at_within_minutes(situation:
     assert timedelta() < found - NOW <= HOUR / 10
 
 
+def test_what_became_due_during_the_sweep_is_done_by_the_next_one() -> None:
+    """The index has whole seconds, so a sweep may come a moment early; it was not put off."""
+    second = timedelta(seconds=1)
+    for since, found in ((second / 2, NOW + second), (3 * second, NOW + 5 * MINUTE)):
+        situation = due().managed(A, "replaced", replaced=NOW - HOUR - since)
+        assert next_due(situation.changed(checked=NOW).entry, NOW) == found
+
+
 def test_what_is_due_and_can_not_be_done_is_asked_less_and_less_often() -> None:
     """A secret that is scheduled for deletion, say: twice as long each time, a day at most, and never in the past."""
     entry = due().changed(checked=NOW).entry

@@ -101,6 +101,18 @@ def test_create_secret_after_a_death_in_it_begins_anew(state: str) -> None:
     assert actions[-1] == StoreSecret(TOKEN)
 
 
+def test_a_pending_key_of_a_deployment_that_was_rolled_back_is_given_up() -> None:
+    """Its secret may be written in a format that readers do not expect; the next rotation begins anew."""
+    rolled_back = stored(B).declared("1", rules=GRACE)
+    actions = rolled_back.plan(plan_create_secret, TOKEN)
+    assert deleted(actions) == [B]
+    assert RemoveLabel(TOKEN, PENDING) in actions
+    assert not any(isinstance(action, CreateKey) for action in actions)
+    for step in (plan_test_secret, plan_finish_secret):
+        with pytest.raises(errors.RotationError, match="rotate again"):
+            stored(B).declared("1", rules=GRACE).plan(step, TOKEN)
+
+
 def test_create_secret_after_the_rotation_is_finished_does_nothing() -> None:
     """It is delivered late, or again: the key that is current by then is nobody's leftover."""
     for step in STEPS:
