@@ -139,5 +139,5 @@ def ses_smtp_password(secret: str, region: str) -> str:
 def _is_object(document: str) -> bool:
     try:
         return isinstance(json.loads(document), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

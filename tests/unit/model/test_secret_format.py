@@ -112,6 +112,8 @@ def test_regions_are_named_once_in_order() -> None:
         pytest.param(text(BOTH + "€" * 20_000), "60000 bytes", id="long in bytes"),
         pytest.param(text(f'{{"a": "{BOTH}", "b": "x"y"}}', FormatKind.JSON), "no JSON object", id="quotation mark"),
         pytest.param(text(f'["{BOTH}"]', FormatKind.JSON), "no JSON object", id="a list"),
+        pytest.param(text(BOTH + "[" * 50_000, FormatKind.JSON), "no JSON object", id="no end of lists"),
+        pytest.param(text("[" * 50_000 + BOTH, FormatKind.JSON), "no JSON object", id="lists in lists"),
         pytest.param(text(ENV + "C=a b\n", FormatKind.ENV_FILE), "env file", id="blank"),
         pytest.param(text(ENV + "C=$X\n", FormatKind.ENV_FILE), "env file", id="dollar"),
         pytest.param(text(ENV + "\n", FormatKind.ENV_FILE), "env file", id="line break"),
