@@ -82,7 +82,8 @@ class AccessKey(Construct):
         rotation_window: How long after that Secrets Manager may take to begin, in whole hours. To the end of the day if
             left out, or for an hour if the schedule is in hours.
         automatically_after: Rotate so many days after the last rotation, 1 to 1000, instead of `rotation_schedule`.
-        undo_on_alarm: Alarms that make the previous key current again, if they go off within its grace period.
+        undo_on_alarm: Alarms, six at most, that make the previous key current again, if they go off within its grace
+            period. Combine more in a `cloudwatch.CompositeAlarm`.
         provider: The provider to use. The stack's own, shared by its keys, if left out.
 
     Attributes:
@@ -145,7 +146,6 @@ class AccessKey(Construct):
         )
         alarms = checked_alarms(home, undo_on_alarm, grace=retirement.grace)
         self.user = user
-        self._declared = declared
         self._retirement, self._rotation = retirement, rotation
         self._cut_over: CfnResource | None = None
         named_user = NamedUser.of(declared, home, user, user_name, user_arn)
@@ -245,7 +245,6 @@ class AccessKey(Construct):
         self._cut_over.node.add_dependency(*dependents)
 
     def _changing(self, attribute: str) -> str:
-        self._declared.refer_to(self, self._key)
         return self._key.get_att(attribute).to_string()
 
     def _too_old(self, templates: Templates) -> Iterator[str]:

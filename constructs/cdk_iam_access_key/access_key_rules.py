@@ -111,9 +111,10 @@ def _judged(key: AccessKey, rules: _Rules, templates: Templates) -> Iterator[tup
     path = written.path
     if rules.max_active_age is not None and not written.inactive:
         limit = in_words(rules.max_active_age)
-        declared = written.properties.get("MaxActiveAge")
-        if declared is None or int(declared) > rules.max_active_age:
-            got = "none" if declared is None else in_words(int(declared))
+        declared = written.properties.get("MaxActiveAge", "none")
+        known = int(declared) if str(declared).isdigit() else None
+        if known is None or known > rules.max_active_age:
+            got = declared if known is None else in_words(known)
             yield "max_active_age", f"{path} must have a max_active_age of at most {limit}, got {got}; set it"
         elif broken := written.too_old(rules.max_active_age, key.provider.sweep_seconds):
             yield "max_active_age", broken

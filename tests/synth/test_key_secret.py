@@ -69,6 +69,7 @@ PARAMETER = {"AWS::SSM::Parameter"}
 _NEW = find_spec("aws_cdk.interfaces") is not None
 READERS: dict[str, tuple[Callable[[Stack, Any], object], set[str]]] = {
     "ARN": (lambda stack, secret: consumer(stack, secret.secret_arn), PARAMETER),
+    "name": (lambda stack, secret: consumer(stack, secret.secret_name), PARAMETER),
     "complete ARN": (lambda stack, secret: consumer(stack, secret.secret_full_arn), PARAMETER),
     "value": (lambda stack, secret: consumer(stack, secret.secret_value.unsafe_unwrap()), PARAMETER),
     "field": (

@@ -46,14 +46,14 @@ class KeySecret(Resource):
         if given is None:
             self.written: secretsmanager.ISecret = self._defined(user_name, name, encryption_key, removal_policy)
             self.written_arn = self.written.secret_arn
-            self._encryption_key = encryption_key
         else:
             check_no_properties_of_secret(
                 secret_name=name, encryption_key=encryption_key, removal_policy=removal_policy
             )
             self.written = given
             self.written_arn = checked_secret_arn(home, given)
-            self._encryption_key = given.encryption_key
+        # Not what was given: a property injector of the app may have chosen another.
+        self._encryption_key = self.written.encryption_key
 
     def wait_for(self, key: CfnResource) -> None:
         """Let readers wait for the key."""
@@ -63,9 +63,7 @@ class KeySecret(Resource):
     @property
     def secret_arn(self) -> str:
         """The complete ARN, an attribute of the key."""
-        if self._key is None:
-            raise RuntimeError("the secret of an access key must not be read before the key is defined")
-        return self._key.get_att("SecretArn").to_string()
+        return self._of_key("SecretArn")
 
     @property
     def secret_full_arn(self) -> str:
@@ -82,8 +80,8 @@ class KeySecret(Resource):
 
     @property
     def secret_name(self) -> str:
-        """The name."""
-        return self.written.secret_name
+        """The name, an attribute of the key too: who reads by it waits as well."""
+        return self._of_key("SecretName")
 
     @property
     def secret_value(self) -> SecretValue:
@@ -145,6 +143,11 @@ class KeySecret(Resource):
             f"the secret of {self._key_path} must hold an access key alone, got a target to attach; attach it to "
             "another secret"
         )
+
+    def _of_key(self, attribute: str) -> str:
+        if self._key is None:
+            raise RuntimeError("the secret of an access key must not be read before the key is defined")
+        return self._key.get_att(attribute).to_string()
 
     def _defined(
         self, user_name: str, name: str | None, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy | None

@@ -11,7 +11,7 @@ from cdk_iam_access_key._access_key.age_budget import check_age
 from cdk_iam_access_key._access_key.retirement import Retirement
 from cdk_iam_access_key._access_key.rotation import Rotation
 from cdk_iam_access_key._access_key.rotation_rules import RotationRules, checked_automatic, checked_rules
-from cdk_iam_access_key._shared.templates import Templates
+from cdk_iam_access_key._shared.templates import Templates, resources_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class WrittenKey:
     Attributes:
         path: The path of its construct.
         properties: Of the key's own resource.
-        schedule: When Secrets Manager rotates it; None if it does not.
+        schedule: When Secrets Manager rotates it; None if it does not, or only on a condition.
     """
 
     path: str
@@ -31,9 +31,13 @@ class WrittenKey:
     @classmethod
     def of(cls, key: IConstruct, templates: Templates) -> "WrittenKey":
         """Look it up."""
-        properties = properties_of(key.node.find_child("Resource"), templates) or {}
-        schedule = properties_of(key.node.try_find_child("RotationSchedule"), templates)
-        return cls(key.node.path, properties, None if schedule is None else schedule.get("RotationRules", {}))
+        resource = _written(key.node.find_child("Resource"), templates) or {}
+        schedule = _written(key.node.try_find_child("RotationSchedule"), templates)
+        # One on a condition of its own may not come with the key.
+        if schedule is not None and schedule.get("Condition") not in {None, resource.get("Condition")}:
+            schedule = None
+        rules = None if schedule is None else schedule.get("Properties", {}).get("RotationRules", {})
+        return cls(key.node.path, resource.get("Properties", {}), rules)
 
     @property
     def inactive(self) -> bool:
@@ -60,8 +64,11 @@ class WrittenKey:
     def _rules(self) -> RotationRules | None:
         if self.schedule is None:
             return None
+        for name, value in self.schedule.items():
+            if not isinstance(value, str | int):
+                raise ValueError(f"{name} must be known at synth to add up how old a key may become, got {value}")  # noqa: TRY004
         if "AutomaticallyAfterDays" in self.schedule:
-            return checked_automatic(Duration.days(self.schedule["AutomaticallyAfterDays"]))
+            return checked_automatic(Duration.days(int(self.schedule["AutomaticallyAfterDays"])))
         window = self.schedule.get("Duration")
         expression = events.Schedule.expression(self.schedule.get("ScheduleExpression", ""))
         return checked_rules(expression, None if window is None else Duration.hours(int(window.removesuffix("h"))))
@@ -69,9 +76,13 @@ class WrittenKey:
 
 def properties_of(element: IConstruct | None, templates: Templates) -> dict[str, Any] | None:
     """Return the properties of a resource, or None if its template does not have it."""
+    resource = _written(element, templates)
+    return None if resource is None else resource.get("Properties", {})
+
+
+def _written(element: IConstruct | None, templates: Templates) -> dict[str, Any] | None:
     if element is None:
         return None
     stack = Stack.of(element)
     name = stack.resolve(cast("CfnElement", element).logical_id)
-    resource = templates.of(stack)["Resources"].get(name)
-    return None if resource is None else resource.get("Properties", {})
+    return resources_of(templates.of(stack)).get(name)
