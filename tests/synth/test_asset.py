@@ -171,6 +171,15 @@ def test_what_the_assembly_names_is_there_after_the_app_has_ended(tmp_path: Path
     assert {file.name.split(".")[1] for file in tmp_path.glob("cdk-iam-access-key.*.zip")} == hashes
 
 
+def test_an_app_that_goes_elsewhere_keeps_its_assembly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is one from where the process began, for the CDK and for the archive."""
+    app = App(outdir=os.path.relpath(tmp_path / "out"))
+    monkeypatch.chdir(tmp_path)
+    AccessKeyProvider(Stack(app, "Stack"), "Provider")
+    app.synth()
+    assert list((tmp_path / "out").glob("*.zip"))
+
+
 def test_an_assembly_that_is_used_again_does_not_grow(tmp_path: Path) -> None:
     """One archive a version of the code, however often an app is synthesized and however many functions it has."""
     for context in ({}, {}, NO_STAGING, {}):

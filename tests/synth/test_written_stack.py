@@ -1,10 +1,12 @@
 """What breaks a key from beside is refused at synthesis, whoever wrote it into the template."""
 
 from collections.abc import Callable
+from typing import Any
 
 import jsii
 import pytest
 from aws_cdk import App, Aspects, CfnOutput, Fn, IAspect, IPropertyInjector, Stack
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -13,7 +15,7 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import IConstruct
 from synth.templates import key_role, statements
 
-from cdk_iam_access_key import AccessKey, AccessKeyProvider
+from cdk_iam_access_key import AccessKey, AccessKeyProvider, OrganizationRootKeyGuard, RootAccessKeyGuard
 
 KMS_KEY = "arn:aws:kms:eu-west-1:111122223333:key/12345678-1234-1234-1234-123456789012"
 
@@ -88,6 +90,35 @@ def test_a_kms_key_by_a_property_injector_is_used(app: App) -> None:
     key = AccessKey(stack, "Key", user=iam.User(stack, "User"))
     assert key.secret.encryption_key is not None
     assert KMS_KEY in [statement["Resource"] for statement in statements(key_role(stack)[1])]
+
+
+QUEUE = "arn:aws:sqs:eu-west-1:111122223333:dead"
+GIVEN: dict[str, Any] = {
+    "VpcConfig": {"SubnetIds": ["subnet-1"], "SecurityGroupIds": ["sg-1"]},
+    "KmsKeyArn": KMS_KEY,
+    "DeadLetterConfig": {"TargetArn": QUEUE},
+}
+
+
+@pytest.mark.parametrize("name", GIVEN)
+@pytest.mark.parametrize("define", [AccessKeyProvider, RootAccessKeyGuard, OrganizationRootKeyGuard])
+def test_what_an_aspect_gives_to_functions_and_their_roles_do_not_know_is_refused(
+    app: App, stack: Stack, name: str, define: Callable[[Stack, str], object]
+) -> None:
+    """Lambda would not run them: an answer that CloudFormation waits for in vain."""
+    define(stack, "One")
+    Aspects.of(app).add(Each(lambda_.CfnFunction, lambda one: one.add_property_override(name, GIVEN[name])))
+    with pytest.raises(RuntimeError, match=rf"Stack/One/.*Function must have a role that may .*, got {name} by an asp"):
+        app.synth()
+
+
+def test_a_role_that_may_do_it_is_enough(app: App, stack: Stack) -> None:
+    """Which is how a dead-letter queue is given, for which there is no option."""
+    provider = AccessKeyProvider(stack, "Provider", vpc=ec2.Vpc(stack, "Vpc"))
+    provider.role.add_to_principal_policy(iam.PolicyStatement(actions=["sqs:SendMessage"], resources=[QUEUE]))
+    dead = GIVEN["DeadLetterConfig"]
+    Aspects.of(app).add(Each(lambda_.CfnFunction, lambda one: one.add_property_override("DeadLetterConfig", dead)))
+    app.synth()
 
 
 def rotate(stack: Stack, secret: secretsmanager.ISecret) -> None:
