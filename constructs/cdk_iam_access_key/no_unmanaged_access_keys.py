@@ -12,10 +12,11 @@ from cdk_iam_access_key._shared.templates import Template, Templates, paths_of, 
 _RULE = "no-unmanaged-access-keys"
 _RAW = "AWS::IAM::AccessKey"
 _SECRET = ("SecretAccessKey",)
-# A custom resource that calls IAM, as the CDK's AwsCustomResource does.
+# What calls IAM: a custom resource, as the CDK's AwsCustomResource does, and a runbook of Systems Manager.
+_CALLERS = ("Custom::", "AWS::CloudFormation::CustomResource", "AWS::SSM::Document")
 # A state machine or a schedule that does, without any code.
 _SDK_CALL = re.compile(r"aws-sdk:iam:createAccessKey", re.IGNORECASE)
-_CALL = re.compile(r"createAccessKey|CreateAccessKeyCommand|iam:CreateAccessKey", re.ASCII)
+_CALL = re.compile(r"createAccessKey|CreateAccessKeyCommand|iam:CreateAccessKey|Api\W{1,9}CreateAccessKey", re.ASCII)
 _ID = re.compile(r"(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])")
 # Of the end of a line, in a text in a text too.
 _ESCAPE = re.compile(r"\\+[nrt]")
@@ -36,7 +37,7 @@ class NoUnmanagedAccessKeys:
     constructs of any level, `CfnInclude`, aspects and overrides made of them. Refused are
 
     - a resource `AWS::IAM::AccessKey`, whatever construct it is from, also in the template of a stack set,
-    - a custom resource, a state machine or a schedule that calls `CreateAccessKey`,
+    - a custom resource, a state machine, a schedule or a runbook that calls `CreateAccessKey`,
     - whatever takes the secret access key of such a resource: a secret, a parameter, an environment, an output,
     - a literal secret access key: beside a literal access key id, or under a name such as `secretAccessKey`,
       in any part of a template.
@@ -108,5 +109,4 @@ def _findings(template: Template) -> Iterator[tuple[str, str]]:
 
 
 def _makes_a_key(kind: str, text: str) -> bool:
-    custom = kind.startswith(("Custom::", "AWS::CloudFormation::CustomResource"))
-    return bool((custom and _CALL.search(text)) or _SDK_CALL.search(text))
+    return bool((kind.startswith(_CALLERS) and _CALL.search(text)) or _SDK_CALL.search(text))

@@ -158,10 +158,12 @@ def test_a_secret_access_key_in_any_part_of_a_template_is_found(app: App, stack:
 
 
 def test_a_key_that_a_service_makes_is_found(app: App, stack: Stack) -> None:
-    """A state machine and a schedule call IAM without any code, a stack set deploys a template of its own."""
+    """A state machine, a schedule and a runbook call IAM without code, a stack set deploys a template."""
     NoUnmanagedAccessKeys.of(app).require()
     states = {"StartAt": "Key", "States": {"Key": {"Resource": "arn:aws:states:::aws-sdk:iam:createAccessKey"}}}
+    step = {"action": "aws:executeAwsApi", "inputs": {"Service": "iam", "Api": "CreateAccessKey"}}
     given = {
+        "AWS::SSM::Document": {"Content": {"mainSteps": [step]}},
         "AWS::StepFunctions::StateMachine": {"DefinitionString": json.dumps(states)},
         "AWS::Scheduler::Schedule": {"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:iam:createAccessKey"}},
         "AWS::CloudFormation::StackSet": {
@@ -170,7 +172,7 @@ def test_a_key_that_a_service_makes_is_found(app: App, stack: Stack) -> None:
     }
     for kind, properties in given.items():
         CfnResource(stack, kind.rpartition(":")[2], type=kind, properties=properties)
-    assert set(found(app)) == {"Stack/StateMachine", "Stack/Schedule", "Stack/StackSet"}
+    assert set(found(app)) == {f"Stack/{name}" for name in ("StateMachine", "Schedule", "StackSet", "Document")}
 
 
 def test_what_only_looks_like_a_key_is_not_found(app: App, stack: Stack) -> None:
