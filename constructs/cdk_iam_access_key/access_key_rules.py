@@ -15,6 +15,8 @@ from cdk_iam_access_key._shared.durations import in_words
 from cdk_iam_access_key._shared.templates import Templates
 from cdk_iam_access_key.access_key import AccessKey
 
+_OF_AWS = "alias/aws/secretsmanager"
+
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
@@ -132,5 +134,6 @@ def _is_encrypted(secret: secretsmanager.ISecret, templates: Templates) -> bool:
     """Tell whether a secret has a KMS key; what is imported is believed."""
     element = secret.node.default_child
     if isinstance(element, secretsmanager.CfnSecret):
-        return "KmsKeyId" in (properties_of(element, templates) or {})
+        # An aspect may have named AWS's own, which is no key of yours.
+        return bool((properties_of(element, templates) or {}).get("KmsKeyId", _OF_AWS) != _OF_AWS)
     return cast("object", secret.encryption_key) is not None

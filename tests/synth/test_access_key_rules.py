@@ -165,6 +165,14 @@ def test_a_schedule_that_is_removed_is_missed(app: App, stack: Stack) -> None:
     assert broken(app) == [("Stack/Key", "schedule")]
 
 
+def test_awss_own_kms_key_is_none_of_yours(app: App, stack: Stack) -> None:
+    """An aspect may name it outright."""
+    AccessKeyRules.of(app).require(encryption_key=True)
+    secret = key_in(stack).secret.node.default_child
+    cast("CfnResource", secret).add_property_override("KmsKeyId", "alias/aws/secretsmanager")
+    assert broken(app) == [("Stack/Key", "encryption_key")]
+
+
 def test_a_schedule_on_a_condition_is_none(app: App, stack: Stack) -> None:
     """It may not be deployed; the condition of the key itself is another thing."""
     AccessKeyRules.of(app).require(schedule=True)

@@ -5,12 +5,14 @@ from typing import Any
 
 import jsii
 import pytest
-from aws_cdk import App, Aspects, CfnOutput, Fn, IAspect, IPropertyInjector, Stack
+from aws_cdk import App, Aspects, CfnOutput, CfnParameter, Fn, IAspect, IPropertyInjector, Stack
+from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_rds as rds
+from aws_cdk import aws_s3 as s3
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import IConstruct
 from synth.templates import key_role, statements
@@ -112,6 +114,35 @@ def test_what_an_aspect_gives_to_functions_and_their_roles_do_not_know_is_refuse
         app.synth()
 
 
+@pytest.mark.parametrize(
+    ("define", "kind", "name", "value"),
+    [
+        (
+            AccessKeyProvider,
+            dynamodb.CfnTable,
+            "SSESpecification",
+            {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": KMS_KEY},
+        ),
+        (
+            OrganizationRootKeyGuard,
+            s3.CfnBucket,
+            "BucketEncryption.ServerSideEncryptionConfiguration.0.ServerSideEncryptionByDefault",
+            {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": KMS_KEY},
+        ),
+    ],
+    ids=["ledger", "bucket"],
+)
+def test_a_kms_key_that_an_aspect_gives_to_what_functions_use_is_refused(  # noqa: PLR0917 - a table's columns
+    app: App, stack: Stack, define: Callable[[Stack, str], object], kind: type, name: str, value: dict[str, Any]
+) -> None:
+    """Their roles could not use it, so nothing could be done, and nothing deleted."""
+    define(stack, "One")
+    app.synth()
+    Aspects.of(app).add(Each(kind, lambda one: one.add_property_override(name, value)))
+    with pytest.raises(RuntimeError, match=r"Stack/One/(Ledger|Results) must have no KMS key, got one by an aspect"):
+        app.synth(force=True)
+
+
 def test_a_role_that_may_do_it_is_enough(app: App, stack: Stack) -> None:
     """Which is how a dead-letter queue is given, for which there is no option."""
     provider = AccessKeyProvider(stack, "Provider", vpc=ec2.Vpc(stack, "Vpc"))
@@ -182,6 +213,13 @@ def test_a_path_that_iam_refuses_is_refused(
     AccessKey(stack, "Key", user=iam.User(stack, "User", user_name=user_name), secret_name=secret_name)
     with pytest.raises(RuntimeError, match=r"Stack/Key must have a role with a path of at most 512 characters, got 5"):
         app.synth()
+
+
+def test_a_path_that_only_the_deployment_knows_is_accepted(app: App, stack: Stack) -> None:
+    """Before a name that is known, too."""
+    AccessKeyProvider(stack, "AccessKeyProvider", role_path=CfnParameter(stack, "Path").value_as_string)
+    AccessKey(stack, "Key", user=iam.User.from_user_name(stack, "User", "deploy"))
+    app.synth()
 
 
 def test_an_aspect_that_overrides_the_path_is_refused(app: App, stack: Stack, user: iam.User) -> None:

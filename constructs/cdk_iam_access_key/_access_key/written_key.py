@@ -1,9 +1,9 @@
 """A key as the template declares it, with what aspects and overrides have changed since its construct was made."""
 
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any
 
-from aws_cdk import CfnElement, Duration, Stack
+from aws_cdk import Duration
 from aws_cdk import aws_events as events
 from constructs import IConstruct
 
@@ -11,7 +11,7 @@ from cdk_iam_access_key._access_key.age_budget import check_age
 from cdk_iam_access_key._access_key.retirement import Retirement
 from cdk_iam_access_key._access_key.rotation import Rotation
 from cdk_iam_access_key._access_key.rotation_rules import RotationRules, checked_automatic, checked_rules
-from cdk_iam_access_key._shared.templates import Templates, resources_of
+from cdk_iam_access_key._shared.templates import Templates, written
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +31,8 @@ class WrittenKey:
     @classmethod
     def of(cls, key: IConstruct, templates: Templates) -> "WrittenKey":
         """Look it up."""
-        resource = _written(key.node.find_child("Resource"), templates) or {}
-        schedule = _written(key.node.try_find_child("RotationSchedule"), templates)
+        resource = written(key.node.find_child("Resource"), templates) or {}
+        schedule = written(key.node.try_find_child("RotationSchedule"), templates)
         # One on a condition of its own may not come with the key.
         if schedule is not None and schedule.get("Condition") not in {None, resource.get("Condition")}:
             schedule = None
@@ -76,13 +76,5 @@ class WrittenKey:
 
 def properties_of(element: IConstruct | None, templates: Templates) -> dict[str, Any] | None:
     """Return the properties of a resource, or None if its template does not have it."""
-    resource = _written(element, templates)
+    resource = written(element, templates)
     return None if resource is None else resource.get("Properties", {})
-
-
-def _written(element: IConstruct | None, templates: Templates) -> dict[str, Any] | None:
-    if element is None:
-        return None
-    stack = Stack.of(element)
-    name = stack.resolve(cast("CfnElement", element).logical_id)
-    return resources_of(templates.of(stack)).get(name)

@@ -98,7 +98,7 @@ def _elsewhere(properties: Resources, resources: Resources) -> str | None:
     """Look for a path of the key's role that is not its own, or that IAM refuses."""
     path, user = _referenced(properties.get("RoleArn"), resources).get("Path"), properties.get("UserName")
     parts = list(walk(path))
-    if user not in parts and not any(isinstance(part, str) and f"/{user}/" in part for part in parts):
+    if user not in parts and not any(isinstance(part, str) and f"{user}/" in part for part in parts):
         return (
             f"must have a role whose path has the user and the secret in it, got {path}, which an aspect or an "
             "override gave it: another user would get the same role, and the provider may not assume it there; pass "

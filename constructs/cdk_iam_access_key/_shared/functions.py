@@ -12,7 +12,7 @@ from constructs import Construct, IConstruct
 
 from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
 from cdk_iam_access_key._shared.permissions import ENCRYPTION_ACTIONS
-from cdk_iam_access_key._shared.templates import Templates, resources_of, walk
+from cdk_iam_access_key._shared.templates import Templates, resources_of, walk, written
 from cdk_iam_access_key.function_options import FunctionOptions
 
 # Not a constant of the CDK, whose earlier versions have no such constant.
@@ -127,10 +127,8 @@ def _lacking(function: lambda_.Function, templates: Templates) -> Iterator[str]:
 
     Lambda refuses such a function, or never starts it: then CloudFormation waits for each of its responses in vain.
     """
-    stack = Stack.of(function)
-    resources = resources_of(templates.of(stack))
-    name = stack.resolve(cast("lambda_.CfnFunction", function.node.default_child).logical_id)
-    properties = resources.get(name, {}).get("Properties", {})
+    resources = resources_of(templates.of(Stack.of(function)))
+    properties = (written(function.node.default_child, templates) or {}).get("Properties", {})
     given = [property_ for property_ in _NEEDED if property_ in properties]
     reference = properties.get("Role")
     role_id = reference.get("Fn::GetAtt", [""])[0] if isinstance(reference, dict) else ""

@@ -42,6 +42,15 @@ def resources_of(template: Template) -> dict[str, Any]:
     return found
 
 
+def written(element: IConstruct | None, templates: Templates) -> dict[str, Any] | None:
+    """Return a resource as its template has it, or None if it does not."""
+    if element is None:
+        return None
+    stack = Stack.of(element)
+    name = stack.resolve(cast("CfnElement", element).logical_id)
+    return resources_of(templates.of(stack)).get(name)
+
+
 def paths_of(stack: Stack) -> dict[str, str]:
     """Give the paths of the constructs of a stack by their logical ids."""
     elements: list[Any] = [one for one in stack.node.find_all() if isinstance(one, CfnElement)]

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from cdk_iam_access_key._shared import validation
 from cdk_iam_access_key._shared.durations import DAY, checked_seconds
+from cdk_iam_access_key._shared.encryption import refuse_late_key
 from cdk_iam_access_key._shared.functions import network_of
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
 from cdk_iam_access_key.function_options import FunctionOptions
@@ -172,7 +173,7 @@ class OrganizationRootKeyGuard(Construct):
         self.start_alarm = self._define_alarm("StartAlarm", lost, "could not be started by its schedule")
 
     def _define_bucket(self, kept: Duration) -> s3.Bucket:
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "Results",
             encryption=s3.BucketEncryption.S3_MANAGED,
@@ -185,6 +186,8 @@ class OrganizationRootKeyGuard(Construct):
             ],
             removal_policy=RemovalPolicy.RETAIN,
         )
+        refuse_late_key(bucket, "leave the bucket out of that, which S3 encrypts with keys of its own")
+        return bucket
 
     def _define_start(self) -> lambda_.IFunction:
         return self._step(
