@@ -177,7 +177,8 @@ class AccessKey(Construct):
                 **rotation.properties,
             }
         )
-        self.secret.wait_for(self._key)
+        needed = (user, self.provider, self.secret.written, self.secret.encryption_key)
+        self.secret.wait_for(self._key, *(one for one in needed if one is not None))
         rotation.define(self, self._key, self.provider, self._secret_arn)
         if alarms:
             define_undo(self, self.provider, self._secret_arn, alarms)
