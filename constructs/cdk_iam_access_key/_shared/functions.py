@@ -41,11 +41,14 @@ def define_log_group(
     key = options.log_encryption_key
     if key is not None:
         # Not the ARN of the log group, which comes after its key.
-        arn = Stack.of(scope).format_arn(service="logs", resource="*")
+        stack = Stack.of(scope)
+        arn = stack.format_arn(service="logs", resource="*")
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=ENCRYPTION_ACTIONS,
-                principals=[iam.ServicePrincipal("logs.amazonaws.com")],
+                # As AWS writes it; the CDK would leave out the region.
+                # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+                principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")],
                 resources=["*"],
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": arn}},
             )
