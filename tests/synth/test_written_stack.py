@@ -5,7 +5,7 @@ from typing import Any
 
 import jsii
 import pytest
-from aws_cdk import App, Aspects, CfnOutput, CfnParameter, Fn, IAspect, IPropertyInjector, Stack
+from aws_cdk import App, Aspects, CfnOutput, CfnParameter, CfnResource, Duration, Fn, IAspect, IPropertyInjector, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
@@ -184,8 +184,30 @@ def test_another_writer_of_the_secret_is_refused(
             write(stack, key.secret)
         return
     write(stack, secret or key.secret)
-    with pytest.raises(RuntimeError, match=r"Stack/Key must be the only one that writes to its secret, but the stack"):
+    with pytest.raises(RuntimeError, match=r"Stack/Key must be the only one that writes to its secret, but there is"):
         app.synth()
+
+
+def test_a_secret_of_another_stack_is_looked_at_there(app: App, stack: Stack, user: iam.User) -> None:
+    """Where a company's aspect gives it a KMS key, or its owner a rotation."""
+    other = Stack(app, "Other")
+    secret = secretsmanager.Secret(other, "Secret")
+    AccessKey(stack, "Key", user=user, secret=secret, automatically_after=Duration.days(30))
+    app.synth()
+    rotate(other, secret)
+    Aspects.of(app).add(Each(secretsmanager.CfnSecret, give_kms_key))
+    with pytest.raises(RuntimeError) as failure:
+        app.synth(force=True)
+    for message in ("must know the KMS key of its secret", "must be the only one that writes to its secret"):
+        assert f"Stack/Key {message}" in str(failure.value)
+
+
+def test_a_key_of_a_template_is_left_alone(app: App, stack: Stack, user: iam.User) -> None:
+    """What is imported from a template has parts that only the deployment knows."""
+    AccessKey(stack, "Key", user=user)
+    properties = {"UserName": "x", "SecretArn": {"Fn::If": ["One", "a", "b"]}, "RoleArn": {"Fn::If": ["One", "a", "b"]}}
+    CfnResource(stack, "Included", type="Custom::IAMAccessKey", properties=properties)
+    app.synth()
 
 
 @pytest.mark.parametrize("literal", [True, False], ids=["name", "reference"])

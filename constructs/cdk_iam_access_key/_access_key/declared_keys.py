@@ -187,4 +187,4 @@ class DeclaredKeys(Construct):
                 self._warned.add(text)
                 Annotations.of(key.construct).add_warning_v2(f"cdk-iam-access-key:{name}", text)
         for stack in self._homes:
-            yield from broken_keys(stack, templates)
+            yield from broken_keys(stack, self._homes, templates)

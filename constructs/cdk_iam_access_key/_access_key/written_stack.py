@@ -3,7 +3,7 @@
 Whoever wrote it: a construct of any level, an aspect, an override. So the template is asked, when all is said.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from aws_cdk import Stack
@@ -23,22 +23,35 @@ _PATH_CHARACTERS = 512
 Resources = dict[str, Any]
 
 
-def broken_keys(stack: Stack, templates: Templates) -> Iterator[str]:
-    """Say what would break the keys of a stack, with their paths."""
+def broken_keys(stack: Stack, others: Iterable[Stack], templates: Templates) -> Iterator[str]:
+    """Say what would break the keys of a stack, with their paths.
+
+    Args:
+        stack: The stack.
+        others: The stacks in which a secret of these keys may be.
+        templates: Of the app.
+    """
     resources = resources_of(templates.of(stack))
     keys = [name for name, resource in resources.items() if resource["Type"] == _KEY]
-    found = [(name, what) for name in keys for what in _found(stack, name, resources, templates)]
+    found = [(name, what) for name in keys for what in _found(stack, name, others, templates)]
     paths = paths_of(stack) if found else {}
     for name, what in found:
         yield f"{paths.get(name, name).removesuffix('/Resource')} {what}"
 
 
-def _found(stack: Stack, name: str, resources: Resources, templates: Templates) -> Iterator[str]:
+def _found(stack: Stack, name: str, others: Iterable[Stack], templates: Templates) -> Iterator[str]:
+    resources = resources_of(templates.of(stack))
     properties = resources[name]["Properties"]
+    written = properties.get("SecretArn")
+    secret, beside = _exported(written, others, templates) or (written, resources)
+    writers = [
+        *_writers(resources, written, {"Fn::GetAtt": [name, "SecretArn"]}),
+        *([] if beside is resources else _writers(beside, secret)),
+    ]
     for what in (
         exported(stack, name, templates),
-        _encrypted(properties, resources),
-        _rotated_by_others(name, properties, resources),
+        _encrypted(properties, resources, _referenced(secret, beside)),
+        _written_by_others(properties, writers),
         _too_many(properties, resources),
         _elsewhere(properties, resources),
     ):
@@ -46,9 +59,21 @@ def _found(stack: Stack, name: str, resources: Resources, templates: Templates) 
             yield what
 
 
-def _encrypted(properties: Resources, resources: Resources) -> str | None:
+def _exported(reference: Any, stacks: Iterable[Stack], templates: Templates) -> tuple[Any, Resources] | None:
+    """Follow an import to what is exported, and the resources beside it."""
+    if not isinstance(reference, dict) or "Fn::ImportValue" not in reference:
+        return None
+    for stack in stacks:
+        template = templates.of(stack)
+        for output in template.get("Outputs", {}).values():
+            if output.get("Export", {}).get("Name") == reference["Fn::ImportValue"]:
+                return output["Value"], resources_of(template)
+    return None
+
+
+def _encrypted(properties: Resources, resources: Resources, secret: Resources) -> str | None:
     """Look for a KMS key that the key's role may not use."""
-    kms_key = _referenced(properties.get("SecretArn"), resources).get("KmsKeyId", _OF_AWS)
+    kms_key = secret.get("KmsKeyId", _OF_AWS)
     role = _referenced(properties.get("RoleArn"), resources)
     if kms_key == _OF_AWS or "kms:GenerateDataKey" in walk(role):
         return None
@@ -59,18 +84,21 @@ def _encrypted(properties: Resources, resources: Resources) -> str | None:
     )
 
 
-def _rotated_by_others(name: str, properties: Resources, resources: Resources) -> str | None:
-    """Look for whoever else writes to the secret."""
-    secret = (properties.get("SecretArn"), {"Fn::GetAtt": [name, "SecretArn"]})
-    writers = [
-        writer
-        for writer, resource in resources.items()
+def _writers(resources: Resources, *secret: Any) -> list[str]:
+    """List what lets somebody write to a secret, by each way to refer to it."""
+    return [
+        name
+        for name, resource in resources.items()
         if resource["Type"] in _WRITERS and resource["Properties"].get("SecretId") in secret
     ]
+
+
+def _written_by_others(properties: Resources, writers: list[str]) -> str | None:
+    """Refuse whoever else writes to the secret."""
     if len(writers) <= ("RotationSchedule" in properties):
         return None
     return (
-        "must be the only one that writes to its secret, but the stack has a rotation or an attachment of the same "
+        "must be the only one that writes to its secret, but there is a rotation or an attachment of the same "
         f"secret: {' and '.join(writers)}; leave it out, and pass rotation_schedule to the AccessKey"
     )
 
@@ -96,9 +124,10 @@ def _too_many(properties: Resources, resources: Resources) -> str | None:
 
 def _elsewhere(properties: Resources, resources: Resources) -> str | None:
     """Look for a path of the key's role that is not its own, or that IAM refuses."""
-    path, user = _referenced(properties.get("RoleArn"), resources).get("Path"), properties.get("UserName")
+    role, user = _referenced(properties.get("RoleArn"), resources), properties.get("UserName")
+    path = role.get("Path")
     parts = list(walk(path))
-    if user not in parts and not any(isinstance(part, str) and f"{user}/" in part for part in parts):
+    if role and user not in parts and not any(isinstance(part, str) and f"{user}/" in part for part in parts):
         return (
             f"must have a role whose path has the user and the secret in it, got {path}, which an aspect or an "
             "override gave it: another user would get the same role, and the provider may not assume it there; pass "
