@@ -250,7 +250,7 @@ class AccessKey(Construct):
 
     def _too_old(self, templates: Templates) -> Iterator[str]:
         """Judge the key's age once more, by what the template has in the end."""
-        found = WrittenKey.of(self, templates).too_old(None, self.provider.sweep_seconds)
+        found = WrittenKey.of(self, self.provider, templates).too_old(None)
         yield from [found] if found else []
 
     def _checked_provider(

@@ -109,7 +109,7 @@ class AccessKeyRules:
 
 def _judged(key: AccessKey, rules: _Rules, templates: Templates) -> Iterator[tuple[str, str]]:
     """Name the rules that a key breaks, with what to change."""
-    written = WrittenKey.of(key, templates)
+    written = WrittenKey.of(key, key.provider, templates)
     path = written.path
     if rules.max_active_age is not None and not written.inactive:
         limit = in_words(rules.max_active_age)
@@ -118,7 +118,7 @@ def _judged(key: AccessKey, rules: _Rules, templates: Templates) -> Iterator[tup
         if known is None or known > rules.max_active_age:
             got = declared if known is None else in_words(known)
             yield "max_active_age", f"{path} must have a max_active_age of at most {limit}, got {got}; set it"
-        elif broken := written.too_old(rules.max_active_age, key.provider.sweep_seconds):
+        elif broken := written.too_old(rules.max_active_age):
             yield "max_active_age", broken
     if rules.schedule and written.schedule is None and not written.inactive:
         yield "schedule", f"{path} must have a rotation_schedule or automatically_after, got neither; set one"

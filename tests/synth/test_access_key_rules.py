@@ -157,6 +157,26 @@ def test_what_an_aspect_overrides_is_judged(app: App, stack: Stack, name: str, v
         app.synth()
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ScheduleExpression", "rate(20 days)"), ("ScheduleExpression", {"Ref": "Parameter"}), ("State", "DISABLED")],
+    ids=["slower", "unknown", "off"],
+)
+@pytest.mark.parametrize("ruled", [True, False], ids=["rule", "key alone"])
+def test_a_sweep_that_an_override_slows_down_is_judged(
+    app: App, stack: Stack, name: str, value: Any, *, ruled: bool
+) -> None:
+    """A previous key stays Active until the next one."""
+    if ruled:
+        AccessKeyRules.of(app).require(max_active_age=AGE)
+    rule = key_in(stack, **ROTATED).provider.node.find_child("SweepRule")
+    cast("CfnResource", rule).add_property_override(name, value)
+    with pytest.raises(
+        RuntimeError, match=r"Stack/Key: (max_active_age must be at least|the sweep of the provider mu)"
+    ):
+        app.synth()
+
+
 def test_a_schedule_that_is_removed_is_missed(app: App, stack: Stack) -> None:
     """Whoever removes the construct of it."""
     AccessKeyRules.of(app).require(schedule=True)
