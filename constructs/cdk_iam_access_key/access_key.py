@@ -92,7 +92,8 @@ class AccessKey(Construct):
         rotation_window: How long after that Secrets Manager may take to begin, in whole hours. To the end of the day if
             left out, or for an hour if the schedule is in hours.
         automatically_after: Rotate so many days after the last rotation, 1 to 1000, instead of `rotation_schedule`.
-        undo_on_alarm: Alarms that make the previous key current again, if they go off within its grace period.
+        undo_on_alarm: Alarms, six at most, that make the previous key current again, if they go off within its grace
+            period. Combine more in a `cloudwatch.CompositeAlarm`.
         provider: The provider to use. The stack's own, shared by its keys, if left out.
 
     Attributes:
@@ -200,7 +201,8 @@ class AccessKey(Construct):
             self._key.node.add_dependency(resource)
         if secret_format is not None:
             self._watch_format(secret_format)
-        self.secret.wait_for(self._key)
+        needed = (user, self.provider, self.secret.written, self.secret.encryption_key)
+        self.secret.wait_for(self._key, *(one for one in needed if one is not None))
         rotation.define(self, self._key, self.provider, self._secret_arn)
         if alarms:
             define_undo(self, self.provider, self._secret_arn, alarms)
@@ -295,12 +297,11 @@ class AccessKey(Construct):
         self._cut_over.node.add_dependency(*dependents)
 
     def _changing(self, attribute: str) -> str:
-        self._declared.refer_to(self, self._key)
         return self._key.get_att(attribute).to_string()
 
     def _too_old(self, templates: Templates) -> Iterator[str]:
         """Judge the key's age once more, by what the template has in the end."""
-        found = WrittenKey.of(self, templates).too_old(None, self.provider.sweep_seconds)
+        found = WrittenKey.of(self, self.provider, templates).too_old(None)
         yield from [found] if found else []
 
     def _watch_format(self, secret_format: SecretFormat) -> None:

@@ -4,7 +4,6 @@ import re
 from dataclasses import dataclass
 from typing import Literal
 
-from aws_cdk import Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 
@@ -105,11 +104,6 @@ class Copy:
                 "takes that for the end of an ARN"
             )
         return cls("secret", name, in_region, role, encryption_key)
-
-    def place(self, stack: Stack) -> tuple[str, str, str, str]:
-        """Tell where it is: two copies of one place are one."""
-        role = self.role.role_arn if self.role else ""
-        return self.kind, self.name, self.region or stack.region, role
 
 
 def _check(kind: str, name: object, region: object, role: iam.IRole | None, encryption_key: kms.IKey | None) -> None:

@@ -49,7 +49,7 @@ def check_copies(
     for copy in copies:
         if not isinstance(copy, Copy):
             raise ValueError(f"copies must be of Copy, got {shown(copy)}; pass Copy.parameter(…) or Copy.secret(…)")  # noqa: TRY004
-        place = copy.place(stack)
+        place = _place(stack, copy)
         if place in places:
             raise ValueError(f"copies must be different, got the {copy.kind} {copy.name} twice; leave one out")
         places.add(place)
@@ -92,6 +92,11 @@ def define_copies(
             f"{key.node.path} has copies: any change of them rotates the key, because nobody can read it back",
         )
     return written, resources
+
+
+def _place(stack: Stack, copy: Copy) -> tuple[str, str, str, str]:
+    """Tell where it is: two copies of one place are one."""
+    return copy.kind, copy.name, copy.region or stack.region, copy.role.role_arn if copy.role else ""
 
 
 def _digest(stack: Stack, copy: Copy) -> str:

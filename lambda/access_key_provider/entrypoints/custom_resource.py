@@ -110,6 +110,7 @@ def on_create_or_update(request: Request, context: Any) -> Result:
     data = {
         "AccessKeyId": key.id,
         "SecretArn": properties.secret_arn,
+        "SecretName": properties.secret_name,
         "SecretVersionId": key.version_id,
         "Status": properties.status,
     }

@@ -115,6 +115,11 @@ class Properties:
             secret_format=secret_format,
         )
 
+    @property
+    def secret_name(self) -> str:
+        """The name of the secret, which its ARN has with six characters more."""
+        return self.secret_arn.split(":")[6][:-7]
+
 
 @dataclass(frozen=True, slots=True)
 class Request:
