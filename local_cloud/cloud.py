@@ -180,16 +180,17 @@ class LocalCloud:
         access_key_id: str = ADMINISTRATOR[0],
         secret_access_key: str = ADMINISTRATOR[1],
         session_token: str = "",
+        region: str = "",
     ) -> Any:
-        """Give a boto3 client of this account, by default its administrator's.
+        """Give a boto3 client of this account, by default its administrator's and in its own region.
 
         It sends each call once, ignores the environment and the files of the machine, and is closed by `stop()`.
         """
-        identity = (service, access_key_id, secret_access_key, session_token)
+        identity = (service, access_key_id, secret_access_key, session_token, region)
         if identity not in self._clients:
             self._clients[identity] = _session().create_client(
                 service,
-                region_name=self.region,
+                region_name=region or self.region,
                 endpoint_url=self.endpoint_url,
                 verify=str(located_in(self.directory).authority),
                 aws_access_key_id=access_key_id,

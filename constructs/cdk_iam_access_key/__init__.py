@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cdk_iam_access_key.access_key import AccessKey
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
     from cdk_iam_access_key.access_key_rules import AccessKeyRules
+    from cdk_iam_access_key.copy import Copy
     from cdk_iam_access_key.deny_unmanaged_access_keys import DenyUnmanagedAccessKeys
     from cdk_iam_access_key.function_options import FunctionOptions
     from cdk_iam_access_key.no_unmanaged_access_keys import NoUnmanagedAccessKeys
@@ -24,6 +25,7 @@ __all__ = [
     "AccessKeyRules",
     "AccountSelection",
     "Accounts",
+    "Copy",
     "DenyRootAccessKeyCreation",
     "DenyUnmanagedAccessKeys",
     "Escape",
@@ -47,6 +49,7 @@ _MODULES = {
     "AccessKeyRules": "access_key_rules",
     "AccountSelection": "root_keys.accounts",
     "Accounts": "root_keys.accounts",
+    "Copy": "copy",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",
     "DenyUnmanagedAccessKeys": "deny_unmanaged_access_keys",
     "Escape": "secret_format",

@@ -1,6 +1,7 @@
 """An IAM access key whose secret goes straight into Secrets Manager."""
 
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 from aws_cdk import Annotations, CfnResource, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -12,6 +13,7 @@ from constructs import Construct, IDependable
 
 from cdk_iam_access_key._access_key import validation
 from cdk_iam_access_key._access_key.age_budget import check_age
+from cdk_iam_access_key._access_key.copies import check_copies, define_copies
 from cdk_iam_access_key._access_key.cut_over import check_dependents, warn_of_pinning
 from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys, Home
 from cdk_iam_access_key._access_key.identity import NamedSecret, NamedUser
@@ -26,6 +28,7 @@ from cdk_iam_access_key._shared.retained import warn_if_retained
 from cdk_iam_access_key._shared.templates import Templates, walk
 from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
+from cdk_iam_access_key.copy import Copy
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
 from cdk_iam_access_key.secret_format import SecretFormat
 
@@ -33,10 +36,10 @@ from cdk_iam_access_key.secret_format import SecretFormat
 class AccessKey(Construct):
     """Define an access key of an IAM user, and the secret that holds it as `accessKeyId` and `secretAccessKey`.
 
-    A change of `serial` or `secret_format` rotates: a new key is created, proven and published as the secret's current
-    version. The previous one stays Active for `grace_period` and until it is unused, then Inactive for
-    `retention_period`, then it is deleted. A change of `user` or `secret` is another key of another resource. Removing
-    the construct deactivates and deletes the key.
+    A change of `serial`, `secret_format` or `copies` rotates: a new key is created, proven and published as the
+    secret's current version. The previous one stays Active for `grace_period` and until it is unused, then Inactive
+    for `retention_period`, then it is deleted. A change of `user` or `secret` is another key of another resource.
+    Removing the construct deactivates and deletes the key.
 
     Whatever the options are, an operator deactivates the previous key at once with
     `python -m cdk_iam_access_key retire --secret …`, as when it has leaked.
@@ -67,6 +70,8 @@ class AccessKey(Construct):
         secret_format: What the value of the secret looks like: other fields, an env file, SMTP passwords. Any change of
             it rotates the key, because a stored key can't be written anew. A JSON object with `accessKeyId` and
             `secretAccessKey` if left out.
+        copies: Where the provider writes the key as well: SSM parameters, secrets of other regions or accounts, at most
+            ten. Any change of them rotates the key. None if left out.
         description: Shown beside the key in the IAM console. At most 233 letters, digits, spaces and `_.:/=+-@`.
         grace_period: How long the previous key stays Active after the new one is current: a minute to 90 days, or 0
             to deactivate it in the same deployment. An hour if left out.
@@ -87,7 +92,8 @@ class AccessKey(Construct):
         rotation_window: How long after that Secrets Manager may take to begin, in whole hours. To the end of the day if
             left out, or for an hour if the schedule is in hours.
         automatically_after: Rotate so many days after the last rotation, 1 to 1000, instead of `rotation_schedule`.
-        undo_on_alarm: Alarms that make the previous key current again, if they go off within its grace period.
+        undo_on_alarm: Alarms, six at most, that make the previous key current again, if they go off within its grace
+            period. Combine more in a `cloudwatch.CompositeAlarm`.
         provider: The provider to use. The stack's own, shared by its keys, if left out.
 
     Attributes:
@@ -113,6 +119,7 @@ class AccessKey(Construct):
         encryption_key: kms.IKey | None = None,
         removal_policy: RemovalPolicy | None = None,
         secret_format: SecretFormat | None = None,
+        copies: Sequence[Copy] | None = None,
         description: str | None = None,
         grace_period: Duration | None = None,
         retention_period: Duration | None = None,
@@ -175,6 +182,8 @@ class AccessKey(Construct):
         if max_active_age is not None:
             AtSynthesis.of(self).check(self._too_old)
         role = define_role(self, self.provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
+        check_copies(stack, copies or (), secret.secret_name if secret else secret_name, secret_format)
+        copied, resources = define_copies(self, role, self._secret_arn, copies or (), self._define_custom_resource)
         self._key = self._define_key(
             {
                 "UserName": user_name,
@@ -182,13 +191,18 @@ class AccessKey(Construct):
                 "RoleArn": role.attr_arn,
                 **properties,
                 **format_properties,
+                **({"Copies": copied} if copied else {}),
                 **retirement.properties,
                 **rotation.properties,
             }
         )
+        for resource in resources:
+            self.provider.outlives(resource)
+            self._key.node.add_dependency(resource)
         if secret_format is not None:
             self._watch_format(secret_format)
-        self.secret.wait_for(self._key)
+        needed = (user, self.provider, self.secret.written, self.secret.encryption_key)
+        self.secret.wait_for(self._key, *(one for one in needed if one is not None))
         rotation.define(self, self._key, self.provider, self._secret_arn)
         if alarms:
             define_undo(self, self.provider, self._secret_arn, alarms)
@@ -283,12 +297,11 @@ class AccessKey(Construct):
         self._cut_over.node.add_dependency(*dependents)
 
     def _changing(self, attribute: str) -> str:
-        self._declared.refer_to(self, self._key)
         return self._key.get_att(attribute).to_string()
 
     def _too_old(self, templates: Templates) -> Iterator[str]:
         """Judge the key's age once more, by what the template has in the end."""
-        found = WrittenKey.of(self, templates).too_old(None, self.provider.sweep_seconds)
+        found = WrittenKey.of(self, self.provider, templates).too_old(None)
         yield from [found] if found else []
 
     def _watch_format(self, secret_format: SecretFormat) -> None:
@@ -322,7 +335,7 @@ class AccessKey(Construct):
             "leave it out, and the stack gets its own"
         )
 
-    def _define_key(self, properties: dict[str, str]) -> CfnResource:
+    def _define_key(self, properties: dict[str, Any]) -> CfnResource:
         key = self._define_custom_resource("Resource", "Custom::IAMAccessKey", properties)
         self.provider.outlives(key)
         warn_if_retained(self, {"an access key that leaves the stack stays Active, and nobody deletes it": key})
@@ -338,5 +351,5 @@ class AccessKey(Construct):
         cut_over.node.add_dependency(self._key)
         return cut_over
 
-    def _define_custom_resource(self, name: str, kind: str, properties: dict[str, str]) -> CfnResource:
+    def _define_custom_resource(self, name: str, kind: str, properties: dict[str, Any]) -> CfnResource:
         return CfnResource(self, name, type=kind, properties={**self.provider.custom_resource_properties, **properties})

@@ -18,6 +18,7 @@ from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
 from cdk_iam_access_key._shared.durations import in_words
+from cdk_iam_access_key._shared.encryption import refuse_late_key
 from cdk_iam_access_key._shared.functions import define_function, define_log_group, network_of, role_statements
 from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
 from cdk_iam_access_key._shared.permissions import ENCRYPTION_ACTIONS, on_events, through
@@ -272,6 +273,8 @@ class AccessKeyProvider(Construct):
             # It outlives its keys: each key's resource depends on the provider.
             removal_policy=RemovalPolicy.DESTROY,
         )
+        if encryption_key is None:
+            refuse_late_key(table, "pass table_encryption_key")
         table.add_global_secondary_index(
             index_name=_DUE,
             partition_key=_attribute("sweep"),

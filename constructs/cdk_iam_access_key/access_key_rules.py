@@ -15,6 +15,8 @@ from cdk_iam_access_key._shared.durations import in_words
 from cdk_iam_access_key._shared.templates import Templates
 from cdk_iam_access_key.access_key import AccessKey
 
+_OF_AWS = "alias/aws/secretsmanager"
+
 
 @dataclass(frozen=True, slots=True)
 class _Rules:
@@ -107,15 +109,16 @@ class AccessKeyRules:
 
 def _judged(key: AccessKey, rules: _Rules, templates: Templates) -> Iterator[tuple[str, str]]:
     """Name the rules that a key breaks, with what to change."""
-    written = WrittenKey.of(key, templates)
+    written = WrittenKey.of(key, key.provider, templates)
     path = written.path
     if rules.max_active_age is not None and not written.inactive:
         limit = in_words(rules.max_active_age)
-        declared = written.properties.get("MaxActiveAge")
-        if declared is None or int(declared) > rules.max_active_age:
-            got = "none" if declared is None else in_words(int(declared))
+        declared = written.properties.get("MaxActiveAge", "none")
+        known = int(declared) if str(declared).isdigit() else None
+        if known is None or known > rules.max_active_age:
+            got = declared if known is None else in_words(known)
             yield "max_active_age", f"{path} must have a max_active_age of at most {limit}, got {got}; set it"
-        elif broken := written.too_old(rules.max_active_age, key.provider.sweep_seconds):
+        elif broken := written.too_old(rules.max_active_age):
             yield "max_active_age", broken
     if rules.schedule and written.schedule is None and not written.inactive:
         yield "schedule", f"{path} must have a rotation_schedule or automatically_after, got neither; set one"
@@ -131,5 +134,6 @@ def _is_encrypted(secret: secretsmanager.ISecret, templates: Templates) -> bool:
     """Tell whether a secret has a KMS key; what is imported is believed."""
     element = secret.node.default_child
     if isinstance(element, secretsmanager.CfnSecret):
-        return "KmsKeyId" in (properties_of(element, templates) or {})
+        # An aspect may have named AWS's own, which is no key of yours.
+        return bool((properties_of(element, templates) or {}).get("KmsKeyId", _OF_AWS) != _OF_AWS)
     return cast("object", secret.encryption_key) is not None

@@ -3,25 +3,31 @@
 import json
 import re
 from collections.abc import Iterator
-from typing import Any, cast
 
-from aws_cdk import CfnElement, Stack
 from constructs import IConstruct
 
 from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
-from cdk_iam_access_key._shared.templates import Template, Templates, refers_to, stacks_below
+from cdk_iam_access_key._shared.templates import Template, Templates, paths_of, refers_to, resources_of, stacks_below
 
 _RULE = "no-unmanaged-access-keys"
 _RAW = "AWS::IAM::AccessKey"
 _SECRET = ("SecretAccessKey",)
-# A custom resource that calls IAM, as the CDK's AwsCustomResource does.
-_CALL = re.compile(r"createAccessKey|CreateAccessKeyCommand|iam:CreateAccessKey", re.ASCII)
+# What calls IAM: a custom resource, as the CDK's AwsCustomResource does, and a runbook of Systems Manager.
+_CALLERS = ("Custom::", "AWS::CloudFormation::CustomResource", "AWS::SSM::Document")
+_CALL = re.compile(r"createAccessKey|CreateAccessKeyCommand|iam:CreateAccessKey|Api\W{1,9}CreateAccessKey", re.ASCII)
+# A state machine or a schedule that does, without any code.
+_SDK_CALL = re.compile(r"aws-sdk:iam:createAccessKey", re.IGNORECASE)
 _ID = re.compile(r"(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])")
 # Of the end of a line, in a text in a text too.
 _ESCAPE = re.compile(r"\\+[nrt]")
 _VALUE = r"[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])"
 _ANY_VALUE = re.compile(rf"(?<![A-Za-z0-9/+=]){_VALUE}")
-_NAMED_VALUE = re.compile(rf"""secret_?access_?key["'\s:=,]{{1,9}}{_VALUE}""", re.IGNORECASE)
+# In a list of variables, too, such as that of a container: a name, and then a value.
+_NAMED_VALUE = re.compile(rf"""secret_?access_?key["'\s:=,]{{1,9}}(?:value["'\s:]{{1,9}})?{_VALUE}""", re.IGNORECASE)
+# Of a template that a stack set deploys.
+_STACK_SET = "AWS::CloudFormation::StackSet"
+# What a template has beside resources.
+_SECTIONS = ("Outputs", "Parameters", "Mappings")
 
 
 class NoUnmanagedAccessKeys:
@@ -30,10 +36,11 @@ class NoUnmanagedAccessKeys:
     The templates are judged at synthesis of the app, as they are written: of all stages and nested stacks, with what
     constructs of any level, `CfnInclude`, aspects and overrides made of them. Refused are
 
-    - a resource `AWS::IAM::AccessKey`, whatever construct it is from, and a custom resource that calls
-      `CreateAccessKey`,
+    - a resource `AWS::IAM::AccessKey`, whatever construct it is from, also in the template of a stack set,
+    - a custom resource, a state machine, a schedule or a runbook that calls `CreateAccessKey`,
     - whatever takes the secret access key of such a resource: a secret, a parameter, an environment, an output,
-    - a literal secret access key: beside a literal access key id, or under a name such as `secretAccessKey`.
+    - a literal secret access key: beside a literal access key id, or under a name such as `secretAccessKey`,
+      in any part of a template.
 
     Not seen are templates that the app does not write (a nested stack by its URL, modules, transforms), what code does
     while it runs, and values that a parameter or a context brings at deployment. `DenyUnmanagedAccessKeys` refuses a
@@ -71,7 +78,7 @@ class NoUnmanagedAccessKeys:
             found = dict(_findings(templates.of(stack)))
             if not found:
                 continue
-            paths = _paths(stack)
+            paths = paths_of(stack)
             for name, what in found.items():
                 path = paths.get(name, f"{stack.node.path}/{name}")
                 below = self._scope.node.path
@@ -84,13 +91,14 @@ class NoUnmanagedAccessKeys:
 
 def _findings(template: Template) -> Iterator[tuple[str, str]]:
     """Name the resources and outputs of a template that are or hold a key, by their logical ids."""
-    resources = template.get("Resources", {})
+    resources = resources_of(template)
     raw = [name for name, resource in resources.items() if resource["Type"] == _RAW]
-    parts = {**resources, **template.get("Outputs", {}), **template.get("Parameters", {})}
+    parts = {**resources, **{name: part for section in _SECTIONS for name, part in template.get(section, {}).items()}}
+    parts["Metadata"] = template.get("Metadata", {})
     for name, part in parts.items():
         text = _ESCAPE.sub(" ", json.dumps(part)).replace("\\", "")
         kind = str(part.get("Type", ""))
-        if name in raw:
+        if name in raw or (kind == _STACK_SET and _RAW in text):
             yield name, f"is an access key that nothing rotates or keeps secret, {_RAW}"
         elif _makes_a_key(kind, text):
             yield name, f"creates an access key by a call to IAM, {kind}"
@@ -101,14 +109,4 @@ def _findings(template: Template) -> Iterator[tuple[str, str]]:
 
 
 def _makes_a_key(kind: str, text: str) -> bool:
-    return kind.startswith(("Custom::", "AWS::CloudFormation::CustomResource")) and bool(_CALL.search(text))
-
-
-def _paths(stack: Stack) -> dict[str, str]:
-    """Give the paths of the constructs of a stack by their logical ids."""
-    elements: list[Any] = [one for one in stack.node.find_all() if isinstance(one, CfnElement)]
-    return {
-        str(stack.resolve(cast("CfnElement", one).logical_id)): one.node.path
-        for one in elements
-        if Stack.of(one) is stack
-    }
+    return bool((kind.startswith(_CALLERS) and _CALL.search(text)) or _SDK_CALL.search(text))

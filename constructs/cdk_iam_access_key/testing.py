@@ -23,7 +23,7 @@ _HASH = re.compile(r"[0-9A-F]{8}")
 def assert_access_key(
     template: Template,
     *,
-    user: iam.IUser | str | None = None,
+    user: iam.IUser | iam.CfnUser | str | None = None,
     serial: int | str | None = None,
     status: iam.AccessKeyStatus | None = None,
     grace_period: Duration | None = None,
@@ -49,6 +49,7 @@ def assert_access_key(
 
     Raises:
         AssertionError: None has, or several have. The message lists the keys of the template and where they differ.
+        ValueError: What is given says nothing together: a window without a schedule, or two schedules.
     """
     expected: dict[str, Any] = {
         "Serial": None if serial is None else str(serial),
@@ -87,14 +88,20 @@ def _differences(properties: dict[str, Any], expected: dict[str, Any]) -> list[s
 def _rotation(
     schedule: events.Schedule | None, window: Duration | None, automatically_after: Duration | None
 ) -> str | None:
+    if (schedule is None and window is not None) or (schedule is not None and automatically_after is not None):
+        raise ValueError(
+            "assert_access_key must get rotation_window with rotation_schedule only, and rotation_schedule without "
+            "automatically_after; pass what the AccessKey has"
+        )
     if automatically_after is not None:
         return checked_automatic(automatically_after).text
     return None if schedule is None else checked_rules(schedule, window).text
 
 
-def _is_user(given: Any, user: iam.IUser | str, declared: dict[str, Any]) -> bool:
+def _is_user(given: Any, user: iam.IUser | iam.CfnUser | str, declared: dict[str, Any]) -> bool:
     if not isinstance(user, str):
-        return bool(given == Stack.of(user).resolve(user.user_name))
+        name = user.ref if isinstance(user, iam.CfnUser) else user.user_name
+        return bool(given == Stack.of(user).resolve(name))
     if not isinstance(given, dict):
         return bool(given == user)
     logical_id = given.get("Ref", "")
@@ -102,7 +109,7 @@ def _is_user(given: Any, user: iam.IUser | str, declared: dict[str, Any]) -> boo
     return user in (named, logical_id) or _HASH.fullmatch(logical_id.removeprefix(user)) is not None
 
 
-def _wanted_user(user: iam.IUser | str | None) -> str | None:
+def _wanted_user(user: iam.IUser | iam.CfnUser | str | None) -> str | None:
     return user if user is None or isinstance(user, str) else user.node.path
 
 

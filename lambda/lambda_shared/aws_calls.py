@@ -31,10 +31,12 @@ THROTTLED = frozenset(
         "RequestThrottled",
         "ConcurrentModification",
         "EntityTemporarilyUnmodifiable",
+        "TooManyUpdates",
     }
 )
 _DENIED = frozenset({"AccessDenied", "AccessDeniedException", "UnauthorizedOperation"})
 
+_WITH_A_SECRET = frozenset({"PutSecretValue", "PutParameter"})
 # What AWS says then may quote the parameters, the secret's value among them.
 _ABOUT_PARAMETERS = frozenset({"InvalidParameterException", "ValidationException", "SerializationException"})
 
@@ -155,7 +157,7 @@ def _translated(error: ClientError, code: str) -> CallError | OutcomeUnknownErro
     if status >= _SERVER_ERROR and code not in THROTTLED:
         return OutcomeUnknownError(f"{error.operation_name} failed inside AWS: {code}")
     said = error.response.get("Error", {}).get("Message", "")
-    if error.operation_name == "PutSecretValue" and code in _ABOUT_PARAMETERS:
+    if error.operation_name in _WITH_A_SECRET and code in _ABOUT_PARAMETERS:
         said = "AWS does not take the value"
     message = f"{error.operation_name}: {code}: {said}"[:_MESSAGE]
     return AccessDeniedError(message, code) if code in _DENIED else CallError(message, code)

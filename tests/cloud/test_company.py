@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING
 
 import jsii
-from aws_cdk import Aspects, CfnParameter, Duration, IAspect, RemovalPolicy, Stack, Tags
+from aws_cdk import Aspects, CfnOutput, CfnParameter, Duration, IAspect, RemovalPolicy, Stack, Tags
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
@@ -63,7 +63,8 @@ def test_a_key_lives_under_a_companys_rules(shop: Shop) -> None:
         )
         at_once = Duration.seconds(0)
         own = iam.CfnUser(stack, "Own", user_name="own", path="/team/")
-        AccessKey(stack, "OwnKey", user=own, serial=serial, encryption_key=key, grace_period=at_once)
+        own_key = AccessKey(stack, "OwnKey", user=own, serial=serial, encryption_key=key, grace_period=at_once)
+        CfnOutput(stack, "Name", value=own_key.secret.secret_name)
         given = CfnParameter(stack, "VendorArn", default=arn).value_as_string
         vendor = iam.User.from_user_arn(stack, "Vendor", given)
         AccessKey(stack, "VendorKey", user=vendor, serial=serial, grace_period=at_once)
@@ -71,9 +72,10 @@ def test_a_key_lives_under_a_companys_rules(shop: Shop) -> None:
         iam.PermissionsBoundary.of(stack).apply(iam.ManagedPolicy.from_managed_policy_arn(stack, "Boundary", boundary))
         Tags.of(stack).add("cost-center", "4711")
 
-    shop.stack.deploy(declare)
+    name = shop.stack.deploy(declare)["Name"]
     first = {user: account.keys(user) for user in ("own", "vendor")}
     assert [list(keys.values()) for keys in first.values()] == [["Active"], ["Active"]]
+    assert account.value(name)["accessKeyId"] in first["own"]
     roles = [role for role in account.iam.list_roles()["Roles"] if role["Path"].startswith("/company/")]
     assert len(roles) == 3
     assert {"/company/"} < {role["Path"] for role in roles}

@@ -67,14 +67,16 @@ def delete_user(state: State, parameters: Mapping[str, Any]) -> Answer:
 def create_secret(state: State, parameters: Mapping[str, Any]) -> Answer:
     """Create a secret, with a first version if a value is given."""
     name, now = parameters["Name"], state.clock.now()
-    existing = next((secret for secret in state.secrets.values() if secret.name == name), None)
+    region = state.asked_in or state.region
+    named = (secret for secret in state.secrets.values() if secret.name == name)
+    existing = next((secret for secret in named if secret.arn.split(":")[3] == region), None)
     if existing is not None and existing.deleted:
         message = "You can't create this secret because a secret with this name is already scheduled for deletion."
         raise ServiceError("InvalidRequestException", message)
     if existing is not None:
         message = f"The operation failed because the secret {name} already exists."
         raise ServiceError("ResourceExistsException", message)
-    arn = f"arn:aws:secretsmanager:{state.region}:{state.account_id}:secret:{name}-{state.names.suffix()}"
+    arn = f"arn:aws:secretsmanager:{region}:{state.account_id}:secret:{name}-{state.names.suffix()}"
     tags = {tag["Key"]: tag["Value"] for tag in parameters.get("Tags", [])}
     state.secrets[arn] = secretsmanager.Secret(name, arn, now, now, tags=Seen(tags))
     state.changed()

@@ -1,4 +1,4 @@
-"""An AWS account in memory: what the provider uses of IAM, Secrets Manager, DynamoDB, STS and EventBridge.
+"""An AWS account in memory: what the provider uses of IAM, Secrets Manager, SSM, DynamoDB, STS and EventBridge.
 
 Stateful, strict, fast. It goes in at the bottom, where `boto3.client` is, so that everything of the provider runs
 unchanged above it::
@@ -79,7 +79,7 @@ __all__ = [
 REGION = "eu-central-1"
 ACCOUNT_ID = "123456789012"
 
-Service = Literal["dynamodb", "events", "iam", "secretsmanager", "sts"]
+Service = Literal["dynamodb", "events", "iam", "secretsmanager", "ssm", "sts"]
 
 
 class FakeAccount:
@@ -226,7 +226,7 @@ class FakeAccount:
     def carry_out(self, call: Call, credentials: Credentials, parameters: dict[str, Any]) -> Any:
         """Do what a request asks for. Raises ServiceError."""
         with self._lock:
-            revision = self.state.revision
+            revision, self.state.asked_in = self.state.revision, call.region
             signer = authenticate(self.state, call.service, call.region, credentials)
             self._require_not_denied(call, signer)
             authorize(self.state, signer, call.service, call.action, parameters)
@@ -241,7 +241,7 @@ class FakeAccount:
     def administer(self, name: str, parameters: dict[str, Any]) -> Any:
         """Do what the administrator asks for. Raises ServiceError."""
         with self._lock:
-            self.state.all_seen = True
+            self.state.all_seen, self.state.asked_in = True, ""
             try:
                 if name in ADMINISTRATION:
                     return ADMINISTRATION[name](self.state, parameters)

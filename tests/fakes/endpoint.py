@@ -33,7 +33,7 @@ class SignedEndpoint:
         if name in USER_NAME_EXPECTED and not parameters.get("UserName"):
             violations.append(f"{name} without a user name")
             raise MisuseError(f"{name} without a user name is about the caller's own keys", pytrace=False)
-        if self._region != self._account.state.region and service != "sts":
+        if self._region != self._account.state.region and service not in {"secretsmanager", "ssm", "sts"}:
             violations.append(f"{name} in {self._region}")
             raise MisuseError(f"{name} goes to {self._region}, where the account has nothing", pytrace=False)
         if name == "secretsmanager:GetSecretValue":

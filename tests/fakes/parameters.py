@@ -43,6 +43,7 @@ _USER_TAG_VALUE = Text(0, 256, _of_tags, required=True)
 _SECRET_ID = Text(1, 2048, required=True)
 _VERSION_ID = Text(32, 64)
 _LABEL = Text(1, 256)
+_PARAMETER = Text(1, 2048, required=True)
 _TABLE_NAME = Text(1, 1024, required=True)
 _EXPRESSION: Final[dict[str, Rule]] = {
     "ExpressionAttributeNames": TextMap(),
@@ -76,6 +77,19 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     "iam:ListUserTags": {"UserName": _REQUIRED_USER_NAME, **_PAGE},
     "iam:TagUser": {"UserName": _REQUIRED_USER_NAME, "Tags": Tags(_USER_TAG_KEY, _USER_TAG_VALUE, 50)},
     "iam:UntagUser": {"UserName": _REQUIRED_USER_NAME, "TagKeys": Texts(_USER_TAG_KEY, 0, 50, required=True)},
+    "secretsmanager:CreateSecret": {
+        "Name": Text(1, 512, required=True),
+        "Description": Text(0, 2048),
+        "KmsKeyId": Text(0, 2048),
+        "SecretString": Text(1, 65536),
+        "ClientRequestToken": _VERSION_ID,
+        "Tags": Tags(Text(1, 128), Text(0, 256), required=False),
+    },
+    "secretsmanager:DeleteSecret": {
+        "SecretId": _SECRET_ID,
+        "RecoveryWindowInDays": Whole(7, 30),
+        "ForceDeleteWithoutRecovery": Flag(),
+    },
     "secretsmanager:DescribeSecret": {"SecretId": _SECRET_ID},
     "secretsmanager:GetSecretValue": {"SecretId": _SECRET_ID, "VersionId": _VERSION_ID, "VersionStage": _LABEL},
     "secretsmanager:PutSecretValue": {
@@ -93,6 +107,21 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     },
     "secretsmanager:TagResource": {"SecretId": _SECRET_ID, "Tags": Tags(Text(1, 128), Text(0, 256))},
     "secretsmanager:UntagResource": {"SecretId": _SECRET_ID, "TagKeys": Texts(Text(1, 128), required=True)},
+    "ssm:PutParameter": {
+        "Name": _PARAMETER,
+        "Value": Text(0, 4096, required=True),
+        "Description": Text(0, 1024),
+        "Type": Text(0, None, {"String", "StringList", "SecureString"}.__contains__),
+        "Tier": Text(0, None, {"Standard", "Advanced", "Intelligent-Tiering"}.__contains__),
+        "Overwrite": Flag(),
+        "KeyId": Text(1, 256),
+    },
+    "ssm:LabelParameterVersion": {
+        "Name": _PARAMETER,
+        "ParameterVersion": Whole(1),
+        "Labels": Texts(Text(1, 100), 1, 10, required=True),
+    },
+    "ssm:DeleteParameter": {"Name": _PARAMETER},
     "events:PutEvents": {
         "Entries": Structures(
             {"Source": Text(), "DetailType": Text(), "Detail": Text(), "Resources": Texts(Text(0, 2048))},

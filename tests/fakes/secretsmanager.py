@@ -59,7 +59,9 @@ def secret_with_id(state: State, secret_id: str) -> Secret:
     """Find a secret by its complete ARN or its name. Raises ServiceError."""
     secret = state.secrets.get(secret_id)
     if secret is None:
-        secret = next((found for found in state.secrets.values() if found.name == secret_id), None)
+        region = state.asked_in or state.region
+        named = (found for found in state.secrets.values() if found.name == secret_id)
+        secret = next((found for found in named if found.arn.split(":")[3] == region), None)
     if secret is None:
         raise ServiceError("ResourceNotFoundException", "Secrets Manager can't find the specified secret.")
     return secret
@@ -68,7 +70,7 @@ def secret_with_id(state: State, secret_id: str) -> Secret:
 def writable(state: State, secret_id: str) -> Secret:
     """Find a secret that may be written to. Raises ServiceError."""
     secret = _not_deleted(secret_with_id(state, secret_id))
-    if secret.primary_region not in {None, state.region}:
+    if secret.primary_region not in {None, state.asked_in or state.region}:
         message = "Operation not permitted on a replica secret. Call must be made in primary secret's region."
         raise ServiceError("InvalidParameterException", message)
     return secret

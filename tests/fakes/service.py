@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fakes import administrator, dynamodb, events, iam, secret_tags, secretsmanager, sts
+from fakes import administrator, dynamodb, events, iam, secret_tags, secretsmanager, ssm, sts
 from fakes.parameters import ACTIONS
 
 if TYPE_CHECKING:
@@ -27,12 +27,17 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "iam:ListUserTags": iam.list_user_tags,
     "iam:TagUser": iam.tag_user,
     "iam:UntagUser": iam.untag_user,
+    "secretsmanager:CreateSecret": administrator.create_secret,
+    "secretsmanager:DeleteSecret": administrator.delete_secret,
     "secretsmanager:DescribeSecret": secretsmanager.describe_secret,
     "secretsmanager:GetSecretValue": secretsmanager.get_secret_value,
     "secretsmanager:PutSecretValue": secretsmanager.put_secret_value,
     "secretsmanager:UpdateSecretVersionStage": secretsmanager.update_secret_version_stage,
     "secretsmanager:TagResource": secret_tags.tag_resource,
     "secretsmanager:UntagResource": secret_tags.untag_resource,
+    "ssm:PutParameter": ssm.put_parameter,
+    "ssm:LabelParameterVersion": ssm.label_parameter_version,
+    "ssm:DeleteParameter": ssm.delete_parameter,
     "events:PutEvents": events.put_events,
     "sts:AssumeRole": sts.assume_role,
 }
@@ -43,8 +48,6 @@ ADMINISTRATION: Final[dict[str, Operation]] = {
     "iam:GetUser": administrator.get_user,
     "iam:UpdateUser": administrator.update_user,
     "iam:DeleteUser": administrator.delete_user,
-    "secretsmanager:CreateSecret": administrator.create_secret,
-    "secretsmanager:DeleteSecret": administrator.delete_secret,
     "secretsmanager:RestoreSecret": administrator.restore_secret,
 }
 """What only the administrator can do here."""

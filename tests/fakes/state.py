@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fakes.iam import AccessKey, User
     from fakes.lags import Seen
     from fakes.secretsmanager import Secret
+    from fakes.ssm import Parameter
     from fakes.sts import Role, Session
 
 _Value = TypeVar("_Value")
@@ -105,7 +106,10 @@ class Names:
 
 @dataclass(slots=True)
 class State:
-    """Everything in the account. `secret_access_keys` are all that were ever made, for those who look for leaks."""
+    """Everything in the account. `secret_access_keys` are all that were ever made, for those who look for leaks.
+
+    Parameters are by region and name. `asked_in` is the region of the endpoint that is asked; empty for the own one.
+    """
 
     account_id: str
     region: str
@@ -119,10 +123,12 @@ class State:
     roles: dict[str, Role] = field(default_factory=dict)
     sessions: dict[str, Session] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
+    parameters: dict[tuple[str, str], Parameter] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     secret_access_keys: list[str] = field(default_factory=list, repr=False)
     revision: int = 0
     all_seen: bool = False
+    asked_in: str = ""
 
     def changed(self) -> None:
         """Note that something changed."""

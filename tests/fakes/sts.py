@@ -29,10 +29,13 @@ _USER_ACTIONS: Final = frozenset(
 _USER_TAG_ACTIONS: Final = frozenset({"TagUser", "UntagUser"})
 _SECRET_ACTIONS: Final = frozenset({"DescribeSecret", "PutSecretValue", "UpdateSecretVersionStage"})
 
+_COPY_ACTIONS: Final = _SECRET_ACTIONS | {"CreateSecret", "DeleteSecret"}
+_PARAMETER_ACTIONS: Final = frozenset({"PutParameter", "LabelParameterVersion", "DeleteParameter"})
+
 _EVENT_SOURCE: Final = "cdk-iam-access-key"
 
 # Each service has its own words for the same.
-_JSON: Final = ("dynamodb", "events", "secretsmanager")
+_JSON: Final = ("dynamodb", "events", "secretsmanager", "ssm")
 _UNKNOWN: Final = dict.fromkeys(_JSON, "UnrecognizedClientException")
 _EXPIRED: Final = dict.fromkeys(_JSON, "ExpiredTokenException")
 _WRONG_SIGNATURE: Final = dict.fromkeys(_JSON, "InvalidSignatureException")
@@ -52,6 +55,7 @@ class Role:
         assume_denials: how often it can't be assumed yet.
         call_denials: how many calls in its sessions are denied, because its policy does not work yet.
         user_tag_keys: which tags of the user it may set, as patterns.
+        copies: the names of the parameters and secrets that it may write to as copies; None is any.
     """
 
     arn: str
@@ -60,11 +64,15 @@ class Role:
     assume_denials: int = 0
     call_denials: int = 0
     user_tag_keys: tuple[str, ...] = ("AKIA*",)
+    copies: frozenset[str] | None = frozenset()
 
     def allows(self, state: State, service: str, action: str, parameters: Mapping[str, Any]) -> bool:
         """Evaluate the role's policy."""
         if service == "iam":
             return self._allows_user(state, action, parameters)
+        name = parameters.get("SecretId", parameters.get("Name"))
+        if service in {"secretsmanager", "ssm"} and (self.copies is None or name in self.copies):
+            return action in (_COPY_ACTIONS if service == "secretsmanager" else _PARAMETER_ACTIONS)
         if service == "secretsmanager":
             return action in _SECRET_ACTIONS and self.secret_arn in {None, parameters.get("SecretId")}
         return False
@@ -224,7 +232,7 @@ def assume_role(state: State, parameters: Mapping[str, Any]) -> Answer:
 def _assumable(state: State, arn: str) -> Role:
     role = state.roles.get(arn)
     if role is None and state.switches.unknown_roles and _is_ours(state, arn):
-        role = state.roles[arn] = Role(arn)
+        role = state.roles[arn] = Role(arn, copies=None)
     if role is None or role.assume_denials > 0:
         if role is not None:
             role.assume_denials -= 1

@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fakes.faults import PROCESS_DEATH
-from support.stack import INVENTED_ID, SMTP, STEPS, SWEEP, TOKEN, Operation
+from support.stack import COPIES, INVENTED_ID, SMTP, STEPS, SWEEP, TOKEN, Operation
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -19,18 +19,19 @@ GRACE, RETENTION = timedelta(hours=1), timedelta(days=1)
 ADOPTED_FOR = timedelta(days=1, minutes=1)
 KEPT = {"GracePeriod": str(int(GRACE.total_seconds())), "RetentionPeriod": str(int(RETENTION.total_seconds()))}
 RETIRES_PREVIOUS = {"OnKeyLimit": "RetirePrevious"}
+COPIED = {"Copies": COPIES}
 RENAMED = "Renamed"
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
 
 # --- what was before
 
 
-def deployed(*serials: str, **changes: str) -> Prepare:
+def deployed(*serials: str, **changes: Any) -> Prepare:
     """Deploy serials one after the other."""
     return lambda stack: stack.deploy(*serials, **changes)
 
 
-def kept(*serials: str, **changes: str) -> Prepare:
+def kept(*serials: str, **changes: Any) -> Prepare:
     """Deploy serials of a key that stays Active for an hour after it was replaced, and a day Inactive."""
     return deployed(*serials, **KEPT, **changes)
 
@@ -143,12 +144,12 @@ def alarm_not_heeded(stack: Stack) -> None:
 # --- what is asked
 
 
-def update(serial: str = "1", **changes: str) -> Callable[[Stack], Event]:
+def update(serial: str = "1", **changes: Any) -> Callable[[Stack], Event]:
     """Change what is deployed."""
     return lambda stack: stack.update(stack.properties(serial, **changes))
 
 
-def keep(serial: str, **changes: str) -> Callable[[Stack], Event]:
+def keep(serial: str, **changes: Any) -> Callable[[Stack], Event]:
     """Change the serial of a key that is kept after it was replaced."""
     return update(serial, **KEPT, **changes)
 
@@ -258,6 +259,13 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("cancel a create whose key was lost", cancelled("iam:CreateAccessKey"), delete),
         Operation("cancel a create that has stored its key", cancelled("secretsmanager:PutSecretValue"), delete),
         Operation("cancel a create that was nearly done", cancelled("iam:TagUser"), delete),
+        Operation("create with copies", nothing, lambda stack: stack.create(stack.properties(**COPIED))),
+        Operation("rotate with copies", kept("1", **COPIED), keep("2", **COPIED)),
+        Operation("rotate with copies, without a grace period", deployed("1", "2", **COPIED), update("3", **COPIED)),
+        Operation("restore with copies", kept("1", "2", **COPIED), keep("1", **COPIED)),
+        Operation("begin to copy", kept("1"), keep("1", **COPIED)),
+        Operation("copy no more", kept("1", **COPIED), keep("1")),
+        Operation("delete with copies", kept("1", "2", **COPIED), delete),
         Operation("adopt", adoptable, create_adopting),
         Operation("adopt into a secret with a value", adoptable, create_adopting, "before"),
         Operation("adopt beside a key that is deployed", then(kept("1"), adoptable), update_adopting),
@@ -298,6 +306,7 @@ def _by_others() -> tuple[Operation, ...]:
         by_operator("Undo", "in the retention period", kept("1", "2"), wait(GRACE), sweep),
         by_operator("Undo", "a rotation of Secrets Manager", finished),
         by_operator("Rotate", "", kept("1")),
+        by_operator("Undo", "with copies", kept("1", "2", **COPIED), minutes),
         by_operator("Rotate", "and free a key slot", kept("1", "2", **RETIRES_PREVIOUS)),
         by_operator("Retire", "the previous key", kept("1", "2")),
         by_operator("Retire", "an adopted key", adopted, wait(ADOPTED_FOR)),
@@ -308,6 +317,8 @@ def _by_others() -> tuple[Operation, ...]:
         by_rotation("testSecret", "", kept("1"), run_steps(2)),
         by_rotation("testSecret", " of a key that was deactivated", kept("1"), run_steps(2), deactivate_pending),
         by_rotation("finishSecret", "", kept("1"), run_steps(3)),
+        by_rotation("createSecret", " with copies", kept("1", **COPIED)),
+        by_rotation("finishSecret", " with copies", kept("1", **COPIED), run_steps(3)),
     )
 
 

@@ -37,8 +37,8 @@ if TYPE_CHECKING:
 
 # They stand for AWS, which sees everything.
 _AWS = frozenset({"moto", "responses", "werkzeug"})
-# The one parameter that is there to take the secret; CloudTrail hides it.
-_TAKES_THE_SECRET = ("PutSecretValue", "SecretString")
+# The parameters that are there to take the secret; CloudTrail hides them.
+_TAKE_THE_SECRET = {"PutSecretValue": "SecretString", "PutParameter": "Value"}
 
 
 def everything_to_debug() -> None:
@@ -179,7 +179,7 @@ def _requests(output: CapturedOutput) -> Iterator[None]:
     send, call = SignedEndpoint.send, BaseClient._make_api_call
 
     def note(service: str, action: str, parameters: dict[str, Any]) -> None:
-        shown = {name: value for name, value in parameters.items() if (action, name) != _TAKES_THE_SECRET}
+        shown = {name: value for name, value in parameters.items() if name != _TAKE_THE_SECRET.get(action)}
         output.add(f"parameters of {service}:{action}", shown)
 
     def watched_send(endpoint: SignedEndpoint, *arguments: Any) -> Any:

@@ -25,7 +25,7 @@ from local_cloud.invariants import Expected, entries_of, violations
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-Properties = dict[str, str]
+Properties = dict[str, Any]
 Event = dict[str, Any]
 
 REGION = "eu-central-1"
@@ -35,12 +35,22 @@ ROLE_ARN = f"arn:aws:iam::{ACCOUNT}:role/cdk-iam-access-key/shop/shop-KeyRole-AB
 INVENTED_ID = "shop-Key-1QWERTZUIOPA"
 SIGNATURE = "5b2a4c2e7d0f4d0cb6f2ac0f8b7c4b6d9a8e1f20" * 2
 SWEEP: Event = {"Operation": "Sweep"}
+COPY_TYPE = "Custom::IAMAccessKeyCopy"
 TOKEN = "00000000-0000-4000-9000-000000000001"
 SMTP = {
     "SecretFormat": '{"username": "{access_key_id}", "password": "{ses_smtp_password:eu-central-1|url}"}',
     "SecretFormatKind": "json",
 }
 STEPS = ("createSecret", "setSecret", "testSecret", "finishSecret")
+
+COPIES = [
+    {"Kind": "parameter", "Name": "/ci/key", "Region": REGION},
+    {"Kind": "secret", "Name": "copies/deploy", "Region": "us-west-2"},
+]
+"""A copy of each kind."""
+
+# Those that are there from the beginning.
+_SECRETS = 2
 
 
 @dataclass
@@ -105,7 +115,7 @@ class Stack:
         with copy.installed():
             yield copy
 
-    def properties(self, serial: str = "1", **changes: str) -> Properties:
+    def properties(self, serial: str = "1", **changes: Any) -> Properties:
         """Build resource properties."""
         return {
             "UserName": "deploy",
@@ -196,7 +206,7 @@ class Stack:
         assert self.deliver(event) == "SUCCESS", self.answers[-1]
         self.known = self.last_id, event["ResourceProperties"]
 
-    def deploy(self, *serials: str, **changes: str) -> None:
+    def deploy(self, *serials: str, **changes: Any) -> None:
         """Create the resource and update it, one serial after the other."""
         for serial in serials:
             properties = self.properties(serial, **changes)
@@ -333,13 +343,15 @@ class Stack:
         """Tell whether an undo went back to a key that was made for the default format."""
         keys = self.entries.get(secret_arn, {}).get("keys", {}).values()
         undone = any("undo" in key.get("note", "") for key in keys)
-        return undone and any(key["state"] == "current" and " in format " not in key["serials"][0] for key in keys)
+        return undone and any(key["state"] == "current" and " in shape " not in key["serials"][0] for key in keys)
 
     def check_deployed(self, properties: Properties | None) -> None:
         """Check everything: the user and secret that are deployed have their key, all others have none."""
         self.check_adoption(properties or {})
         if properties:
             self.check(self.expected(properties, user=properties["UserName"], secret_arn=properties["SecretArn"]))
+        if self.account.state.parameters or len(self.account.state.secrets) > _SECRETS:
+            self._check_copies(properties)
         pairs = {("deploy", self.secret_arn), ("vendor", self.other_arn)}
         taken = {properties["UserName"], properties["SecretArn"]} if properties else set[str]()
         self.check(
@@ -349,6 +361,35 @@ class Stack:
                 if not {user, secret_arn} & taken
             )
         )
+
+    def delete_copy(self, copy: dict[str, str]) -> Event:
+        """Make the request that deletes a copy, after whatever used it."""
+        properties = {"SecretArn": self.secret_arn, **copy}
+        event = self.event("Delete", properties, f"copy {copy['Name']}", logical_id="Copy")
+        return event | {"ResourceType": COPY_TYPE}
+
+    def read_copy(self, copy: dict[str, str]) -> str | None:
+        """Read a copy as its readers do; None if there is none."""
+        state, place = self.account.state, (copy["Region"], copy["Name"])
+        if copy["Kind"] == "parameter":
+            found = state.parameters.get(place)
+            return found.read("current") if found and "current" in found.labels else None
+        secrets = (secret for secret in state.secrets.values() if (secret.arn.split(":")[3], secret.name) == place)
+        for secret in secrets:
+            return secret.versions[secret.labels.value["AWSCURRENT"]].value if secret.labels.value else None
+        return None
+
+    def _check_copies(self, properties: Properties | None) -> None:
+        """Check that the readers of copies get what those of the secret get, and that nothing is left without a key."""
+        if properties:
+            value = self.account.client("secretsmanager").get_secret_value(SecretId=properties["SecretArn"])
+            for copy in properties.get("Copies", []):
+                assert self.read_copy(copy) == value["SecretString"], f"the copy {copy['Name']} is not the secret"
+        declared = properties.get("Copies", []) if properties else []
+        for copy in [copy for copy in COPIES if copy not in declared]:
+            with self.forked() as after:
+                assert after.deliver(after.delete_copy(copy)) == "SUCCESS", after.answers[-1]
+                assert after.read_copy(copy) is None, f"the copy {copy['Name']} is left"
 
     def check_adoption(self, properties: Properties) -> None:
         """Check that the key of a person is adopted if the template says so, and else is theirs or was retired."""

@@ -93,6 +93,8 @@ class DeployedNames:
         if (resource["Type"], attribute) == ("AWS::IAM::User", "Arn"):
             path = self._value(place, resource["Properties"].get("Path", "/"))
             return f"arn:aws:iam::{ACCOUNT}:user{path}{self._physical_id(place, name)}"
+        if attribute == "SecretName":
+            return str(self._value(place, resource["Properties"]["SecretArn"]).split(":")[6][:-7])
         raise AssertionError(f"nobody asked yet for {attribute} of {resource['Type']}")
 
     def _exported(self, name: str) -> Any:

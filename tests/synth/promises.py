@@ -86,6 +86,7 @@ def _app(directory: Path) -> tuple[App, list[Any]]:
     for name in ("access_key_id", "secret_version_id", "status"):
         ssm.StringParameter(own, name, string_value=getattr(plain, name))
     ssm.StringParameter(own, "secret", string_value=plain.secret.secret_arn)
+    ssm.StringParameter(own, "secret_name", string_value=plain.secret.secret_name)
     guards = Stack(app, "Guards")
     account = cdk_iam_access_key.RootAccessKeyGuard(guards, "Account")
     organization = cdk_iam_access_key.OrganizationRootKeyGuard(

@@ -5,7 +5,7 @@ from typing import Any, cast
 
 import jsii
 import pytest
-from aws_cdk import App, Aspects, CfnResource, Duration, IAspect, NestedStack, Stack, Stage
+from aws_cdk import App, Aspects, CfnCondition, CfnResource, Duration, IAspect, NestedStack, Stack, Stage
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -140,8 +140,11 @@ class _Slower:
         ("GracePeriod", str(30 * 86400)),
         ("RetireWhenUnusedFor", str(30 * 86400)),
         ("GracePeriod", {"Ref": "Parameter"}),
+        ("RotationRules.AutomaticallyAfterDays", {"Ref": "Parameter"}),
+        ("RotationRules.ScheduleExpression", {"Ref": "Parameter"}),
+        ("RotationRules.Duration", {"Ref": "Parameter"}),
     ],
-    ids=["schedule", "grace", "gate", "unknown"],
+    ids=["schedule", "grace", "gate", "unknown", "unknown days", "unknown schedule", "unknown window"],
 )
 @pytest.mark.parametrize("ruled", [True, False], ids=["rule", "key alone"])
 def test_what_an_aspect_overrides_is_judged(app: App, stack: Stack, name: str, value: Any, *, ruled: bool) -> None:
@@ -150,7 +153,27 @@ def test_what_an_aspect_overrides_is_judged(app: App, stack: Stack, name: str, v
         AccessKeyRules.of(app).require(max_active_age=AGE)
     key_in(stack, **ROTATED)
     Aspects.of(stack).add(cast("IAspect", _Slower(name, value)))
-    with pytest.raises(RuntimeError, match=r"Stack/Key: (max_active_age must be at least|GracePeriod must be known)"):
+    with pytest.raises(RuntimeError, match=r"Stack/Key: (max_active_age must be at least|\w+ must be known)"):
+        app.synth()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("ScheduleExpression", "rate(20 days)"), ("ScheduleExpression", {"Ref": "Parameter"}), ("State", "DISABLED")],
+    ids=["slower", "unknown", "off"],
+)
+@pytest.mark.parametrize("ruled", [True, False], ids=["rule", "key alone"])
+def test_a_sweep_that_an_override_slows_down_is_judged(
+    app: App, stack: Stack, name: str, value: Any, *, ruled: bool
+) -> None:
+    """A previous key stays Active until the next one."""
+    if ruled:
+        AccessKeyRules.of(app).require(max_active_age=AGE)
+    rule = key_in(stack, **ROTATED).provider.node.find_child("SweepRule")
+    cast("CfnResource", rule).add_property_override(name, value)
+    with pytest.raises(
+        RuntimeError, match=r"Stack/Key: (max_active_age must be at least|the sweep of the provider mu)"
+    ):
         app.synth()
 
 
@@ -160,6 +183,33 @@ def test_a_schedule_that_is_removed_is_missed(app: App, stack: Stack) -> None:
     key = key_in(stack, automatically_after=Duration.days(80))
     key.node.try_remove_child("RotationSchedule")
     assert broken(app) == [("Stack/Key", "schedule")]
+
+
+def test_awss_own_kms_key_is_none_of_yours(app: App, stack: Stack) -> None:
+    """An aspect may name it outright."""
+    AccessKeyRules.of(app).require(encryption_key=True)
+    secret = key_in(stack).secret.node.default_child
+    cast("CfnResource", secret).add_property_override("KmsKeyId", "alias/aws/secretsmanager")
+    assert broken(app) == [("Stack/Key", "encryption_key")]
+
+
+def test_a_schedule_on_a_condition_is_none(app: App, stack: Stack) -> None:
+    """It may not be deployed; the condition of the key itself is another thing."""
+    AccessKeyRules.of(app).require(schedule=True)
+    condition = CfnCondition(stack, "Condition")
+    for name, parts in (("Sometimes", ["RotationSchedule"]), ("Both", ["Resource", "RotationSchedule"])):
+        key = key_in(stack, name, automatically_after=Duration.days(80))
+        for part in parts:
+            cast("CfnResource", key.node.find_child(part)).cfn_options.condition = condition
+    assert broken(app) == [("Stack/Sometimes", "schedule")]
+
+
+def test_an_age_that_only_the_deployment_knows_is_refused(app: App, stack: Stack) -> None:
+    """Nobody can say whether it is short enough."""
+    AccessKeyRules.of(app).require(max_active_age=AGE)
+    key = key_in(stack, **ROTATED)
+    cast("CfnResource", key.node.find_child("Resource")).add_property_override("MaxActiveAge", {"Ref": "Parameter"})
+    assert broken(app) == [("Stack/Key", "max_active_age")]
 
 
 def test_a_key_is_exempt_with_a_reason(app: App, stack: Stack) -> None:

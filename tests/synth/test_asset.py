@@ -19,8 +19,9 @@ from cdk_iam_access_key import AccessKeyProvider, RootAccessKeyGuard
 from cdk_iam_access_key._shared import lambda_asset
 from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HANDLER_PACKAGE, HandlerAsset, handler_asset
 
-# What a deployment uploads and a cold start reads. The ledger and the lease brought it from 84 to 100 KB.
-LIMIT = 112 * 1024
+# What a deployment uploads and a cold start reads. The ledger and the lease brought it from 84 to 100 KB; formats,
+# copies and adoption to 120.
+LIMIT = 128 * 1024
 
 
 def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
@@ -49,7 +50,7 @@ def archive_of(asset: HandlerAsset, stack: Stack, outdir: Path) -> Path:
 
 
 def test_asset_is_small(stack: Stack, tmp_path: Path) -> None:
-    """Ninety-six kilobytes, half of it words for whoever reads them, are loaded in no time by a cold start."""
+    """A hundred and twenty kilobytes, half of them words for whoever reads them, are read at once by a cold start."""
     assert archive_of(handler_asset(), stack, tmp_path / "cdk.out").stat().st_size <= LIMIT
 
 
@@ -169,6 +170,15 @@ def test_what_the_assembly_names_is_there_after_the_app_has_ended(tmp_path: Path
         assert all(ZipFile(archive).testzip() is None for archive in archives)
         assert not staging or all(tmp_path in archive.resolve().parents for archive in archives)
     assert {file.name.split(".")[1] for file in tmp_path.glob("cdk-iam-access-key.*.zip")} == hashes
+
+
+def test_an_app_that_goes_elsewhere_keeps_its_assembly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative path is one from where the process began, for the CDK and for the archive."""
+    app = App(outdir=os.path.relpath(tmp_path / "out"))
+    monkeypatch.chdir(tmp_path)
+    AccessKeyProvider(Stack(app, "Stack"), "Provider")
+    app.synth()
+    assert list((tmp_path / "out").glob("*.zip"))
 
 
 def test_an_assembly_that_is_used_again_does_not_grow(tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ from aws_cdk import (
 )
 from aws_cdk import aws_codecommit as codecommit
 from aws_cdk import aws_dynamodb as dynamodb
+from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
@@ -158,6 +159,21 @@ def test_names_by_an_aspect_reach_all_that_refers_to_them(stack: Stack) -> None:
     named = [one for one in resources(stack).values() if "named" in json.dumps(one)]
     assert {one["Type"] for one in named} == {"AWS::DynamoDB::Table", "AWS::Logs::LogGroup", "AWS::Lambda::Function"}
     assert all(json.dumps(one).count("named") == 1 for one in named)
+
+
+def test_a_rule_that_an_aspect_names_still_starts_its_guard(stack: Stack) -> None:
+    """The permission and the role that name the rule, because they come before it, name it as it is in the end."""
+
+    def give_name(node: CfnResource) -> None:
+        if isinstance(node, events.CfnRule):
+            node.name = f"named-{node.node.addr}"
+
+    everything(stack)
+    Aspects.of(stack).add(OnEach(give_name))
+    everywhere = json.dumps(resources(stack))
+    for name in ("Account", "Organization"):
+        rule = stack.node.find_child(name).node.find_child("Schedule")
+        assert everywhere.count(f"named-{rule.node.addr}") == 2
 
 
 def test_tags_of_the_app_are_on_what_can_have_tags(app: App, stack: Stack) -> None:

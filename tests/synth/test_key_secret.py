@@ -16,7 +16,7 @@ from aws_cdk.assertions import Template
 from synth.deployed_names import DeployedNames
 from synth.templates import KEY, SECRET, of_type, only, resources
 
-from cdk_iam_access_key import AccessKey
+from cdk_iam_access_key import AccessKey, AccessKeyProvider
 
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deploy-key-AbCdEf"
 KMS_ARN = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"
@@ -69,6 +69,7 @@ PARAMETER = {"AWS::SSM::Parameter"}
 _NEW = find_spec("aws_cdk.interfaces") is not None
 READERS: dict[str, tuple[Callable[[Stack, Any], object], set[str]]] = {
     "ARN": (lambda stack, secret: consumer(stack, secret.secret_arn), PARAMETER),
+    "name": (lambda stack, secret: consumer(stack, secret.secret_name), PARAMETER),
     "complete ARN": (lambda stack, secret: consumer(stack, secret.secret_full_arn), PARAMETER),
     "value": (lambda stack, secret: consumer(stack, secret.secret_value.unsafe_unwrap()), PARAMETER),
     "field": (
@@ -216,6 +217,40 @@ def test_a_reader_in_another_stack_makes_no_circle(app: App, stack: Stack, user:
     app.synth()
     assert [dependency.node.path for dependency in other.dependencies] == ["Stack"]
     assert stack.dependencies == []
+
+
+READERS_ELSEWHERE: dict[str, Callable[[Stack], Any]] = {
+    "user": lambda other: other.node.find_child("User"),
+    "role": lambda other: iam.Role(other, "Reader", assumed_by=iam.AccountRootPrincipal(), path="/team/"),
+    "group": lambda other: iam.Group(other, "Reader"),
+}
+
+
+@pytest.mark.parametrize("reader", READERS_ELSEWHERE)
+@pytest.mark.parametrize("needed", ["user", "provider", "secret", "encryption_key"])
+def test_a_reader_in_a_stack_that_the_key_needs_makes_no_circle(
+    app: App, stack: Stack, reader: str, needed: str
+) -> None:
+    """Its policy is in the key's stack then, and there twice it is the same one."""
+    other = Stack(app, "Other")
+    user = iam.User(other, "User")
+    given = {
+        "user": lambda: user,
+        "provider": lambda: AccessKeyProvider(other, "Provider"),
+        "secret": lambda: secretsmanager.Secret(other, "Secret", encryption_key=kms.Key(other, "Kms")),
+        "encryption_key": lambda: kms.Key(other, "Kms"),
+    }
+    key = AccessKey(stack, "Key", **{"user": iam.User(stack, "User"), needed: given[needed]()})
+    grantee = READERS_ELSEWHERE[reader](other)
+    for _ in range(2):
+        assert key.grant_read(grantee).success
+    app.synth()
+    assert other.dependencies == []
+    (policy,) = of_type(stack, "AWS::IAM::Policy").values()
+    (custom_resource,) = of_type(stack, KEY)
+    assert {"Fn::GetAtt": [custom_resource, "SecretArn"]} in [
+        statement["Resource"] for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    ]
 
 
 def test_the_user_of_the_key_may_read_its_own_key(stack: Stack, user: iam.User) -> None:

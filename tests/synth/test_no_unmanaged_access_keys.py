@@ -7,7 +7,18 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-from aws_cdk import App, CfnOutput, CfnResource, Environment, NestedStack, SecretValue, Stack, Stage, custom_resources
+from aws_cdk import (
+    App,
+    CfnMapping,
+    CfnOutput,
+    CfnResource,
+    Environment,
+    NestedStack,
+    SecretValue,
+    Stack,
+    Stage,
+    custom_resources,
+)
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -134,6 +145,34 @@ def test_a_literal_secret_access_key_is_found(app: App, stack: Stack, text: str)
         {"Stack/Secret/Resource", "Stack/Override"},
         "has a secret access key written into it",
     )
+
+
+def test_a_secret_access_key_in_any_part_of_a_template_is_found(app: App, stack: Stack) -> None:
+    """In the variables of a container, which are a list; in a mapping; in metadata."""
+    NoUnmanagedAccessKeys.of(app).require()
+    container = {"Environment": [{"Name": "AWS_SECRET_ACCESS_KEY", "Value": VALUE}]}
+    CfnResource(stack, "Task", type="AWS::ECS::TaskDefinition", properties={"ContainerDefinitions": [container]})
+    CfnMapping(stack, "Mapping", mapping={"prod": {"secretAccessKey": VALUE}})
+    stack.template_options.metadata = {"secret_access_key": VALUE}
+    assert set(found(app)) == {"Stack/Task", "Stack/Mapping", "Stack/Metadata"}
+
+
+def test_a_key_that_a_service_makes_is_found(app: App, stack: Stack) -> None:
+    """A state machine, a schedule and a runbook call IAM without code, a stack set deploys a template."""
+    NoUnmanagedAccessKeys.of(app).require()
+    states = {"StartAt": "Key", "States": {"Key": {"Resource": "arn:aws:states:::aws-sdk:iam:createAccessKey"}}}
+    step = {"action": "aws:executeAwsApi", "inputs": {"Service": "iam", "Api": "CreateAccessKey"}}
+    given = {
+        "AWS::SSM::Document": {"Content": {"mainSteps": [step]}},
+        "AWS::StepFunctions::StateMachine": {"DefinitionString": json.dumps(states)},
+        "AWS::Scheduler::Schedule": {"Target": {"Arn": "arn:aws:scheduler:::aws-sdk:iam:createAccessKey"}},
+        "AWS::CloudFormation::StackSet": {
+            "TemplateBody": json.dumps({"Resources": {"K": {"Type": "AWS::IAM::AccessKey"}}})
+        },
+    }
+    for kind, properties in given.items():
+        CfnResource(stack, kind.rpartition(":")[2], type=kind, properties=properties)
+    assert set(found(app)) == {f"Stack/{name}" for name in ("StateMachine", "Schedule", "StackSet", "Document")}
 
 
 def test_what_only_looks_like_a_key_is_not_found(app: App, stack: Stack) -> None:

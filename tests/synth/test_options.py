@@ -193,7 +193,7 @@ def test_kms_keys(stack: Stack, user: iam.User, *, defined: bool) -> None:
         (logs_may,) = [one for one in policy if "Service" in one["Principal"]]
         assert logs_may["Action"] == table["Action"]
         assert not [action for action in logs_may["Action"] if "*" in action]
-        assert logs_may["Principal"] == {"Service": "logs.amazonaws.com"}
+        assert logs_may["Principal"] == {"Service": stack.resolve(f"logs.{stack.region}.{stack.url_suffix}")}
         assert list(logs_may["Condition"]["ArnLike"]) == ["kms:EncryptionContext:aws:logs:arn"]
 
 

@@ -9,6 +9,7 @@ import pytest
 from aws_cdk import App, CfnParameter, Duration, NestedStack, Stack, TimeZone
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_scheduler as scheduler
 from aws_cdk import aws_sns as sns
 from synth.templates import ROLE, of_type, only, resources
@@ -421,6 +422,21 @@ def test_a_topic_hears_of_it(stack: Stack) -> None:
     assert [alarm["Properties"]["AlarmActions"] for alarm in alarms] == [[{"Ref": name}]] * 6
     (publishing,) = with_action(stack, "sns:Publish")
     assert (publishing[0][:9], publishing[1]["Resource"]) == ("OrgFinish", {"Ref": name})
+
+
+def test_alarms_reach_an_encrypted_topic(stack: Stack) -> None:
+    """CloudWatch encrypts what an alarm tells; without a permission of the KMS key no notice comes, and no error."""
+    topic = sns.Topic(stack, "Topic", master_key=kms.Key(stack, "Key"))
+    RootAccessKeyGuard(stack, "Root", notify=topic)
+    guard(stack, notify=topic)
+    allowed = only(stack, "AWS::KMS::Key")["KeyPolicy"]["Statement"][1:]
+    cloudwatch = {
+        "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+        "Effect": "Allow",
+        "Principal": {"Service": "cloudwatch.amazonaws.com"},
+        "Resource": "*",
+    }
+    assert allowed == [cloudwatch]
 
 
 def test_each_failure_is_told_and_a_key_until_it_is_gone(stack: Stack) -> None:

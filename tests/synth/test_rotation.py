@@ -1,5 +1,6 @@
 """Rotation by Secrets Manager, and the way back on an alarm."""
 
+import json
 import re
 from typing import Any
 
@@ -420,13 +421,26 @@ def test_alarm_of_another_region_is_refused(app: App) -> None:
             {"undo_on_alarm": ["Denied"]},
             "undo_on_alarm must be a list of cloudwatch.IAlarm, got an object of str in it",
         ),
+        (
+            {"undo_on_alarm": ["Denied"] * 7},
+            "undo_on_alarm must be a list of at most 6 alarms, got 7: a rule of EventBridge has room for no more",
+        ),
     ],
-    ids=["empty", "names"],
+    ids=["empty", "names", "many"],
 )
 def test_alarms_must_be_alarms(stack: Stack, user: iam.User, given: dict[str, Any], message: str) -> None:
-    """An empty list undoes nothing, and a name is no alarm."""
+    """An empty list undoes nothing, a name is no alarm, and a rule has no room for many."""
     with pytest.raises(ValueError, match=re.escape(message)):
         AccessKey(stack, "Key", user=user, **given)
+
+
+def test_as_many_alarms_as_there_may_be_fit_into_a_rule(stack: Stack, user: iam.User) -> None:
+    """A rule's pattern has 2,048 characters, an alarm's name 255; a rule of more is refused at deployment only."""
+    arns = [f"arn:aws-us-gov:cloudwatch:us-gov-east-1:111122223333:alarm:{number:0255}" for number in range(6)]
+    alarms = [cloudwatch.Alarm.from_alarm_arn(stack, f"Alarm{arn[-1]}", arn) for arn in arns]
+    AccessKey(stack, "Key", user=user, undo_on_alarm=alarms)
+    (rule,) = [one for one in of_type(stack, "AWS::Events::Rule").values() if "EventPattern" in one["Properties"]]
+    assert len(json.dumps(rule["Properties"]["EventPattern"])) <= 2048
 
 
 def test_alarm_needs_a_grace_period(stack: Stack, user: iam.User) -> None:

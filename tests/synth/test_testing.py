@@ -73,6 +73,24 @@ def test_a_user_is_a_construct_a_name_or_an_id(stack: Stack, template: Template)
     assert assert_access_key(template, user="far").startswith("Off")
 
 
+def test_a_user_of_level_1_is_found(stack: Stack) -> None:
+    """A key takes one, too."""
+    user = iam.CfnUser(stack, "Raw", user_name="raw")
+    AccessKey(stack, "Key", user=user)
+    assert assert_access_key(Template.from_stack(stack), user=user)
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"rotation_window": Duration.hours(2)}, {"rotation_schedule": MONTHLY, "automatically_after": Duration.days(30)}],
+    ids=["window alone", "two schedules"],
+)
+def test_what_would_assert_nothing_is_refused(template: Template, given: dict[str, Any]) -> None:
+    """An assertion that passes whatever the template has is none."""
+    with pytest.raises(ValueError, match="assert_access_key must get rotation_window with rotation_schedule only"):
+        assert_access_key(template, **given)
+
+
 def test_a_key_that_differs_is_shown_with_what_it_has(template: Template) -> None:
     """The reader of the failed test need not look into the template."""
     with pytest.raises(AssertionError) as failure:

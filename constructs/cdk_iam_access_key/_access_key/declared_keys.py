@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol, cast
 
-from aws_cdk import Annotations, CfnResource, Stack, Stage
+from aws_cdk import Annotations, Stack, Stage
 from constructs import Construct
 
-from cdk_iam_access_key._access_key.exports import exported
+from cdk_iam_access_key._access_key.written_stack import broken_keys
 from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
 from cdk_iam_access_key._shared.templates import Templates
 from cdk_iam_access_key._shared.tokens import is_token
@@ -148,7 +148,6 @@ class DeclaredKeys(Construct):
         self._homes: dict[Stack, Home] = {}
         self._count = _Count()
         self._keys: list[_Key] = []
-        self._referred: dict[Construct, CfnResource] = {}
         self._adopted: dict[str, Construct] = {}
         self._warned: set[str] = set()
         AtSynthesis.of(self).check(self._found)
@@ -190,10 +189,6 @@ class DeclaredKeys(Construct):
                 )
         self._adopted[access_key_id] = key
 
-    def refer_to(self, key: Construct, resource: CfnResource) -> None:
-        """Note that somebody refers to what a rotation of a key changes, in whichever stack."""
-        self._referred[key] = resource
-
     def _found(self, templates: Templates) -> Iterator[str]:
         """Count once more: an aspect, or whoever has the construct, may have named a user or a secret since."""
         count = _Count()
@@ -206,5 +201,5 @@ class DeclaredKeys(Construct):
             if text not in self._warned:
                 self._warned.add(text)
                 Annotations.of(key.construct).add_warning_v2(f"cdk-iam-access-key:{name}", text)
-        found = [exported(construct, resource, templates) for construct, resource in self._referred.items()]
-        yield from filter(None, found)
+        for stack in self._homes:
+            yield from broken_keys(stack, self._homes, templates)

@@ -8,32 +8,30 @@ https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/using-cfn-stack-e
 import json
 from typing import Any
 
-from aws_cdk import CfnResource, Stack
-from constructs import IConstruct
+from aws_cdk import Stack
 
-from cdk_iam_access_key._shared.templates import Templates, refers_to, stacks_below
+from cdk_iam_access_key._shared.templates import Templates, refers_to, resources_of, stacks_below
 
 _CHANGE = ("AccessKeyId", "SecretVersionId", "Status")
 # What the CDK defines for references into other regions.
 _INTO_ANOTHER_REGION = "Custom::CrossRegionExportWriter"
 
 
-def exported(key: IConstruct, resource: CfnResource, templates: Templates) -> str | None:
+def exported(stack: Stack, logical_id: str, templates: Templates) -> str | None:
     """Say what is wrong if the stack of a key exports what changes with a rotation."""
-    stack = Stack.of(resource)
-    found = _exports(stack, str(stack.resolve(resource.logical_id)), _CHANGE, templates)
+    found = _exports(stack, logical_id, _CHANGE, templates)
     if not found:
         return None
     names = [name if isinstance(name, str) else json.dumps(name) for _, name in found]
     users = [
         one.node.path
-        for one in stacks_below(key.node.root)
+        for one in stacks_below(stack.node.root)
         if one not in [exporting for exporting, _ in found]
-        and any(name in json.dumps(templates.of(one)["Resources"]) for name in names)
+        and any(name in json.dumps(templates.of(one)) for name in names)
     ]
     by = f"used by {' and '.join(users)}" if users else "used by no stack of this app"
     return (
-        f"{key.node.path} must be rotated, and its stack must not export its id, its status or the version of its "
+        "must be rotated, and its stack must not export its id, its status or the version of its "
         f"secret (access_key_id, status, secret_version_id, secret_value), got the export {', '.join(names)}, {by}: "
         "CloudFormation refuses to change an export in use, so each deployment that rotates would fail; let the other "
         "stack read the secret while it runs (key.grant_read), or refer to key.secret, whose ARN stays"
@@ -52,7 +50,7 @@ def _exports(
         parent, nested = stack.nested_stack_parent, stack.nested_stack_resource
         if parent is not None and nested is not None:
             found += _exports(parent, str(parent.resolve(nested.logical_id)), (f"Outputs.{name}",), templates)
-    for resource in template["Resources"].values():
+    for resource in resources_of(template).values():
         if resource["Type"] == _INTO_ANOTHER_REGION:
             written = resource["Properties"]["WriterProps"]["exports"]
             found += [(stack, name) for name, value in written.items() if refers_to(value, logical_id, attributes)]

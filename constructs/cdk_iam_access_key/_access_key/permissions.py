@@ -36,19 +36,19 @@ def document(*statements: Statement) -> dict[str, Any]:
 def on_keys(user_arn: str, secret_arn: str) -> list[Statement]:
     """Allow to manage the keys of a user and the secret that holds them."""
     return [
-        _allow(_USER_ACTIONS, user_arn),
-        _allow(
+        allow(_USER_ACTIONS, user_arn),
+        allow(
             _USER_TAG_ACTIONS,
             user_arn,
             {"ForAllValues:StringLike": {"aws:TagKeys": _DESCRIPTIONS}, "Null": {"aws:TagKeys": "false"}},
         ),
-        _allow(_SECRET_ACTIONS, secret_arn),
+        allow(_SECRET_ACTIONS, secret_arn),
     ]
 
 
 def on_encryption_key(key_arn: str, secret_arn: str, secrets_manager: dict[str, list[str]]) -> Statement:
     """Allow to use the KMS key of a secret, through Secrets Manager and for that secret only."""
-    return _allow(
+    return allow(
         # Not `key.grant`: it would name this role in the KMS key's policy, on which the secret depends, on which this
         # role depends.
         _KMS_ACTIONS,
@@ -73,6 +73,7 @@ def trust(account_principal: str, provider_role_arn: str) -> dict[str, Any]:
     )
 
 
-def _allow(actions: list[str], resource: str, condition: dict[str, Any] | None = None) -> Statement:
+def allow(actions: list[str], resource: str | list[str], condition: dict[str, Any] | None = None) -> Statement:
+    """Allow actions on a resource, under a condition."""
     statement: Statement = {"Effect": "Allow", "Action": actions, "Resource": resource}
     return statement if condition is None else {**statement, "Condition": condition}

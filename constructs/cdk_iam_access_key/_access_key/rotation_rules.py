@@ -50,6 +50,12 @@ class RotationRules:
         return self.expression if self.window is None else f"{self.expression} for {in_words(self.window)}"
 
 
+def rate_in_seconds(expression: str) -> int | None:
+    """Read how far apart a rate is; None if it is none."""
+    rate = _RATE.fullmatch(expression)
+    return int(rate["number"]) * _UNITS[rate["unit"]] if rate else None
+
+
 def checked_rules(schedule: events.Schedule, window: Duration | None) -> RotationRules:
     """Read a schedule, and how long the windows are that it opens.
 
@@ -64,9 +70,9 @@ def checked_rules(schedule: events.Schedule, window: Duration | None) -> Rotatio
     expression = schedule.expression_string
     if Token.is_unresolved(expression):
         raise ValueError("rotation_schedule must be known at synth, got a token; write the schedule out")
-    rate = _RATE.fullmatch(expression)
-    if rate:
-        return _checked_rate(expression, int(rate["number"]) * _UNITS[rate["unit"]], window)
+    rate = rate_in_seconds(expression)
+    if rate is not None:
+        return _checked_rate(expression, rate, window)
     cron = checked_cron(expression)
     length = _checked_window(window, cron.longest_window)
     return _rules(cron.expression, cron.shortest, cron.longest, length, cron.window)

@@ -8,7 +8,7 @@ from aws_cdk import CfnResource, RemovalPolicy, Resource, SecretValue, Stack, To
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
-from constructs import Construct, Dependable
+from constructs import Construct, Dependable, IConstruct
 
 from cdk_iam_access_key._access_key.declared_keys import Home
 from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret, checked_secret_arn
@@ -42,30 +42,29 @@ class KeySecret(Resource):
     ) -> None:
         super().__init__(scope, "Secret")
         self._key: CfnResource | None = None
+        self._needed: tuple[IConstruct, ...] = ()
         self.element: secretsmanager.CfnSecret | None = None
         if given is None:
             self.written: secretsmanager.ISecret = self._defined(user_name, name, encryption_key, removal_policy)
             self.written_arn = self.written.secret_arn
-            self._encryption_key = encryption_key
         else:
             check_no_properties_of_secret(
                 secret_name=name, encryption_key=encryption_key, removal_policy=removal_policy
             )
             self.written = given
             self.written_arn = checked_secret_arn(home, given)
-            self._encryption_key = given.encryption_key
+        # Not what was given: a property injector of the app may have chosen another.
+        self._encryption_key = self.written.encryption_key
 
-    def wait_for(self, key: CfnResource) -> None:
-        """Let readers wait for the key."""
-        self._key = key
+    def wait_for(self, key: CfnResource, *needed: IConstruct) -> None:
+        """Let readers wait for the key, and know what the key needs, which may be in other stacks."""
+        self._key, self._needed = key, needed
         Dependable.implement(self, Dependable.of(key))
 
     @property
     def secret_arn(self) -> str:
         """The complete ARN, an attribute of the key."""
-        if self._key is None:
-            raise RuntimeError("the secret of an access key must not be read before the key is defined")
-        return self._key.get_att("SecretArn").to_string()
+        return self._of_key("SecretArn")
 
     @property
     def secret_full_arn(self) -> str:
@@ -82,8 +81,8 @@ class KeySecret(Resource):
 
     @property
     def secret_name(self) -> str:
-        """The name."""
-        return self.written.secret_name
+        """The name, an attribute of the key too: who reads by it waits as well."""
+        return self._of_key("SecretName")
 
     @property
     def secret_value(self) -> SecretValue:
@@ -106,7 +105,11 @@ class KeySecret(Resource):
         return ":".join([self.secret_arn, "SecretString", json_field or "", version_stage or "", version_id or ""])
 
     def grant_read(self, grantee: iam.IGrantable, version_stages: Sequence[str] | None = None) -> iam.Grant:
-        """Allow to read the secret, and to decrypt it with its KMS key."""
+        """Allow to read the secret, and to decrypt it with its KMS key.
+
+        In the policy of the grantee; if it is in a stack that the key needs, as that of the user, in one of this stack.
+        """
+        grantee = self._within_reach(grantee)
         grant = iam.Grant.add_to_principal_or_resource(
             grantee=grantee, actions=_READ, resource_arns=[self.secret_arn], resource=cast("Any", self)
         )
@@ -146,6 +149,11 @@ class KeySecret(Resource):
             "another secret"
         )
 
+    def _of_key(self, attribute: str) -> str:
+        if self._key is None:
+            raise RuntimeError("the secret of an access key must not be read before the key is defined")
+        return self._key.get_att(attribute).to_string()
+
     def _defined(
         self, user_name: str, name: str | None, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy | None
     ) -> secretsmanager.Secret:
@@ -162,6 +170,24 @@ class KeySecret(Resource):
         resource.generate_secret_string = None
         self.node.default_child = self.element = resource
         return secret
+
+    def _within_reach(self, grantee: iam.IGrantable) -> iam.IGrantable:
+        """Import a grantee whose own policy this stack can't be in: two stacks can't need each other."""
+        principal = grantee.grant_principal
+        if not isinstance(principal, iam.Role | iam.User | iam.Group):
+            return grantee
+        theirs = _outermost(principal)
+        if theirs is _outermost(self) or theirs not in [_outermost(one) for one in self._needed]:
+            return grantee
+        construct_id = f"Reader{principal.node.addr}"
+        found = self.node.try_find_child(construct_id)
+        if found is not None:
+            return cast("iam.IGrantable", found)
+        if isinstance(principal, iam.Role):
+            return iam.Role.from_role_name(self, construct_id, principal.role_name)
+        if isinstance(principal, iam.User):
+            return iam.User.from_user_name(self, construct_id, principal.user_name)
+        return iam.Group.from_group_name(self, construct_id, principal.group_name)
 
     def _grant_decrypt(self, key: kms.IKey, grantee: iam.IGrantable) -> None:
         """Allow it in the grantee's policy.
@@ -184,3 +210,11 @@ class KeySecret(Resource):
     @property
     def _key_path(self) -> str:
         return self.node.path.rpartition("/")[0]
+
+
+def _outermost(construct: IConstruct) -> Stack:
+    """Return the stack that is deployed with a construct: not a nested one."""
+    stack = Stack.of(construct)
+    while stack.nested_stack_parent is not None:
+        stack = stack.nested_stack_parent
+    return stack

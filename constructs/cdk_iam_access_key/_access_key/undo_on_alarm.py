@@ -14,6 +14,9 @@ from cdk_iam_access_key.access_key_provider import AccessKeyProvider
 # An alarm that is reported later than this is about what was before.
 _LONGEST_DELAY = 3600
 _RETRIES = 20
+# A rule's pattern has 2,048 characters, of which the ARN of an alarm takes up to 300.
+# https://docs.aws.amazon.com/eventbridge/latest/userguide/eb-quota.html
+_MOST_ALARMS = 6
 
 
 def checked_alarms(
@@ -28,6 +31,11 @@ def checked_alarms(
         return []
     if not isinstance(alarms, Sequence) or not alarms:
         raise ValueError("undo_on_alarm must be a list of alarms, got none; pass at least one, or leave it out")
+    if len(alarms) > _MOST_ALARMS:
+        raise ValueError(
+            f"undo_on_alarm must be a list of at most {_MOST_ALARMS} alarms, got {len(alarms)}: a rule of EventBridge "
+            "has room for no more; combine them in one cloudwatch.CompositeAlarm"
+        )
     for alarm in alarms:
         if not hasattr(alarm, "alarm_arn"):
             raise ValueError(

@@ -1,5 +1,7 @@
 """The functions and log groups of providers and guards, as `FunctionOptions` says, and what roles need for that."""
 
+import json
+from collections.abc import Iterator
 from typing import Any, cast
 
 from aws_cdk import ArnFormat, RemovalPolicy, Stack
@@ -8,7 +10,9 @@ from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from constructs import Construct, IConstruct
 
+from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
 from cdk_iam_access_key._shared.permissions import ENCRYPTION_ACTIONS
+from cdk_iam_access_key._shared.templates import Templates, resources_of, walk, written
 from cdk_iam_access_key.function_options import FunctionOptions
 
 # Not a constant of the CDK, whose earlier versions have no such constant.
@@ -37,11 +41,14 @@ def define_log_group(
     key = options.log_encryption_key
     if key is not None:
         # Not the ARN of the log group, which comes after its key.
-        arn = Stack.of(scope).format_arn(service="logs", resource="*")
+        stack = Stack.of(scope)
+        arn = stack.format_arn(service="logs", resource="*")
         key.add_to_resource_policy(
             iam.PolicyStatement(
                 actions=ENCRYPTION_ACTIONS,
-                principals=[iam.ServicePrincipal("logs.amazonaws.com")],
+                # As AWS writes it; the CDK would leave out the region.
+                # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
+                principals=[iam.ServicePrincipal(f"logs.{stack.region}.{stack.url_suffix}")],
                 resources=["*"],
                 conditions={"ArnLike": {"kms:EncryptionContext:aws:logs:arn": arn}},
             )
@@ -80,6 +87,14 @@ def role_statements(options: FunctionOptions, scope: Construct, log_group: logs.
     return statements
 
 
+# What a function's role needs for what an aspect may give to all functions, and the way to it.
+_NEEDED = {
+    "VpcConfig": (["ec2:CreateNetworkInterface"], "pass vpc"),
+    "KmsKeyArn": (["kms:Decrypt"], "pass environment_encryption"),
+    "DeadLetterConfig": (["sqs:SendMessage", "sns:Publish"], "grant it to the role of the function"),
+}
+
+
 def define_function(options: FunctionOptions, scope: Construct, name: str, **properties: Any) -> lambda_.Function:
     """Define a function with these options.
 
@@ -106,7 +121,32 @@ def define_function(options: FunctionOptions, scope: Construct, name: str, **pro
         resource = cast("lambda_.CfnFunction", function.node.default_child)
         mode = "Active" if options.tracing == lambda_.Tracing.ACTIVE else "PassThrough"
         resource.tracing_config = lambda_.CfnFunction.TracingConfigProperty(mode=mode)
+    AtSynthesis.of(scope).check(lambda templates: _lacking(function, templates))
     return function
+
+
+def _lacking(function: lambda_.Function, templates: Templates) -> Iterator[str]:
+    """Name what an aspect or an override has the function do, and its role may not.
+
+    Lambda refuses such a function, or never starts it: then CloudFormation waits for each of its responses in vain.
+    """
+    resources = resources_of(templates.of(Stack.of(function)))
+    properties = (written(function.node.default_child, templates) or {}).get("Properties", {})
+    given = [property_ for property_ in _NEEDED if property_ in properties]
+    reference = properties.get("Role")
+    role_id = reference.get("Fn::GetAtt", [""])[0] if isinstance(reference, dict) else ""
+    role = resources.get(role_id)
+    # A role that was made beforehand and a managed policy may allow anything.
+    if not given or role is None or "ManagedPolicyArns" in role["Properties"]:
+        return
+    may = json.dumps([role, *(one for one in resources.values() if {"Ref": role_id} in walk(one))])
+    for property_ in given:
+        actions, way = _NEEDED[property_]
+        if not any(action in may or f"{action.partition(':')[0]}:*" in may for action in actions):
+            yield (
+                f"{function.node.path} must have a role that may {' or '.join(actions)}, got {property_} by an aspect "
+                f"or an override and no such permission: the function would not run; {way}"
+            )
 
 
 def network_of(options: FunctionOptions) -> list[IConstruct]:

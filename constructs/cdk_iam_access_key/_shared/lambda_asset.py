@@ -28,6 +28,9 @@ CRHELPER_VERSION = "2.0.12"
 # functions that manage keys. A new version comes with a new digest, and both are reviewed.
 CRHELPER_DIGEST = "1f4cd60078686f46a64f3c7c8ada7f1ab095a071f834e6980632226f02fa0e8b"
 
+# What the CDK takes a relative path from, because its process began here. An app may go elsewhere before it is
+# synthesized, to the folder of its `app.py` say.
+_BEGAN_IN = Path.cwd()
 _LONG_AGO = (1980, 1, 1, 0, 0, 0)
 _READABLE_FILE = S_IFREG | 0o644
 
@@ -54,7 +57,7 @@ class HandlerAsset:
         `cdk deploy --no-staging` uploads it from there, when the app has ended. Its size is what a deployment uploads
         and a cold start loads; the comments in it are cheap that way.
         """
-        assembly = Path(cast("Stage", Stage.of(scope)).asset_outdir)
+        assembly = _BEGAN_IN / cast("Stage", Stage.of(scope)).asset_outdir
         digest = self.hash
         archive = assembly / f"cdk-iam-access-key.{digest}.zip"
         # Moved there when it is complete: another synthesis may be reading it.

@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 from typing import Any, cast
 
 import jsii
-from aws_cdk import ISynthesisSession, LegacyStackSynthesizer, NestedStackSynthesizer, Stack
+from aws_cdk import CfnElement, ISynthesisSession, LegacyStackSynthesizer, NestedStackSynthesizer, Stack
 from aws_cdk.cx_api import CloudAssemblyBuilder
 from constructs import IConstruct
 
@@ -34,6 +34,31 @@ class Templates:
 def stacks_below(scope: IConstruct) -> list[Stack]:
     """List the stacks of a scope, in its stages and nested too."""
     return [one for one in scope.node.find_all() if isinstance(one, Stack)]
+
+
+def resources_of(template: Template) -> dict[str, Any]:
+    """Return the resources of a template; one of outputs alone has none."""
+    found: dict[str, Any] = template.get("Resources", {})
+    return found
+
+
+def written(element: IConstruct | None, templates: Templates) -> dict[str, Any] | None:
+    """Return a resource as its template has it, or None if it does not."""
+    if element is None:
+        return None
+    stack = Stack.of(element)
+    name = stack.resolve(cast("CfnElement", element).logical_id)
+    return resources_of(templates.of(stack)).get(name)
+
+
+def paths_of(stack: Stack) -> dict[str, str]:
+    """Give the paths of the constructs of a stack by their logical ids."""
+    elements: list[Any] = [one for one in stack.node.find_all() if isinstance(one, CfnElement)]
+    return {
+        str(stack.resolve(cast("CfnElement", one).logical_id)): one.node.path
+        for one in elements
+        if Stack.of(one) is stack
+    }
 
 
 def walk(value: Any) -> Iterator[Any]:

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Mapping
+from typing import cast
 
-from aws_cdk import Aws, Duration, Fn, Names, Stack, Token
+import jsii
+from aws_cdk import Aws, Duration, Fn, IStableStringProducer, Lazy, Names, Stack, Token
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
@@ -44,16 +46,17 @@ def call_function(
     scope: Construct, guard: GuardFunction, schedule: events.Schedule, event: Mapping[str, str]
 ) -> cloudwatch.Metric:
     """Call a function by a schedule, and return the number of calls that could not be made."""
+    rule = _define_rule(scope, schedule)
     permission = lambda_.CfnPermission(
         scope,
         "SchedulePermission",
         action="lambda:InvokeFunction",
         function_name=guard.function.function_arn,
         principal=_EVENTS,
-        source_arn=_rule_arn(scope),
+        source_arn=_arn_of(rule),
     )
     target = events.CfnRule.TargetProperty(id="Guard", arn=guard.function.function_arn, input=json.dumps(dict(event)))
-    return _define_rule(scope, schedule, target, guard, permission)
+    return _start(rule, target, guard, permission)
 
 
 def start_execution(scope: Construct, machine: sfn.StateMachine, schedule: events.Schedule) -> cloudwatch.Metric:
@@ -62,7 +65,8 @@ def start_execution(scope: Construct, machine: sfn.StateMachine, schedule: event
     The role is this one rule's: whoever may make rules or schedules, and pass roles, can't start the machine with it.
     https://docs.aws.amazon.com/eventbridge/latest/userguide/cross-service-confused-deputy-prevention.html
     """
-    this_rule = {"aws:SourceArn": _rule_arn(scope), "aws:SourceAccount": Stack.of(scope).account}
+    rule = _define_rule(scope, schedule)
+    this_rule = {"aws:SourceArn": _arn_of(rule), "aws:SourceAccount": Stack.of(scope).account}
     start = iam.PolicyStatement(actions=["states:StartExecution"], resources=[machine.state_machine_arn])
     role = iam.Role(
         scope,
@@ -75,21 +79,22 @@ def start_execution(scope: Construct, machine: sfn.StateMachine, schedule: event
         id="Guard", arn=machine.state_machine_arn, role_arn=role.role_arn, input=json.dumps({})
     )
     # The CDK keeps the permissions of a Distributed Map in a policy that comes after the machine.
-    return _define_rule(scope, schedule, target, machine)
+    return _start(rule, target, machine)
 
 
-def _define_rule(
-    scope: Construct, schedule: events.Schedule, target: events.CfnRule.TargetProperty, *before: IDependable
-) -> cloudwatch.Metric:
-    """Define the rule, which is there only when what it starts may do its work."""
-    rule = events.CfnRule(
+def _define_rule(scope: Construct, schedule: events.Schedule) -> events.CfnRule:
+    return events.CfnRule(
         scope,
         "Schedule",
         name=_rule_name(scope),
         description="Starts a guard of root access keys",
         schedule_expression=schedule.expression_string,
-        targets=[target],
     )
+
+
+def _start(rule: events.CfnRule, target: events.CfnRule.TargetProperty, *before: IDependable) -> cloudwatch.Metric:
+    """Give the rule its target; the rule is there only when what it starts may do its work."""
+    rule.targets = [target]
     rule.node.add_dependency(*before)
     return cloudwatch.Metric(
         namespace="AWS/Events",
@@ -106,5 +111,17 @@ def _rule_name(scope: Construct) -> str:
     return f"{Names.unique_resource_name(scope, max_length=_LONGEST_NAME)}-{stack_id}"
 
 
-def _rule_arn(scope: Construct) -> str:
-    return Stack.of(scope).format_arn(service="events", resource="rule", resource_name=_rule_name(scope))
+@jsii.implements(IStableStringProducer)
+class _NameOf:
+    """The name that a rule has in the end: an aspect may give it another one."""
+
+    def __init__(self, rule: events.CfnRule) -> None:
+        self._rule = rule
+
+    def produce(self) -> str | None:
+        return self._rule.name
+
+
+def _arn_of(rule: events.CfnRule) -> str:
+    name = Lazy.string(cast("IStableStringProducer", _NameOf(rule)))
+    return Stack.of(rule).format_arn(service="events", resource="rule", resource_name=name)

@@ -5,7 +5,6 @@ from enum import Enum
 
 from aws_cdk import CustomResource, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -17,6 +16,7 @@ from cdk_iam_access_key._shared.functions import network_of
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
 from cdk_iam_access_key.function_options import FunctionOptions
 from cdk_iam_access_key.root_keys._function import GuardFunction, checked_options, guard_asset
+from cdk_iam_access_key.root_keys._notices import action_of
 from cdk_iam_access_key.root_keys._schedule import call_function, checked_schedule
 
 _NAMESPACE = "CdkIamAccessKey"
@@ -109,7 +109,7 @@ class RootAccessKeyGuard(Construct):
         found_last = cloudwatch.TreatMissingData.IGNORE
         self.alarm = self._define_alarm("Alarm", self.metric, _ADVICE, found_last, notify)
         if notify is not None:
-            self.alarm.add_ok_action(cloudwatch_actions.SnsAction(notify))
+            self.alarm.add_ok_action(action_of(notify))
         errors = self.function.metric_errors(period=Duration.minutes(5))
         unknown = "The check of the root user's access keys failed: nothing is known. The function's log says why."
         # Each failure is told anew; that some time has passed since is no good news, and is not told.
@@ -151,7 +151,7 @@ class RootAccessKeyGuard(Construct):
             alarm_description=description,
         )
         if notify is not None:
-            alarm.add_alarm_action(cloudwatch_actions.SnsAction(notify))
+            alarm.add_alarm_action(action_of(notify))
         return alarm
 
 

@@ -6,7 +6,6 @@ from typing import Any
 
 from aws_cdk import CustomResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
-from aws_cdk import aws_cloudwatch_actions as cloudwatch_actions
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
@@ -16,10 +15,12 @@ from constructs import Construct
 
 from cdk_iam_access_key._shared import validation
 from cdk_iam_access_key._shared.durations import DAY, checked_seconds
+from cdk_iam_access_key._shared.encryption import refuse_late_key
 from cdk_iam_access_key._shared.functions import network_of
 from cdk_iam_access_key._shared.permissions import on_events, on_own_stack
 from cdk_iam_access_key.function_options import FunctionOptions
 from cdk_iam_access_key.root_keys._function import GuardFunction, checked_options, guard_asset
+from cdk_iam_access_key.root_keys._notices import action_of
 from cdk_iam_access_key.root_keys._permissions import (
     assuming_root,
     listing_accounts,
@@ -172,7 +173,7 @@ class OrganizationRootKeyGuard(Construct):
         self.start_alarm = self._define_alarm("StartAlarm", lost, "could not be started by its schedule")
 
     def _define_bucket(self, kept: Duration) -> s3.Bucket:
-        return s3.Bucket(
+        bucket = s3.Bucket(
             self,
             "Results",
             encryption=s3.BucketEncryption.S3_MANAGED,
@@ -185,6 +186,8 @@ class OrganizationRootKeyGuard(Construct):
             ],
             removal_policy=RemovalPolicy.RETAIN,
         )
+        refuse_late_key(bucket, "leave the bucket out of that, which S3 encrypts with keys of its own")
+        return bucket
 
     def _define_start(self) -> lambda_.IFunction:
         return self._step(
@@ -287,7 +290,7 @@ class OrganizationRootKeyGuard(Construct):
             alarm_description=f"A run over the root access keys of the organization {what}",
         )
         if self._notify is not None:
-            alarm.add_alarm_action(cloudwatch_actions.SnsAction(self._notify))
+            alarm.add_alarm_action(action_of(self._notify))
         return alarm
 
     def _step(  # noqa: PLR0917 - five facts of a function, in the order of its definition

@@ -35,10 +35,18 @@ class SecretsManagerVersions:
     """The versions and labels of one secret, by Secrets Manager. Nothing here can read a value."""
 
     def __init__(
-        self, credentials: Credentials, secret_arn: str, call: RetryingCaller, rotation_token: str = ""
+        self,
+        credentials: Credentials,
+        secret_arn: str,
+        call: RetryingCaller,
+        rotation_token: str = "",
+        *,
+        region: str | None = None,
     ) -> None:
         """Act with the credentials of the key's role; Secrets Manager's token says that it is for its rotation."""
-        self._client: SecretsManagerClient = boto3.client("secretsmanager", **credentials, config=NO_RETRIES)
+        self._client: SecretsManagerClient = boto3.client(
+            "secretsmanager", region_name=region, **credentials, config=NO_RETRIES
+        )
         self._arn = secret_arn
         self._call = call
         self._rotation_token = rotation_token

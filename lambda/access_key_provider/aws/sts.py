@@ -47,14 +47,19 @@ class Sessions:
         """Begin with none."""
         self._sessions: dict[tuple[str, str], tuple[Credentials, datetime]] = {}
 
-    def assume(self, role_arn: str, name: str, call: RetryingCaller, clock: Clock) -> Credentials:
-        """Assume a key's role, under a name that says why: CloudTrail shows it with every call."""
+    def assume(
+        self, role_arn: str, name: str, call: RetryingCaller, clock: Clock, source: Credentials | None = None
+    ) -> Credentials:
+        """Assume a role, under a name that says why: CloudTrail shows it with every call.
+
+        A key's role is assumed by the function; the role for a copy in another account with the key's role, `source`.
+        """
         known, expires = self._sessions.get((role_arn, name), (None, clock.now()))
         if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
             return known
         try:
             assumed = call(
-                boto3.client("sts", config=NO_RETRIES).assume_role,
+                boto3.client("sts", **(source or {}), config=NO_RETRIES).assume_role,
                 RoleArn=role_arn,
                 RoleSessionName=name,
                 DurationSeconds=int(_SESSION.total_seconds()),

@@ -7,7 +7,14 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider.entrypoints.custom_resource_request import CUT_OVER_TYPE, Properties, Request, parse_cut_over
+from access_key_provider.entrypoints.custom_resource_request import (
+    COPY_TYPE,
+    CUT_OVER_TYPE,
+    Properties,
+    Request,
+    parse_copy,
+    parse_cut_over,
+)
 from access_key_provider.entrypoints.session import Work
 from access_key_provider.model.errors import (
     BusyError,
@@ -17,6 +24,7 @@ from access_key_provider.model.errors import (
     SupersededError,
 )
 from access_key_provider.planning.announcement import announce
+from access_key_provider.planning.copies import is_declared, plan_copy_removal
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
 from access_key_provider.planning.drift import findings, shown
@@ -64,7 +72,7 @@ def _parsing(handle: Callable[[Request, Any], Result]) -> Callable[[Mapping[str,
 
 def handle(event: Mapping[str, Any], context: Any) -> None:
     """Carry out a request and respond to it."""
-    handlers = _CUT_OVER if event.get("ResourceType") == CUT_OVER_TYPE else _ACCESS_KEY
+    handlers = _HANDLERS.get(event.get("ResourceType", ""), _ACCESS_KEY)
     AccessKeyResource(event, handlers)(event, context)
 
 
@@ -102,6 +110,7 @@ def on_create_or_update(request: Request, context: Any) -> Result:
     data = {
         "AccessKeyId": key.id,
         "SecretArn": properties.secret_arn,
+        "SecretName": properties.secret_name,
         "SecretVersionId": key.version_id,
         "Status": properties.status,
     }
@@ -158,6 +167,33 @@ def on_cut_over_deleted(request: Request, context: Any) -> Result:
     """Delete the cut-over of a key: there is nothing to take back."""
     del context
     return Result(request.physical_id or request.default_id)
+
+
+def on_copy(request: Request, context: Any) -> Result:
+    """Name a copy: the key writes to it once its permissions are there, which this resource waits for."""
+    del context
+    secret_arn, copy = parse_copy(request.properties)
+    return Result(f"{copy.id}, of {secret_arn}")
+
+
+def on_copy_deleted(request: Request, context: Any) -> Result:
+    """Delete a copy that no key writes to any more; CloudFormation asks for it after all that uses it."""
+    physical_id, found = request.physical_id or request.default_id, ""
+    try:
+        secret_arn, copy = parse_copy(request.properties)
+    except InvalidRequestError as error:
+        log.info("nothing to delete: nothing was ever copied", **_about(request), reason=str(error))
+        return Result(physical_id)
+    with Work(secret_arn, "DeleteCopy", context) as work:
+        work.lease.take()
+        record = work.lease.entry.copies.get(copy.id)
+        if record is None:
+            found = f"the {copy.id} was not made by this key, or it is deleted already"
+        elif is_declared(work.lease.entry, copy.id):
+            found = f"the {copy.id} stays: another key writes to it"
+        else:
+            work.reconciler.run(record.owner, lambda draft, _: plan_copy_removal(draft, copy.id))
+    return Result(physical_id, found=found)
 
 
 def _take(work: Work, owner: str, announced: Change) -> bool:
@@ -309,4 +345,7 @@ def _about(request: Request) -> dict[str, str]:
 
 
 _ACCESS_KEY = {"create": on_create_or_update, "update": on_create_or_update, "delete": on_delete}
-_CUT_OVER = {"create": on_cut_over, "update": on_cut_over, "delete": on_cut_over_deleted}
+_HANDLERS = {
+    CUT_OVER_TYPE: {"create": on_cut_over, "update": on_cut_over, "delete": on_cut_over_deleted},
+    COPY_TYPE: {"create": on_copy, "update": on_copy, "delete": on_copy_deleted},
+}

@@ -13,6 +13,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from access_key_provider.model import entry
+from access_key_provider.model.copies import Copy, CopyKind
 from access_key_provider.model.entry import Claim
 from access_key_provider.model.errors import InvalidRequestError
 from access_key_provider.model.retirement_rules import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, RetirementRules
@@ -50,7 +51,16 @@ _DAY = 86_400
 # As far as two clocks may be apart.
 _CLOCKS_APART = timedelta(minutes=5)
 
+_KINDS_OF_COPIES = re.compile("|".join(CopyKind))
+# What a parameter and a secret both allow; a parameter's path may begin with a slash.
+_COPY_NAME = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
+_LONGEST_COPY_NAME = 512
+_REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}")
+_KMS_KEY_ID = re.compile(r"arn:[a-z-]{1,20}:kms:[a-z0-9-]{1,30}:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]{1,256}")
+_MOST_COPIES = 10
+
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
+COPY_TYPE = "Custom::IAMAccessKeyCopy"
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +74,7 @@ class Properties:
     status: str
     description: str | None
     rules: RetirementRules = field(default_factory=RetirementRules)
+    copies: tuple[Copy, ...] = ()
     adopted_key: str = ""
     secret_format: SecretFormat = DEFAULT_FORMAT
 
@@ -86,22 +97,28 @@ class Properties:
         user_name = user_name.rpartition("/")[2]
         if user_name == "root":
             raise InvalidRequestError("UserName root is refused: use an IAM user, never the root user's keys")
-        secret_format = _secret_format(properties)
+        secret_format, copies = _secret_format(properties), _copies(properties)
         serial = _text(properties, "Serial", _SERIAL, "1 to 128 characters, not only blanks")
         return cls(
             user_name=user_name,
             secret_arn=secret_arn,
             role_arn=_text(properties, "RoleArn", _ROLE_ARN, "the ARN of a role"),
-            serial=secret_format.key_serial(serial),
+            serial=secret_format.key_serial(serial, *(copy.id for copy in copies)),
             status=_text(properties, "Status", _STATUS, "Active or Inactive"),
             description=_text(properties, "Description", _DESCRIPTION, "1 to 233 characters that tags allow")
             if "Description" in properties
             else None,
             rules=_rules(properties),
+            copies=copies,
             adopted_key=_optional(properties, "AdoptedKey", _KEY_ID, "the id of an access key, AKIA and 12 to 124 more")
             or "",
             secret_format=secret_format,
         )
+
+    @property
+    def secret_name(self) -> str:
+        """The name of the secret, which its ARN has with six characters more."""
+        return self.secret_arn.split(":")[6][:-7]
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,6 +178,7 @@ class Request:
             status=properties.status,
             description=properties.description or self._default_description,
             rules=properties.rules,
+            copies=properties.copies,
             adopts=properties.adopted_key,
             request=entry.Request(
                 min(self.requested_at or received_at, received_at + _CLOCKS_APART),
@@ -226,6 +244,40 @@ def parse_cut_over(properties: object) -> tuple[str, str]:
     return (
         _text(properties, "SecretArn", SECRET_ARN, "a complete ARN of a secret"),
         _text(properties, "SecretVersionId", _VERSION_ID, "the id of a version"),
+    )
+
+
+def parse_copy(properties: object) -> tuple[str, Copy]:
+    """Take the secret and its copy from the properties of a copy.
+
+    Raises:
+        InvalidRequestError: names the property, the value given and what is allowed.
+    """
+    if not isinstance(properties, Mapping):
+        raise InvalidRequestError("ResourceProperties must be an object")
+    return _text(properties, "SecretArn", SECRET_ARN, "a complete ARN of a secret"), _copy(properties)
+
+
+def _copies(properties: Mapping[str, Any]) -> tuple[Copy, ...]:
+    given = properties.get("Copies", [])
+    if not isinstance(given, list) or not all(isinstance(copy, Mapping) for copy in given):
+        raise InvalidRequestError("Copies must be a list of objects")
+    copies = tuple(_copy(copy) for copy in given)
+    if len({copy.id for copy in copies}) != len(copies) or len(copies) > _MOST_COPIES:
+        raise InvalidRequestError(f"Copies must be at most {_MOST_COPIES} different ones")
+    return copies
+
+
+def _copy(properties: Mapping[str, Any]) -> Copy:
+    name = _text(properties, "Name", _COPY_NAME, "letters, digits and _.-, in parts that slashes separate")
+    if len(name) > _LONGEST_COPY_NAME:
+        raise InvalidRequestError(f"Name has {len(name)} characters: must be at most {_LONGEST_COPY_NAME}")
+    return Copy(
+        kind=CopyKind(_text(properties, "Kind", _KINDS_OF_COPIES, " or ".join(CopyKind))),
+        name=name,
+        region=_text(properties, "Region", _REGION, "the name of a region"),
+        role_arn=_optional(properties, "RoleArn", _ROLE_ARN, "the ARN of a role") or "",
+        kms_key_id=_optional(properties, "KmsKeyId", _KMS_KEY_ID, "the ARN of a KMS key") or "",
     )
 
 

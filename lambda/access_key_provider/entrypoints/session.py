@@ -6,6 +6,7 @@ import os
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
+from access_key_provider.aws.copies import copy_versions
 from access_key_provider.aws.dynamodb import Ledger
 from access_key_provider.aws.eventbridge import EventPublisher
 from access_key_provider.aws.iam import IamUserKeys
@@ -22,8 +23,10 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from access_key_provider.aws.sts import Credentials
+    from access_key_provider.model.copies import Copy
     from access_key_provider.model.entry import Claim
     from access_key_provider.reconcile.lease import Change
+    from access_key_provider.reconcile.ports import CopyVersions
     from lambda_shared.clock import Clock
 
 _SESSIONS = Sessions()
@@ -55,6 +58,14 @@ class RoleSession:
         """The secret's versions and labels."""
         call = RetryingCaller(self._clock, self._patience)
         return SecretsManagerVersions(self._credentials, self._secret_arn, call, self._token)
+
+    def copy(self, copy: Copy) -> CopyVersions:
+        """Give a copy of the secret, in a session of its own account's role."""
+        call = RetryingCaller(self._clock, self._patience)
+        credentials = self._credentials
+        if copy.role_arn:
+            credentials = _SESSIONS.assume(copy.role_arn, self._name, call, self._clock, credentials)
+        return copy_versions(copy, credentials, call)
 
     @cached_property
     def prover(self) -> StsProver:

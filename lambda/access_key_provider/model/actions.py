@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from access_key_provider.model.copies import Copy, CopyKind, CopyRecord
 from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
 from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 from access_key_provider.model.state import version_id
@@ -123,6 +124,111 @@ class ProveKey(Action):
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record that it works."""
         return entry.with_key(replace(entry.keys[self.key_id], state=KeyState.PROVEN, proven=now))
+
+
+@dataclass(frozen=True, slots=True)
+class MakeCopy(Action):
+    """Make the secret that is to be a copy, empty; a parameter is made with its first version.
+
+    What is there and was not made for this secret is somebody else's, so `known` says whether it was, or may have been.
+    """
+
+    copy: Copy
+    owner: str
+    known: bool
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that it may be there, so that it is found if the response is lost."""
+        return _begun_copy(entry, self.copy, self.owner)
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record that it is there."""
+        return _made_copy(entry, self.copy, now)
+
+
+@dataclass(frozen=True, slots=True)
+class WriteCopy(Action):
+    """Write the new key to a copy, whose readers do not get it yet.
+
+    `known` as for `MakeCopy`. `version` is what the write has made, once it is known.
+    """
+
+    copy: Copy
+    owner: str
+    known: bool
+    version: str = ""
+    key_id: str = NEW
+    secret_format: SecretFormat = DEFAULT_FORMAT
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that the key may be in it."""
+        key = entry.keys[self.key_id]
+        begun = _begun_copy(entry, self.copy, self.owner)
+        return begun.with_key(replace(key, copies={**key.copies, self.copy.id: ""}))
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record which version holds the key."""
+        key = entry.keys[self.key_id]
+        # While planning, nobody knows the version.
+        copies = {**key.copies, self.copy.id: self.version or NEW}
+        return _made_copy(entry, self.copy, now).with_key(replace(key, copies=copies))
+
+
+@dataclass(frozen=True, slots=True)
+class PointCopy(Action):
+    """Let the readers of a copy get a key, which was written to it; `copy` and `version` are filled in."""
+
+    copy_id: str
+    key_id: str
+    version: str = ""
+    copy: Copy | None = None
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that it is not known which key its readers get."""
+        return entry.with_copy(replace(entry.copies[self.copy_id], key_id=""))
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record which one they get."""
+        return entry.with_copy(replace(entry.copies[self.copy_id], key_id=self.key_id))
+
+
+@dataclass(frozen=True, slots=True)
+class UnlabelCopy(Action):
+    """Take the label of a key that is gone off its version of a copy."""
+
+    copy: Copy
+    key_id: str
+    version: str
+
+    # A label that is left keeps a version alive and does no harm.
+    bookkeeping: ClassVar[bool] = True
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record it, and forget a deleted key of which nothing else is left."""
+        key = entry.keys.get(self.key_id)
+        return _forgotten_if_bare(entry, _without_copy(key, self.copy.id)) if key else entry
+
+
+@dataclass(frozen=True, slots=True)
+class RemoveCopy(Action):
+    """Delete a copy, with all that is in it."""
+
+    copy: Copy
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that nobody may count on it any more."""
+        record = entry.copies.get(self.copy.id)
+        return entry.with_copy(replace(record, made=None, key_id="")) if record else entry
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Forget it."""
+        ended = replace(
+            entry, copies={known: record for known, record in entry.copies.items() if known != self.copy.id}
+        )
+        for key in entry.keys.values():
+            if self.copy.id in key.copies:
+                ended = _forgotten_if_bare(ended, _without_copy(key, self.copy.id))
+        return ended.noted(now, f"deleted the {self.copy.id}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -357,7 +463,13 @@ class RecordGone(LedgerAction):
         ended = entry.noted(now, self.why or f"{self.key_id} is gone: somebody else deleted it")
         if ended.pending_key_id == self.key_id:
             ended = replace(ended, rotation=None)
-        return _forgotten_if_bare(ended, replace(key, state=KeyState.DELETED))
+        # A version of a parameter bears no label of the key.
+        labelled = {
+            known: version
+            for known, version in key.copies.items()
+            if known in entry.copies and entry.copies[known].copy.kind is CopyKind.SECRET
+        }
+        return _forgotten_if_bare(ended, replace(key, state=KeyState.DELETED, copies=labelled))
 
 
 @dataclass(frozen=True, slots=True)
@@ -471,6 +583,20 @@ class Settle(LedgerAction):
 
 def _forgotten_if_bare(entry: Entry, key: KeyRecord) -> Entry:
     """Forget a deleted key that has left neither a label nor a tag."""
-    if not key.exists and not key.labelled and not key.tag:
+    if not key.exists and not key.labelled and not key.tag and not key.copies:
         return entry.without_key(key.id)
     return entry.with_key(key)
+
+
+def _begun_copy(entry: Entry, copy: Copy, owner: str) -> Entry:
+    before = entry.copies.get(copy.id, CopyRecord(copy, owner))
+    return entry.with_copy(replace(before, owner=owner))
+
+
+def _made_copy(entry: Entry, copy: Copy, now: datetime) -> Entry:
+    record = entry.copies[copy.id]
+    return entry.with_copy(replace(record, made=record.made or now))
+
+
+def _without_copy(key: KeyRecord, copy_id: str) -> KeyRecord:
+    return replace(key, copies={known: version for known, version in key.copies.items() if known != copy_id})

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from access_key_provider.model.copies import Copy, CopyRecord  # noqa: TC001 - `codec` reads the types
 from access_key_provider.model.retirement_rules import RetirementRules
 from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 
@@ -55,6 +56,7 @@ class Claim:
         status: `Active` or `Inactive`.
         description: for the user's tag.
         rules: of retirement and rotation.
+        copies: where the key is written beside the secret.
         request: the latest request.
         present: False once a Delete has come.
         applied: what AWS is known to follow: a digest of these properties; empty before the first success.
@@ -73,6 +75,7 @@ class Claim:
     description: str
     request: Request
     rules: RetirementRules = field(default_factory=RetirementRules)
+    copies: tuple[Copy, ...] = ()
     present: bool = True
     applied: str = ""
     touched: bool = False
@@ -100,6 +103,7 @@ class KeyRecord:
         next_check: when it is observed again because it is in use.
         tag: what the user's tag says of it; empty if the ledger knows of none.
         labelled: whether the version bears the key's label.
+        copies: which version of each copy holds it; empty if it is not known whether that was written.
         adopted: whether somebody else has made it, and the template names it. Its secret is not known here, so it is
             a previous key from the first moment and never becomes current.
     """
@@ -124,6 +128,7 @@ class KeyRecord:
     next_check: datetime | None = None
     tag: str = ""
     labelled: bool = False
+    copies: dict[str, str] = field(default_factory=dict)
     adopted: bool = False
 
     @property
@@ -209,6 +214,7 @@ class Entry:
         settled: when the entry and AWS were last known to agree.
         checked: when the keys were last observed to find drift.
         creating: the attempts to create a key that have not ended, by resource.
+        copies: the copies that were made, by their place.
         reported: when each drift was reported last.
         undo_asked: since when the data goes of an alarm that asks for an undo which was not carried out yet.
     """
@@ -219,6 +225,7 @@ class Entry:
     claims: dict[str, Claim] = field(default_factory=dict)
     keys: dict[str, KeyRecord] = field(default_factory=dict)
     creating: dict[str, Creating] = field(default_factory=dict)
+    copies: dict[str, CopyRecord] = field(default_factory=dict)
     switching: Switching | None = None
     rotation: Rotation | None = None
     lease: Lease | None = None
@@ -257,6 +264,10 @@ class Entry:
         """Forget a key."""
         return replace(self, keys={known: key for known, key in self.keys.items() if known != key_id})
 
+    def with_copy(self, record: CopyRecord) -> Entry:
+        """Record a copy."""
+        return replace(self, copies={**self.copies, record.copy.id: record})
+
     def with_claim(self, owner: str, claim: Claim) -> Entry:
         """Record a claim."""
         return replace(self, claims={**self.claims, owner: claim})
@@ -271,10 +282,11 @@ class Entry:
 
     def pruned(self, now: datetime) -> Entry:
         """Forget the resources and keys that were deleted long ago, and reports of drift that is over."""
+        writers = {record.owner for record in self.copies.values()}
         kept = {
             owner: claim
             for owner, claim in self.claims.items()
-            if claim.present or claim.request.time > now - TOMBSTONE_KEPT or self.made_for(owner)
+            if claim.present or claim.request.time > now - TOMBSTONE_KEPT or self.made_for(owner) or owner in writers
         }
         deleted = sorted((key for key in self.keys.values() if not key.exists), key=promotion_order)
         traces = {key.id for key in deleted[-_DELETED_KEYS_KEPT:] if key.owner in kept}
@@ -285,7 +297,8 @@ class Entry:
     @property
     def is_over(self) -> bool:
         """Whether nothing is left to keep or to do."""
-        return not any(claim.present for claim in self.claims.values()) and not self.keys and not self.creating
+        left = self.keys or self.creating or self.copies
+        return not left and not any(claim.present for claim in self.claims.values())
 
 
 def promotion_order(key: KeyRecord) -> tuple[datetime, datetime, str]:

@@ -22,6 +22,10 @@ class SecretUnavailableError(ProviderError):
     """The secret does not exist, is scheduled for deletion, or is a replica."""
 
 
+class CopyError(ProviderError):
+    """There is something else where a copy of the secret is to be made."""
+
+
 class KeyLimitReachedError(ProviderError):
     """The user has as many access keys as IAM allows, and none of them is ours to remove."""
 

@@ -87,12 +87,14 @@ class SecretFormat:
         """Write the document for a key. Raises InvalidRequestError for what looks like a placeholder and is none."""
         return _PLACEHOLDER.sub(lambda found: _value(found, key), self.text)
 
-    def key_serial(self, serial: str) -> str:
+    def key_serial(self, serial: str, *copies: str) -> str:
         """Name the key of a serial: the shape of the secret is part of it, because a stored key can't be written anew.
 
-        The names of the default format are the serials themselves.
+        The names of the default format without copies are the serials themselves.
         """
-        return serial if self.text == DEFAULT_TEXT else f"{serial} in format {digest(self.text)}"
+        text = () if self.text == DEFAULT_TEXT else (self.text,)
+        shape = (*text, *sorted(copies))
+        return f"{serial} in shape {digest(*shape)}" if shape else serial
 
     @property
     def smtp_regions(self) -> tuple[str, ...]:
@@ -137,5 +139,5 @@ def ses_smtp_password(secret: str, region: str) -> str:
 def _is_object(document: str) -> bool:
     try:
         return isinstance(json.loads(document), dict)
-    except ValueError:
+    except (ValueError, RecursionError):
         return False

@@ -27,6 +27,13 @@ from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.errors import SecretUnavailableError, UserNotFoundError
 from access_key_provider.model.state import ACTIVE, INACTIVE, SecretState, digest, key_tag
 from access_key_provider.planning.adoption import adopt, key_to_adopt
+from access_key_provider.planning.copies import (
+    copies_agree,
+    is_copied,
+    point_copies,
+    require_same_encryption,
+    write_copies,
+)
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.key_slots import free_key_slot
 from access_key_provider.planning.recovery import recover, unknown_labels
@@ -61,6 +68,7 @@ def plan_deployment(draft: Draft, owner: str, deployed_adoption: str = "") -> No
     """
     claim = draft.claim(owner)
     require_user_and_secret(draft.observed, claim, draft.entry.secret_arn)
+    require_same_encryption(draft.entry, claim)
     recover(draft, owner, BY_DEPLOYMENT)
     adopted = key_to_adopt(draft, owner, deployed_adoption)
     target = key_of_serial(draft, owner)
@@ -89,12 +97,13 @@ def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:
 
     One that another key of the same serial took the place of, and that was stopped since, may have leaked.
     """
-    entry, serial = draft.entry, draft.claim(owner).serial
+    entry, claim = draft.entry, draft.claim(owner)
     pending = entry.pending_key_id
     matching = [
         key
         for key in entry.keys_of(owner)
-        if serial in key.serials and key.restorable and draft.exists(key) and key.id != pending
+        if claim.serial in key.serials and key.restorable and draft.exists(key) and key.id != pending
+        if is_copied(claim, key)
         if key.state is not KeyState.INACTIVE or key.by in {BY_DEPLOYMENT, BY_ROLLBACK}
     ]
     return max(matching, key=promotion_order, default=None)
@@ -112,7 +121,9 @@ def require_user_and_secret(observed: Observed, claim: Claim, secret_arn: str) -
 
 def applied_digest(claim: Claim) -> str:
     """Stand for all that a claim declares."""
-    return digest(claim.role_arn, claim.serial, claim.status, claim.description, claim.adopts, repr(claim.rules))
+    shape = [repr(claim.copies)] if claim.copies else []
+    declared = (claim.role_arn, claim.serial, claim.status, claim.description, claim.adopts, repr(claim.rules))
+    return digest(*declared, *shape)
 
 
 def is_applied(entry: Entry, owner: str) -> bool:
@@ -129,6 +140,7 @@ def is_applied(entry: Entry, owner: str) -> bool:
         and (current.deactivated is None) == (claim.status == ACTIVE)
         and entry.switching is None
         and owner not in entry.creating
+        and copies_agree(entry)
     )
 
 
@@ -141,6 +153,7 @@ def create_and_promote(draft: Draft, owner: str, by: str) -> None:
         StoreSecret(secret_format=claim.secret_format),
         ProveKey(secret_format=claim.secret_format),
     )
+    write_copies(draft, owner)
     if claim.status == INACTIVE:
         draft.add(Deactivate(NEW, by))
     promote(draft, draft.entry.keys[NEW], by)
@@ -178,6 +191,7 @@ def make_active(draft: Draft, key: KeyRecord) -> None:
 def promote(draft: Draft, key: KeyRecord, by: str, *, adds_serial: str = "", note: str = "") -> None:
     """Move AWSCURRENT to a key's version; a note keeps the key that was current from becoming it again."""
     end_finished_rotation(draft, key.version_id)
+    point_copies(draft, key)
     draft.add(Promote(key.id, draft.current, by, adds_serial, note))
 
 

@@ -14,16 +14,22 @@ from access_key_provider.model.actions import (
     Deactivate,
     DeleteKey,
     GiveBack,
+    MakeCopy,
+    PointCopy,
     Promote,
     RecordKey,
+    RemoveCopy,
     RemoveLabel,
     StoreSecret,
     TagUser,
+    UnlabelCopy,
     UntagUser,
+    WriteCopy,
 )
 from access_key_provider.model.entry import KeyRecord, KeyState
 from access_key_provider.model.state import PENDING, version_id
 from access_key_provider.planning.recovery import recover
+from access_key_provider.planning.removal import end_finished_rotation
 
 if TYPE_CHECKING:
     from access_key_provider.model.actions import Action
@@ -54,6 +60,8 @@ def plan_take_back(draft: Draft, owner: str, late: Action, made: tuple[str, ...]
                 _restore_current(draft, owner, to_version)
             case StoreSecret(key_id=key_id) if not _exists(draft, key_id):
                 _remove_labels(draft, late.version_id or version_id(owner, key_id), key_id)
+            case PointCopy() | MakeCopy() | WriteCopy():
+                _restore_copy(draft, owner, late)
             case TagUser(key_id) if not _exists(draft, key_id):
                 draft.add(UntagUser(key_id))
             case DeleteKey(key_id) | RemoveLabel(label=key_id) if not key_id.startswith("AWS"):
@@ -102,6 +110,18 @@ def _remove_traces(draft: Draft, key_id: str) -> None:
     draft.add(UntagUser(key_id))
 
 
+def _restore_copy(draft: Draft, owner: str, late: PointCopy | MakeCopy | WriteCopy) -> None:
+    """Let the readers of a copy get the current key again, or take a copy or a label away that nobody knows of."""
+    current, known = draft.entry.current, draft.entry.copies
+    match late:
+        case PointCopy(copy_id) if copy_id in known and current and current.copies.get(copy_id):
+            draft.add(PointCopy(copy_id, current.id))
+        case MakeCopy(copy) | WriteCopy(copy) if copy.id not in known:
+            draft.add(RemoveCopy(copy))
+        case WriteCopy(copy, key_id=key_id) if not _exists(draft, key_id):
+            draft.add(UnlabelCopy(copy, key_id, version_id(owner, key_id)))
+
+
 def _restore_active(draft: Draft, key_id: str) -> None:
     key = draft.entry.keys.get(key_id)
     if key is None:
@@ -128,6 +148,8 @@ def _restore_current(draft: Draft, owner: str, moved_to: str, from_version: str 
     late = draft.entry.keys.get(moved_to)
     version = to_version or (late.version_id if late else moved_to if "-" in moved_to else version_id(owner, moved_to))
     if current and current.id != moved_to:
+        end_finished_rotation(draft, current.version_id)
         draft.add(Promote(current.id, version, BY_ROLLBACK))
     elif current is None and from_version and draft.current == version:
+        end_finished_rotation(draft, from_version)
         draft.add(GiveBack(from_version, version))

@@ -17,6 +17,7 @@ from access_key_provider.model.actions import (
 )
 from access_key_provider.model.entry import KeyRecord, KeyState, Switching
 from access_key_provider.model.state import CURRENT, owner_in_tag
+from access_key_provider.planning.copies import restore_copies
 from access_key_provider.planning.removal import clear_traces, remove
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def recover(draft: Draft, owner: str, by: str = BY_SWEEP) -> None:
     rebuild(draft, owner)
     record_stored(draft, owner)
     record_switch_by_hand(draft, owner)
+    restore_copies(draft, owner)
     with draft.left_to_the_sweep():
         if draft.observed.user_exists:
             _record_missing(draft, owner)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import Deactivate, DeleteKey, EndRotation, ForgetTraces, RemoveLabel, UntagUser
 from access_key_provider.model.state import PENDING
+from access_key_provider.planning.copies import clear_copies
 
 if TYPE_CHECKING:
     from access_key_provider.model.entry import KeyRecord
@@ -31,12 +32,13 @@ def clear_traces(draft: Draft, key_id: str) -> None:
         draft.add(RemoveLabel(key.version_id, key_id))
     if key.tag and draft.observed.user_exists:
         draft.add(UntagUser(key_id))
+    clear_copies(draft, key)
     left = draft.entry.keys.get(key_id)
     if left is None:
         return
     label_is_left = left.labelled and draft.observed.secret.writable
     tag_is_left = bool(left.tag) and draft.observed.user_exists
-    if not label_is_left and not tag_is_left:
+    if not label_is_left and not tag_is_left and not left.copies:
         draft.add(ForgetTraces(key_id))
 
 

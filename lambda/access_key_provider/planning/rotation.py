@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import BY_OPERATOR, BY_ROTATION, CreateKey, ProveKey, StoreSecret
 from access_key_provider.model.errors import RotationError
 from access_key_provider.model.state import CURRENT, INACTIVE, PENDING
+from access_key_provider.planning.copies import write_copies
 from access_key_provider.planning.deployment import create_and_promote, promote, require_user_and_secret, tag_current
 from access_key_provider.planning.key_slots import free_key_slot
 from access_key_provider.planning.recovery import record_stored, record_switch_by_hand, recover
@@ -53,8 +54,9 @@ def plan_create_secret(draft: Draft, owner: str, token: str) -> None:
     draft.add(
         CreateKey(owner, claim.user_name, tuple(draft.statuses), claim.serial, token),
         ProveKey(secret_format=claim.secret_format),
-        StoreSecret(token, secret_format=claim.secret_format),
     )
+    write_copies(draft, owner)
+    draft.add(StoreSecret(token, secret_format=claim.secret_format))
 
 
 def plan_test_secret(draft: Draft, owner: str, token: str) -> None:

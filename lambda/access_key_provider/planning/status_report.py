@@ -27,6 +27,8 @@ def status_report(draft: Draft, owner: str) -> dict[str, Any]:
         "nextSweep": _time(next_due(entry, draft.now)),
         "history": list(entry.history[-10:]),
     }
+    if entry.copies:
+        report["copies"] = {known: record.key_id or "not known" for known, record in entry.copies.items()}
     if entry.failing:
         report["failing"] = {"since": written(entry.failing.since), "reason": entry.failing.reason}
     try:

@@ -13,16 +13,22 @@ from access_key_provider.model.actions import (
     DeleteKey,
     EndAttempt,
     GiveBack,
+    MakeCopy,
+    PointCopy,
     Promote,
     ProveKey,
     PublishEvent,
+    RemoveCopy,
     RemoveLabel,
     StoreSecret,
     TagUser,
+    UnlabelCopy,
     UntagUser,
+    WriteCopy,
 )
+from access_key_provider.model.copies import Copy
 from access_key_provider.model.errors import ConflictError, LeaseLostError, LedgerError, OutOfTimeError, SupersededError
-from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE, PENDING
+from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE, PENDING, version_id
 from access_key_provider.planning.key_events import Event, events_of
 from lambda_shared import log
 from lambda_shared.errors import OutcomeUnknownError, ProviderError
@@ -101,10 +107,11 @@ class Executor:
         self._leave(action, f"the function ran out of time before {name}")
 
     def _leave(self, action: Action, reason: str) -> None:
-        """Leave an action to the sweep, with all that follows for the same key unless it is bookkeeping."""
+        """Leave an action to the sweep, with all that follows for the same key unless that does not depend on it."""
         self.left.append(reason)
         log.info("left to the sweep", action=type(action).__name__, reason=reason)
-        if not action.bookkeeping:
+        # The copies do not wait for each other.
+        if not (action.bookkeeping or isinstance(action, PointCopy)):
             self._left_keys.add(_key_of(action))
 
     def _try(self, action: Action, draft: Draft, *, check: bool) -> None:
@@ -156,7 +163,7 @@ class Executor:
 
         return change
 
-    def _call(self, action: Action, draft: Draft) -> Action:  # noqa: C901 - one line an action
+    def _call(self, action: Action, draft: Draft) -> Action:  # noqa: C901, PLR0912 - one line an action
         """Make the call of an action, and return the action with the new key's id in place of the stand-in."""
         keys, secret = self._session.keys, self._session.secret
         match action:
@@ -166,6 +173,16 @@ class Executor:
                 self._store(version_id, secret_format)
             case ProveKey(secret_format=secret_format):
                 self._prove(secret_format)
+            case MakeCopy(copy, known=known):
+                self._session.copy(copy).make(known=known)
+            case WriteCopy():
+                return self._write_copy(action)
+            case PointCopy(version=version, copy=Copy() as copy):
+                self._session.copy(copy).point(version)
+            case UnlabelCopy(copy, key_id, version):
+                self._session.copy(copy).unlabel(version, key_id)
+            case RemoveCopy(copy):
+                self._session.copy(copy).remove()
             case Promote(key_id, from_version, to_version=to_version):
                 self._move_current(to_version, from_version, new=key_id in self.made)
             case GiveBack(to_version, from_version):
@@ -207,6 +224,9 @@ class Executor:
             action = replace(action, **named) if named else action
         if isinstance(action, Promote):
             action = replace(action, to_version=self._lease.entry.keys[action.key_id].version_id)
+        if isinstance(action, PointCopy):
+            version = self._lease.entry.keys[action.key_id].copies[action.copy_id]
+            action = replace(action, version=version, copy=self._lease.entry.copies[action.copy_id].copy)
         return action
 
     @property
@@ -220,6 +240,13 @@ class Executor:
         labels = (PENDING, key.id) if token else (key.id,)
         version_id = self._lease.entry.keys[key.id].version_id
         self._new_labels = self._session.secret.put(version_id, secret_format.document(key), labels)
+
+    def _write_copy(self, action: WriteCopy) -> WriteCopy:
+        key = self._new_key
+        version = version_id(action.owner, key.id)
+        document = action.secret_format.document(key)
+        copy = self._session.copy(action.copy)
+        return replace(action, version=copy.write(document, version, key.id, known=action.known))
 
     def _prove(self, secret_format: SecretFormat) -> None:
         key = self._new_key
@@ -244,7 +271,7 @@ class Executor:
 
 def _put_back(entry: Entry, before: Entry) -> Entry:
     """Take back what was recorded before a call that has changed nothing. Only the lease's holder records these."""
-    return replace(entry, keys=before.keys, creating=before.creating, switching=before.switching)
+    return replace(entry, keys=before.keys, creating=before.creating, switching=before.switching, copies=before.copies)
 
 
 def _may_be_half_done(action: Action) -> str:

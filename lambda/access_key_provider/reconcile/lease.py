@@ -62,6 +62,8 @@ class HeldLease:
         self._watched: dict[str, tuple[str, bool]] = {}
         self._renewed: datetime | None = None
         self._lost = False
+        # Whether what has changed since is planned on an entry that another caller has gone on from.
+        self._is_old = False
         self._unsure: tuple[Lease, int] | None = None
 
     @property
@@ -126,6 +128,9 @@ class HeldLease:
                 raise
             if entry.lease and entry.lease.holder == self.holder:
                 self._stored, self._renewed = entry, now
+                if self._is_old:
+                    self._changes.clear()
+                self._is_old = False
                 watched = [own] if own else list(entry.claims)
                 self._watched = {owner: _wish(entry, owner) for owner in watched}
                 return
@@ -258,7 +263,7 @@ class HeldLease:
 
     def _require_held(self, entry: Entry) -> None:
         if entry.lease is None or entry.lease.holder != self.holder:
-            self._renewed = None
+            self._renewed, self._is_old = None, True
             self._changes.clear()
             raise LeaseLostError("another caller has taken over the secret: this one stops")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
+    from access_key_provider.model.copies import Copy
     from access_key_provider.model.state import AccessKey, LastUse, NewAccessKey, SecretDescription
 
 
@@ -64,6 +65,30 @@ class SecretVersions(Protocol):
         ...
 
 
+class CopyVersions(Protocol):
+    """One copy of the secret. There is no way to read a value."""
+
+    def make(self, *, known: bool) -> None:
+        """Make it; it may be there already if it is `known`. Raises CopyError if it is somebody else's."""
+        ...
+
+    def write(self, value: str, version_id: str, label: str, *, known: bool) -> str:
+        """Write a version that readers do not get yet, and return its name. Raises CopyError."""
+        ...
+
+    def point(self, version: str) -> None:
+        """Let readers get a version. Raises ConflictError if it is gone."""
+        ...
+
+    def unlabel(self, version: str, label: str) -> None:
+        """Take a key's label off a version; one that is off is fine."""
+        ...
+
+    def remove(self) -> None:
+        """Delete the copy; one that is gone is fine."""
+        ...
+
+
 class Prover(Protocol):
     """Proof that a key works."""
 
@@ -91,6 +116,10 @@ class Session(Protocol):
     @property
     def secret(self) -> SecretVersions:
         """The secret's versions and labels."""
+        ...
+
+    def copy(self, copy: Copy) -> CopyVersions:
+        """Give a copy of the secret."""
         ...
 
     @property

@@ -16,6 +16,8 @@ from faults.interleavings.orders import (
     LEDGER_WRITE,
     WRITES,
     Meeting,
+    Stall,
+    Turns,
     by_first,
     calls_of,
     end_lease,
@@ -265,6 +267,29 @@ def test_clocks_apart(pairs: list[Meeting]) -> None:
         skew = chance.choice(_CLOCKS_APART)
         (order,) = chance.choice((some_turns, some_stalls))(meeting, 1)
         meet(meeting, order, skews=chance.choice(((skew, 0.0), (0.0, skew), (skew, -skew))))
+
+
+@pytest.mark.parametrize(
+    ("meeting", "order", "skews"),
+    [
+        # What was planned after the lease was lost came back with the next lease, and made an orphan of a new key.
+        (
+            Meeting("grace over", ("rotate", "createSecret")),
+            Stall("first", "second", where=15, calls=12, dies=False),
+            (-120.0, 0.0),
+        ),
+        # A switch that was taken back left AWSPENDING on a version that was current no more.
+        (
+            Meeting("pending", ("delete", "finishSecret")),
+            Turns((("second", 6), ("first", 2), ("second", None))),
+            (0.0, -120.0),
+        ),
+    ],
+    ids=["planned-without-lease", "switch-taken-back"],
+)
+def test_clocks_that_once_broke_something(meeting: Meeting, order: Stall | Turns, skews: tuple[float, float]) -> None:
+    """What larger samples have found."""
+    meet(meeting, order, skews=skews)
 
 
 @pytest.mark.thorough

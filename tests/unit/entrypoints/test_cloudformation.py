@@ -80,7 +80,13 @@ def test_create_makes_one_active_key_and_publishes_it(moto: MotoStack) -> None:
     assert answer["PhysicalResourceId"] == f"deploy@{moto.secret_arn}"
     assert attributes(answer) == (
         "SUCCESS",
-        {"AccessKeyId": key, "SecretArn": moto.secret_arn, "SecretVersionId": version, "Status": "Active"},
+        {
+            "AccessKeyId": key,
+            "SecretArn": moto.secret_arn,
+            "SecretName": moto.secrets.describe_secret(SecretId=moto.secret_arn)["Name"],
+            "SecretVersionId": version,
+            "Status": "Active",
+        },
     )
     assert moto.statuses() == {key: "Active"}
     tags = {tag["Key"]: tag["Value"] for tag in moto.iam.list_user_tags(UserName="deploy")["Tags"]}

@@ -275,7 +275,8 @@ def test_every_id_fits_into_what_cloudformation_takes() -> None:
     arn = f"arn:aws-us-gov:secretsmanager:eu-central-1:123456789012:secret:{'s' * 512}-AbCdEf"
     parsed = request(ResourceProperties=changed({"UserName": "u" * 64, "SecretArn": arn}))
     assert len(parsed.response_id()) <= 1024
-    data = {"AccessKeyId": "A" * 20, "SecretArn": arn, "SecretVersionId": "v" * 64, "Status": "Inactive"}
+    names = {"SecretArn": arn, "SecretName": "s" * 512}
+    data = {"AccessKeyId": "A" * 20, **names, "SecretVersionId": "v" * 64, "Status": "Inactive"}
     event = {"StackId": STACK_ID, "RequestId": "r" * 128, "LogicalResourceId": "K" * 255}
     content = cfn_response.body(event, "FAILED", parsed.response_id(), "ü" * 9000, data)
     assert 3000 < len(content) <= 4096

@@ -31,6 +31,7 @@ from access_key_provider.model.actions import (
     Settle,
     StoreSecret,
     TagUser,
+    UnlabelCopy,
     UntagUser,
 )
 from access_key_provider.model.entry import (
@@ -92,7 +93,7 @@ def test_only_what_nothing_depends_on_is_bookkeeping() -> None:
         given = {field.name: "" for field in fields(kind)}
         if kind(**given).bookkeeping:  # type: ignore[arg-type]
             found.add(kind)
-    assert found == {RemoveLabel, TagUser, UntagUser, PublishEvent}
+    assert found == {RemoveLabel, TagUser, UnlabelCopy, UntagUser, PublishEvent}
 
 
 def test_what_is_neither_begun_nor_ended_records_nothing() -> None:

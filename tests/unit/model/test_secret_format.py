@@ -112,6 +112,8 @@ def test_regions_are_named_once_in_order() -> None:
         pytest.param(text(BOTH + "€" * 20_000), "60000 bytes", id="long in bytes"),
         pytest.param(text(f'{{"a": "{BOTH}", "b": "x"y"}}', FormatKind.JSON), "no JSON object", id="quotation mark"),
         pytest.param(text(f'["{BOTH}"]', FormatKind.JSON), "no JSON object", id="a list"),
+        pytest.param(text(BOTH + "[" * 50_000, FormatKind.JSON), "no JSON object", id="no end of lists"),
+        pytest.param(text("[" * 50_000 + BOTH, FormatKind.JSON), "no JSON object", id="lists in lists"),
         pytest.param(text(ENV + "C=a b\n", FormatKind.ENV_FILE), "env file", id="blank"),
         pytest.param(text(ENV + "C=$X\n", FormatKind.ENV_FILE), "env file", id="dollar"),
         pytest.param(text(ENV + "\n", FormatKind.ENV_FILE), "env file", id="line break"),
@@ -146,7 +148,7 @@ def test_another_shape_is_another_key() -> None:
     """Each text has a name of its own, with the serial in it; what only proves the key changes nothing."""
     names = {text(document).key_serial(serial) for document in (BOTH, BOTH + "\n") for serial in "12"}
     assert len(names) == 4
-    assert all(name.startswith(("1 in format ", "2 in format ")) for name in names)
+    assert all(name.startswith(("1 in shape ", "2 in shape ")) for name in names)
     assert SecretFormat(BOTH, prove_smtp_port=587).key_serial("1") == text(BOTH).key_serial("1")
 
 

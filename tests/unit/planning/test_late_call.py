@@ -31,6 +31,7 @@ from access_key_provider.model.actions import (
     StoreSecret,
     TagUser,
 )
+from access_key_provider.model.state import PENDING
 from access_key_provider.planning.late_call import plan_take_back
 
 BY = "failed request"
@@ -94,6 +95,13 @@ def test_awscurrent_moved_late_for_a_resource_that_was_deleted_is_moved_back() -
     assert changes(situation.plan(plan_take_back, late)) == [GiveBack(BY_HAND, version_of(A))]
     assert Situation().deleted().current_is(BY_HAND).plan(plan_take_back, late) == []
     assert situation.plan(plan_take_back, Promote(A, "", "deployment")) == [], "there was none"
+
+
+def test_awscurrent_moved_back_from_a_rotation_leaves_no_rotation_open() -> None:
+    """AWSPENDING on a version that is current no more would block every later rotation."""
+    late = Promote(A, BY_HAND, "rotation", to_version=TOKEN)
+    situation = Situation().deleted().current_is(BY_HAND).rotating("", NOW).current_is(TOKEN)
+    assert changes(situation.plan(plan_take_back, late)) == [RemoveLabel(TOKEN, PENDING), GiveBack(BY_HAND, TOKEN)]
 
 
 def test_awscurrent_moved_late_to_a_key_that_is_forgotten_is_moved_back() -> None:
