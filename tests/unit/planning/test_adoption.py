@@ -349,6 +349,17 @@ def test_nobody_else_retires_it(by: str) -> None:
     assert adopted("inactive", "Active", note="it is being deleted").plan(retire, by, at_once=True) == []
 
 
+def test_it_stays_while_the_key_in_its_place_is_declared_inactive() -> None:
+    """It is all that works then; an operator's word counts. What is Inactive is deleted all the same."""
+    for state, deactivated, gone in (("replaced", set(), []), ("inactive", {F}, [F])):
+        situation = adopted(state)
+        situation.managed(A, status="Inactive", deactivated=NOW - DAY)
+        situation.declared(status="Inactive", rules=RULES, adopts=F, adopted=(F,))
+        actions = situation.plan(retire, "sweep")
+        assert (touched(actions), deleted(actions)) == (deactivated, gone)
+    assert touched(adopted().declared(status="Inactive", rules=RULES).plan(plan_retire_now)) == {F}
+
+
 def test_an_operator_retires_it_at_once() -> None:
     """It may have leaked; not while the current key does not work."""
     situation = adopted(since=MINUTE)
