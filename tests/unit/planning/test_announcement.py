@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from unit.planning.situation import MINUTE, NOW, OTHER, OWNER, RENAMED, SECRET, claim
+from unit.planning.situation import MINUTE, NOW, OTHER, OWNER, RENAMED, SECRET, STACK, claim
 
 from access_key_provider.model.entry import Claim, Entry, Request
-from access_key_provider.model.errors import SupersededError
+from access_key_provider.model.errors import InvalidRequestError, SupersededError
 from access_key_provider.planning.announcement import announce
 
 SECOND = timedelta(seconds=1)
@@ -44,6 +44,17 @@ def test_a_later_request_takes_the_place_of_an_earlier_one_and_keeps_what_is_app
     before = replace(request(), applied="digest", touched=True)
     after = announced(before, replace(request(SECOND), serial="2")).claims[OWNER]
     assert (after.serial, after.applied, after.touched, after.request.time) == ("2", "digest", True, NOW + SECOND)
+
+
+def test_another_stacks_role_is_refused() -> None:
+    """A construct defines its own role: who comes with that of another stack's key has made it up."""
+    entry = announced(request())
+    other = replace(claim(RENAMED, request=Request(NOW, "other")), stack_id=f"{STACK}2")
+    with pytest.raises(InvalidRequestError, match=f"is the role of Key in {STACK}"):
+        announce(entry, OTHER, other)
+    assert OTHER in announce(entry, OTHER, replace(other, role_arn="arn:aws:iam::123456789012:role/own")).claims
+    gone = announced(request(), request(SECOND, "delete", present=False))
+    assert OTHER in announce(gone, OTHER, other).claims, "nobody uses it any more"
 
 
 def test_a_late_request_is_refused() -> None:
