@@ -53,7 +53,7 @@ def test_a_delete_that_was_refused_is_done_by_the_next_one(shop: Shop) -> None:
     assert shop.account.keys("plain") == {key: "Inactive"}
     (entry,) = shop.account.entries().values()
     assert list(entry["keys"]) == [key]
-    (role,) = shop.account.iam.list_roles(PathPrefix="/cdk-iam-access-key/")["Roles"]
+    (role,) = shop.account.iam.list_roles(PathPrefix="/cdk-iam-access-key/Shop/plain/")["Roles"]
     shop.account.iam.delete_role_policy(RoleName=role["RoleName"], PolicyName="denied")
     shop.stack.delete()
     assert shop.account.keys("plain") == {}
