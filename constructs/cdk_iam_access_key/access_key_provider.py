@@ -108,7 +108,6 @@ class AccessKeyProvider(Construct):
         ledger: The table with an entry for each secret. No secret access key is in it.
         role_path: The IAM path of the roles that the functions may assume.
         sweep_seconds: How often the worker looks for what is due, in seconds.
-        service_timeout: How long CloudFormation waits for a response of the function.
 
     Raises:
         ValueError: A property has a value that can't work.
@@ -158,7 +157,6 @@ class AccessKeyProvider(Construct):
         super().__init__(scope, id)
         stack = Stack.of(self)
         self.role_path = f"/{_NAME}/{stack.stack_name}/" if role_path is None else checked_role_path(role_path)
-        self.service_timeout = _SERVICE_TIMEOUT
         if vpc is not None and security_groups is None:
             group = ec2.SecurityGroup(
                 self, "SecurityGroup", vpc=vpc, description="Functions of the access key provider"
