@@ -11,7 +11,11 @@ from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, Dependable, IConstruct
 
 from cdk_iam_access_key._access_key.declared_keys import Home
-from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret, checked_secret_arn
+from cdk_iam_access_key._access_key.validation import (
+    check_no_properties_of_secret,
+    check_removal_policy,
+    checked_secret_arn,
+)
 from cdk_iam_access_key._shared.permissions import through
 
 _READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
@@ -157,6 +161,7 @@ class KeySecret(Resource):
     def _defined(
         self, user_name: str, name: str | None, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy | None
     ) -> secretsmanager.Secret:
+        check_removal_policy(removal_policy)
         secret = secretsmanager.Secret(
             self,
             "Resource",
