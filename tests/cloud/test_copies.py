@@ -6,11 +6,12 @@ import json
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import CfnResource, Stack
+from aws_cdk import Duration, Stack
 from aws_cdk import aws_iam as iam
 from botocore.exceptions import ClientError
+from cloud.stacks import fail_after
 
-from cdk_iam_access_key import AccessKey, Copy
+from cdk_iam_access_key import Copy
 
 if TYPE_CHECKING:
     from cloud.shop import Shop
@@ -82,12 +83,17 @@ def test_copies_through_their_deployments(shop: Shop) -> None:
     def all_copies(stack: Stack) -> dict[str, Any]:
         other = iam.Role.from_role_arn(stack, "Copies", role)
         return {
+            "grace_period": Duration.seconds(0),
             "copies": [
                 Copy.parameter(PARAMETER),
                 Copy.secret(COPY, in_region=OTHER_REGION),
                 Copy.secret(COPY, role=other),
-            ]
+            ],
         }
+
+    def without_parameter(stack: Stack) -> dict[str, Any]:
+        settings = all_copies(stack)
+        return settings | {"copies": settings["copies"][1:]}
 
     def check(*gone: str) -> None:
         shop.check()
@@ -100,7 +106,7 @@ def test_copies_through_their_deployments(shop: Shop) -> None:
     shop.deploy()
     check()
     first = shop["copied"].current
-    shop.change("copied", serial="2", beside=_fails_after)
+    shop.change("copied", serial="2", beside=lambda key: fail_after(Stack.of(key), key))
     shop.deploy(fails=True)
     assert shop["copied"].current == first
     check()
@@ -108,7 +114,7 @@ def test_copies_through_their_deployments(shop: Shop) -> None:
     shop.deploy()
     assert shop["copied"].current != first
     check()
-    shop.change("copied", settings=lambda stack: {"copies": all_copies(stack)["copies"][1:]})
+    shop.change("copied", settings=without_parameter)
     shop.deploy()
     check("parameter")
     shop.stack.delete()
@@ -127,9 +133,3 @@ def test_what_somebody_else_has_made_is_not_written_over(shop: Shop) -> None:
     assert ssm.get_parameter(Name=PARAMETER)["Parameter"]["Value"] == "theirs"
     assert shop.account.keys("copied") == {}
     ssm.delete_parameter(Name=PARAMETER)
-
-
-def _fails_after(key: AccessKey) -> None:
-    """Declare something that fails after the key."""
-    failing = CfnResource(Stack.of(key), "Fails", type="AWS::SSM::Parameter", properties={"Type": "String"})
-    failing.node.add_dependency(key)

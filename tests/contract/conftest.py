@@ -85,6 +85,12 @@ def secrets(aws: Implementation) -> Any:
 
 
 @pytest.fixture
+def parameters(aws: Implementation) -> Any:
+    """Give a client of SSM."""
+    return aws.client("ssm")
+
+
+@pytest.fixture
 def user(iam: Any) -> str:
     """Make a user."""
     iam.create_user(UserName="deploy")

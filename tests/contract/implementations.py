@@ -102,7 +102,7 @@ class Fake:
     def add_role(self, name: str, user_name: str | None, secret_arn: str | None) -> str:
         """Make the role of a key."""
         arn = f"arn:aws:iam::{self.account_id}:role{_ROLE_PATH}{name}"
-        self.account.roles[arn] = Role(arn, user_name, secret_arn)
+        self.account.roles[arn] = Role(arn, user_name, secret_arn, copies=None if secret_arn is None else frozenset())
         return arn
 
     def assume(self, role_arn: str, **parameters: Any) -> dict[str, Any]:

@@ -43,7 +43,9 @@ _LEFT_OUT = {
         "ReturnConsumedCapacity",
         "Select",
     },
+    "secretsmanager:CreateSecret": {"AddReplicaRegions", "ForceOverwriteReplicaSecret", "SecretBinary", "Type"},
     "secretsmanager:PutSecretValue": {"SecretBinary"},
+    "ssm:PutParameter": {"AllowedPattern", "DataType", "Policies", "Tags"},
     "events:PutEvents": {"EndpointId"},
     "sts:AssumeRole": {
         "PolicyArns",

@@ -87,7 +87,7 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     },
     "secretsmanager:DeleteSecret": {
         "SecretId": _SECRET_ID,
-        "RecoveryWindowInDays": Whole(7, 30),
+        "RecoveryWindowInDays": Whole(0),
         "ForceDeleteWithoutRecovery": Flag(),
     },
     "secretsmanager:DescribeSecret": {"SecretId": _SECRET_ID},
@@ -109,16 +109,16 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
     "secretsmanager:UntagResource": {"SecretId": _SECRET_ID, "TagKeys": Texts(Text(1, 128), required=True)},
     "ssm:PutParameter": {
         "Name": _PARAMETER,
-        "Value": Text(0, 4096, required=True),
+        "Value": Text(required=True),
         "Description": Text(0, 1024),
         "Type": Text(0, None, {"String", "StringList", "SecureString"}.__contains__),
         "Tier": Text(0, None, {"Standard", "Advanced", "Intelligent-Tiering"}.__contains__),
         "Overwrite": Flag(),
-        "KeyId": Text(1, 256),
+        "KeyId": Text(1, 256, _matching(r"[a-zA-Z0-9:/_-]+")),
     },
     "ssm:LabelParameterVersion": {
         "Name": _PARAMETER,
-        "ParameterVersion": Whole(1),
+        "ParameterVersion": Whole(0),
         "Labels": Texts(Text(1, 100), 1, 10, required=True),
     },
     "ssm:DeleteParameter": {"Name": _PARAMETER},

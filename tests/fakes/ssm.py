@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
 Answer = dict[str, Any]
 
+_LONGEST_VALUE = 4096
+
 
 @dataclass(slots=True)
 class Parameter:
@@ -39,7 +41,9 @@ def _parameter(state: State, parameters: Mapping[str, Any]) -> Parameter:
 
 
 def put_parameter(state: State, parameters: Mapping[str, Any]) -> Answer:
-    """Write a version."""
+    """Write a version, of the standard tier's length."""
+    if len(parameters["Value"].encode()) > _LONGEST_VALUE:
+        raise ServiceError("ValidationException", "Standard tier parameters support a maximum of 4096 characters.")
     place = (state.asked_in or state.region, parameters["Name"])
     found = state.parameters.get(place)
     if found and not parameters.get("Overwrite"):

@@ -71,6 +71,7 @@ class Stack:
     logical_id: str = "Key"
     requests: int = 0
     answers: list[dict[str, Any]] = field(default_factory=list)
+    copies: list[dict[str, str]] = field(default_factory=list)
     adoptable: str = ""
     untouched_since: datetime | None = None
     _user_ids: dict[str, str] = field(default_factory=dict)

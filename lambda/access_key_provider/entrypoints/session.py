@@ -11,7 +11,6 @@ from access_key_provider.aws.dynamodb import Ledger
 from access_key_provider.aws.eventbridge import EventPublisher
 from access_key_provider.aws.iam import IamUserKeys
 from access_key_provider.aws.secrets_manager import SecretsManagerVersions
-from access_key_provider.aws.smtp import SmtpProver
 from access_key_provider.aws.sts import Sessions, StsProver
 from access_key_provider.entrypoints.custom_resource_request import session_name
 from access_key_provider.reconcile.lease import HeldLease, LeasedClock
@@ -22,6 +21,7 @@ from lambda_shared.clock import InvocationClock
 if TYPE_CHECKING:
     from types import TracebackType
 
+    from access_key_provider.aws.smtp import SmtpProver
     from access_key_provider.aws.sts import Credentials
     from access_key_provider.model.copies import Copy
     from access_key_provider.model.entry import Claim
@@ -75,6 +75,9 @@ class RoleSession:
     @cached_property
     def smtp_prover(self) -> SmtpProver:
         """The proof that its SMTP passwords work."""
+        # Few keys need it, and a cold start waits for each import.
+        from access_key_provider.aws.smtp import SmtpProver  # noqa: PLC0415
+
         return SmtpProver(self._clock)
 
     @cached_property

@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from access_key_provider.model.state import LastUse, Observed
     from access_key_provider.planning.draft import Draft
 
-# Whose Delete or rollback gives an adopted key back must not find it Inactive by the same deployment.
-_RETIRE_ADOPTED = (BY_SWEEP, BY_OPERATOR)
 # IAM tells the minute of a use.
 _PROOF = timedelta(minutes=1)
 
@@ -49,13 +47,22 @@ def retire(draft: Draft, owner: str, by: str, *, at_once: bool = False) -> None:
         if key.adopted and by != BY_OPERATOR and is_active_again(draft, key):
             heed_activation(draft, owner, key)
             continue
-        if key.adopted and by not in _RETIRE_ADOPTED:
+        if key.adopted and not _may_retire_adopted(draft, key, by):
             continue
         rules = rules_of(draft.claim(owner), key)
         if key.state is KeyState.REPLACED:
             _retire_replaced(draft, rules, key, by, at_once=at_once)
         elif key.state is KeyState.INACTIVE:
             _retire_inactive(draft, rules, key, by)
+
+
+def _may_retire_adopted(draft: Draft, key: KeyRecord, by: str) -> bool:
+    """Tell whether an adopted key may be retired: by no deployment, whose rollback must find it as it was.
+
+    The sweep leaves it Active while the key that takes its place is declared Inactive: it is all that works then.
+    """
+    is_needed = key.state is KeyState.REPLACED and draft.claim(key.owner).status == INACTIVE
+    return by == BY_OPERATOR or (by == BY_SWEEP and not is_needed)
 
 
 def is_displaced(entry: Entry, owner: str) -> bool:

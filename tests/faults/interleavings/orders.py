@@ -28,8 +28,13 @@ WRITES = frozenset(
         "iam:DeleteAccessKey",
         "iam:TagUser",
         "iam:UntagUser",
+        "secretsmanager:CreateSecret",
+        "secretsmanager:DeleteSecret",
         "secretsmanager:PutSecretValue",
         "secretsmanager:UpdateSecretVersionStage",
+        "ssm:DeleteParameter",
+        "ssm:LabelParameterVersion",
+        "ssm:PutParameter",
     }
 )
 LEDGER_WRITE = "dynamodb:PutItem"

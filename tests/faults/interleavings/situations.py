@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fakes.aws import ProcessDeath
 from fakes.faults import PROCESS_DEATH
 from faults.interleavings.turns import Caller
-from support.stack import INVENTED_ID, SMTP, SWEEP, Stack
+from support.stack import COPIES, INVENTED_ID, SMTP, SWEEP, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -26,9 +26,10 @@ _EVENT_IS_MADE = timedelta(seconds=1)
 
 
 def declared(stack: Stack, serial: str) -> Properties:
-    """Build the properties of a key with an hour of grace and an hour of retention; it adopts a key if there is one."""
+    """Build the properties of a key with an hour of grace and of retention, which adopts and is copied if told so."""
     adoption = {"AdoptedKey": stack.adoptable} if stack.adoptable else {}
-    return stack.properties(serial, **RULES, **adoption)
+    copies = {"Copies": stack.copies} if stack.copies else {}
+    return stack.properties(serial, **RULES, **adoption, **copies)
 
 
 @dataclass(frozen=True)
@@ -212,6 +213,15 @@ def _adopted_and_retired(stack: Stack) -> None:
     stack.account.clock.sleep(_NOBODY_ROLLS_BACK.total_seconds())
 
 
+def _copied(stack: Stack) -> None:
+    """A deployment has replaced the key: the previous one is Active, and both are in the copies."""
+    stack.copies = COPIES
+    for serial in ("1", "2"):
+        properties = declared(stack, serial)
+        stack.must(stack.update(properties) if stack.known else stack.create(properties))
+    stack.account.clock.sleep(60)
+
+
 def _pending(stack: Stack) -> None:
     """A rotation has stored its key, and not made it current."""
     _one_key(stack)
@@ -257,6 +267,7 @@ SITUATIONS = {
         Situation("adoptable", _adoptable, ("create", "delete", "sweep")),
         Situation("adopted", _adopted, ("update", "rollback", "delete", "retire", "sweep", "createSecret")),
         Situation("adopted, retired", _adopted_and_retired, ("update", "rollback", "delete", "retire", "sweep")),
+        Situation("copied", _copied, ("update", "rollback", "delete", "undo", "rotate", "sweep")),
         Situation("pending", _pending, ("update", "delete", *_OPERATORS, *_STEPS)),
         Situation("stuck", _stuck, ("update", "delete", "rotate", "sweep", *_STEPS)),
         Situation("died creating", _died("iam:CreateAccessKey", "after"), _AFTER_A_DEATH),

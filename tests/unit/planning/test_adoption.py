@@ -38,7 +38,7 @@ from access_key_provider.model.actions import (
     ReleaseKey,
     Settle,
 )
-from access_key_provider.model.entry import KeyState, Request
+from access_key_provider.model.entry import KeyState, RequestStamp
 from access_key_provider.model.errors import (
     AdoptionRefusedError,
     KeyInUseError,
@@ -160,7 +160,7 @@ def test_the_last_ten_adoptions_are_remembered() -> None:
 def test_a_request_keeps_what_was_adopted_on_record() -> None:
     """The claim is written anew with each request."""
     entry = adopted().entry
-    later = replace(claim(), request=Request(NOW, "later"), adopts=F)
+    later = replace(claim(), request=RequestStamp(NOW, "later"), adopts=F)
     assert announce(entry, OWNER, later).claims[OWNER].adopted == (F,)
 
 
@@ -347,6 +347,17 @@ def test_nobody_else_retires_it(by: str) -> None:
     assert adopted().plan(retire, by, at_once=True) == []
     assert adopted("inactive").plan(retire, by, at_once=True) == []
     assert adopted("inactive", "Active", note="it is being deleted").plan(retire, by, at_once=True) == []
+
+
+def test_it_stays_while_the_key_in_its_place_is_declared_inactive() -> None:
+    """It is all that works then; an operator's word counts. What is Inactive is deleted all the same."""
+    for state, deactivated, gone in (("replaced", set(), []), ("inactive", {F}, [F])):
+        situation = adopted(state)
+        situation.managed(A, status="Inactive", deactivated=NOW - DAY)
+        situation.declared(status="Inactive", rules=RULES, adopts=F, adopted=(F,))
+        actions = situation.plan(retire, "sweep")
+        assert (touched(actions), deleted(actions)) == (deactivated, gone)
+    assert touched(adopted().declared(status="Inactive", rules=RULES).plan(plan_retire_now)) == {F}
 
 
 def test_an_operator_retires_it_at_once() -> None:
