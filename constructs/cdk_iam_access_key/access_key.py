@@ -338,8 +338,6 @@ class AccessKey(Construct):
     def _define_key(self, properties: dict[str, Any]) -> CfnResource:
         key = self._define_custom_resource("Resource", "Custom::IAMAccessKey", properties)
         self.provider.outlives(key)
-        # As it is by default; said, it is what MissingRemovalPolicies leaves alone.
-        key.apply_removal_policy(RemovalPolicy.DESTROY)
         return key
 
     def _define_cut_over(self) -> CfnResource:
@@ -353,4 +351,8 @@ class AccessKey(Construct):
         return cut_over
 
     def _define_custom_resource(self, name: str, kind: str, properties: dict[str, Any]) -> CfnResource:
-        return CfnResource(self, name, type=kind, properties={**self.provider.custom_resource_properties, **properties})
+        all_properties = {**self.provider.custom_resource_properties, **properties}
+        resource = CfnResource(self, name, type=kind, properties=all_properties)
+        # As it is by default; said, it is what MissingRemovalPolicies leaves alone.
+        resource.apply_removal_policy(RemovalPolicy.DESTROY)
+        return resource

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from aws_cdk import RemovalPolicies, RemovalPolicy, Stack
 from aws_cdk import aws_secretsmanager as secretsmanager
 from cloud.stacks import fail_after
@@ -57,6 +58,7 @@ def test_whatever_is_retained_the_key_is_deleted(shop: Shop) -> None:
     shop.account.cloud.reset()
 
 
+@pytest.mark.thorough
 def test_a_secret_is_left_as_its_policy_says_and_never_with_a_key_that_works(shop: Shop) -> None:
     """When its creation is rolled back, when it is replaced, and when it leaves the stack."""
     policies = {

@@ -23,9 +23,9 @@ from aws_cdk.assertions import Annotations, Match
 from constructs import IConstruct
 from synth.templates import KEY, SECRET, of_type, resources
 
-from cdk_iam_access_key import AccessKey, AccessKeyProvider, OrganizationRootKeyGuard, RootAccessKeyGuard
+from cdk_iam_access_key import AccessKey, AccessKeyProvider, Copy, OrganizationRootKeyGuard, RootAccessKeyGuard
 
-PARAMETER, NESTED_STACK = "AWS::SSM::Parameter", "AWS::CloudFormation::Stack"
+COPY, PARAMETER, NESTED_STACK = "Custom::IAMAccessKeyCopy", "AWS::SSM::Parameter", "AWS::CloudFormation::Stack"
 
 
 @jsii.implements(IAspect)
@@ -91,6 +91,22 @@ def test_a_key_is_never_retained(app: App, stack: Stack, user: iam.User, way: st
         app.synth()
 
 
+def test_a_copy_is_never_retained(app: App, stack: Stack, user: iam.User) -> None:
+    """It would hold a key that nobody replaces there; the copy of another key is that key's."""
+    AccessKey(stack, "Key", user=user, copies=[Copy.parameter("/ci/key")])
+    AccessKey(stack, "Other", user=iam.User(stack, "OtherUser"))
+    RemovalPolicies.of(stack).retain(exclude_resource_types=[KEY, PARAMETER])
+    with pytest.raises(RuntimeError) as refusal:
+        app.synth()
+    assert "Stack/Key must have no copy that is retained, got the DeletionPolicy Retain of /ci/key" in str(
+        refusal.value
+    )
+    assert f'exclude_resource_types=["{COPY}"]' in str(refusal.value)
+    assert "Stack/Other" not in str(refusal.value)
+    RemovalPolicies.of(stack).destroy(apply_to_resource_types=[COPY], priority=1000)
+    app.synth(force=True)
+
+
 @pytest.mark.parametrize("levels", [1, 2])
 def test_a_key_in_a_nested_stack_that_is_retained_is_refused(app: App, stack: Stack, levels: int) -> None:
     """The nested stack would stay with all that is in it, and lose what it has of its parent."""
@@ -121,7 +137,7 @@ def test_the_ways_out_that_the_error_names_work(app: App, stack: Stack, user: ia
 
 def test_what_has_no_policy_may_be_retained(app: App, stack: Stack, user: iam.User) -> None:
     """The key and the parameter have one, so this leaves them alone, and nobody is warned."""
-    AccessKey(stack, "Key", user=user)
+    AccessKey(stack, "Key", user=user, copies=[Copy.parameter("/ci/key")])
     MissingRemovalPolicies.of(app).retain()
     app.synth()
     Annotations.from_stack(stack).has_no_warning("*", Match.string_like_regexp("Retain"))

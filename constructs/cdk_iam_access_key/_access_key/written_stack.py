@@ -13,7 +13,7 @@ from cdk_iam_access_key._shared.retained import instead, retained
 from cdk_iam_access_key._shared.templates import Templates, paths_of, resources_of, walk, written
 
 _KEY, _RAW_KEY = "Custom::IAMAccessKey", "AWS::IAM::AccessKey"
-_NESTED_STACK = "AWS::CloudFormation::Stack"
+_COPY, _NESTED_STACK = "Custom::IAMAccessKeyCopy", "AWS::CloudFormation::Stack"
 # They let somebody else write to a secret.
 _WRITERS = ("AWS::SecretsManager::RotationSchedule", "AWS::SecretsManager::SecretTargetAttachment")
 # Whoever may use a secret may use this one.
@@ -56,7 +56,9 @@ def _found(stack: Stack, name: str, others: Iterable[Stack], templates: Template
         _written_by_others(properties, writers),
         _too_many(properties, resources),
         _elsewhere(properties, resources),
-        _left_behind(stack, resources[name], templates),
+        _left_behind(resources[name]),
+        _copy_left_behind(properties, resources),
+        _nested_stack_left_behind(stack, templates),
     ):
         if what:
             yield what
@@ -146,14 +148,31 @@ def _elsewhere(properties: Resources, resources: Resources) -> str | None:
     )
 
 
-def _left_behind(stack: Stack, key: Resources, templates: Templates) -> str | None:
+def _left_behind(key: Resources) -> str | None:
     """Refuse a key that CloudFormation would not have deleted: the ledger and the function may be gone by then."""
     found = retained(key)
-    if found:
-        return (
-            f"must not be retained, got {found}: its key would stay Active when the ledger that knows it is deleted; "
-            f"{instead(_KEY)}"
-        )
+    if not found:
+        return None
+    return (
+        f"must not be retained, got {found}: its key would stay Active when the ledger that knows it is deleted; "
+        f"{instead(_KEY)}"
+    )
+
+
+def _copy_left_behind(properties: Resources, resources: Resources) -> str | None:
+    """Refuse a copy that holds a key for good."""
+    for resource in resources.values():
+        copied, found = resource.get("Properties", {}), retained(resource)
+        if found and resource["Type"] == _COPY and copied.get("SecretArn") == properties.get("SecretArn"):
+            return (
+                f"must have no copy that is retained, got {found} of {copied.get('Name')}: it would hold the key of "
+                f"that time, and its name would be taken when the stack is deployed anew; {instead(_COPY)}"
+            )
+    return None
+
+
+def _nested_stack_left_behind(stack: Stack, templates: Templates) -> str | None:
+    """Refuse a nested stack that is not deleted with those that its key may need."""
     nested: Stack | None = stack
     while nested is not None and nested.nested_stack_parent is not None:
         found = retained(written(nested.nested_stack_resource, templates))
