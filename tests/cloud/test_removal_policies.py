@@ -90,3 +90,32 @@ def test_a_secret_is_left_as_its_policy_says_and_never_with_a_key_that_works(sho
     shop.stack.delete()
     assert _secrets(shop) == kept | {"retain-3", "later-3"}
     assert not any(shop.account.keys(name) for name in policies)
+
+
+@pytest.mark.thorough
+def test_what_becomes_of_the_value_of_a_secret_that_was_there_before(shop: Shop) -> None:
+    """It comes back unless the key was rotated since; a secret that was empty keeps the value of the deleted key."""
+    secrets = shop.account.secrets
+    before = '{"theirs": "value"}'
+    arns = {
+        "kept": secrets.create_secret(Name="kept", SecretString=before)["ARN"],
+        "rotated": secrets.create_secret(Name="rotated", SecretString=before)["ARN"],
+        "empty": secrets.create_secret(Name="empty")["ARN"],
+    }
+
+    def given(name: str) -> Any:
+        return lambda stack: {
+            "secret": secretsmanager.Secret.from_secret_complete_arn(stack, f"Given{name}", arns[name])
+        }
+
+    for name in arns:
+        shop.add(name, settings=given(name))
+    shop.deploy()
+    shop.change("rotated", serial="2")
+    shop.deploy()
+    shop.check()
+    last = {name: secrets.get_secret_value(SecretId=arn)["SecretString"] for name, arn in arns.items()}
+    shop.stack.delete()
+    assert not any(shop.account.keys(name) for name in arns)
+    values = {name: secrets.get_secret_value(SecretId=arn)["SecretString"] for name, arn in arns.items()}
+    assert values == {"kept": before, "rotated": last["rotated"], "empty": last["empty"]}
