@@ -20,9 +20,12 @@ if TYPE_CHECKING:
 
 
 def write_copies(draft: Draft, owner: str) -> None:
-    """Write the new key to each copy that the template declares."""
+    """Write the new key to each copy that the template declares.
+
+    Parameters come last: readers that name no label get what is written, and every try takes one of their 100 versions.
+    """
     claim = draft.claim(owner)
-    for copy in claim.copies:
+    for copy in sorted(claim.copies, key=lambda copy: copy.kind is CopyKind.PARAMETER):
         known = copy.id in draft.entry.copies
         if copy.kind is CopyKind.SECRET:
             draft.add(MakeCopy(copy, owner, known))

@@ -262,6 +262,7 @@ def test_another_kms_key_needs_another_name(stack: Stack) -> None:
         ([{**PARAMETER, "Kind": "file"}], "Kind is 'file': must be parameter or secret"),
         ([{**PARAMETER, "Name": "a b"}], "Name is 'a b'"),
         ([{**PARAMETER, "Name": "a" * 513}], "Name has 513 characters"),
+        ([{**PARAMETER, "Name": "ci/key"}], "must begin with a slash"),
         ([{**PARAMETER, "Region": "../x"}], "Region is"),
         ([{**PARAMETER, "RoleArn": "me"}], "RoleArn is 'me'"),
         ([{**PARAMETER, "KmsKeyId": "alias"}], "KmsKeyId is 'alias'"),
