@@ -68,6 +68,10 @@ class Copy:
             ValueError: A value can't work.
         """
         _check("parameter", name, in_region, role, encryption_key)
+        if "/" in name and not is_token(name) and not name.startswith("/"):
+            raise ValueError(
+                f"the name of a parameter must begin with a slash if it has one, got {shown(name)}; write /{name}"
+            )
         if _RESERVED.match(name):
             raise ValueError(f"the name of a parameter must not begin with aws or ssm, got {shown(name)}; change it")
         return cls("parameter", name, in_region, role, encryption_key)

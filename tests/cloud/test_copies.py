@@ -133,3 +133,28 @@ def test_what_somebody_else_has_made_is_not_written_over(shop: Shop) -> None:
     assert ssm.get_parameter(Name=PARAMETER)["Parameter"]["Value"] == "theirs"
     assert shop.account.keys("copied") == {}
     ssm.delete_parameter(Name=PARAMETER)
+
+
+@pytest.mark.thorough
+def test_a_change_of_user_that_is_rolled_back_gives_the_copies_back(shop: Shop) -> None:
+    """What the key's old and new role may do with a copy goes with each of them, as late as their other rights."""
+    shop.account.iam.create_user(UserName="successor")
+
+    def of(user: str | None) -> Any:
+        def settings(stack: Stack) -> dict[str, Any]:
+            named = {"user": iam.User.from_user_name(stack, "Named", user)} if user else {}
+            return {"copies": [Copy.parameter(PARAMETER)], **named}
+
+        return settings
+
+    shop.add("copied", settings=of(None))
+    shop.deploy()
+    first = shop["copied"].current
+    shop.change("copied", settings=of("successor"), beside=lambda key: fail_after(Stack.of(key), key))
+    shop.deploy(fails=True)
+    assert shop["copied"].current == first
+    assert shop.account.keys("successor") == {}
+    assert first in str(_copies(shop.account.cloud)["parameter"])
+    shop.change("copied", settings=of(None), beside=lambda _: None)
+    shop.stack.delete()
+    assert _copies(shop.account.cloud)["parameter"] is None

@@ -55,7 +55,8 @@ class Role:
         assume_denials: how often it can't be assumed yet.
         call_denials: how many calls in its sessions are denied, because its policy does not work yet.
         user_tag_keys: which tags of the user it may set, as patterns.
-        copies: the names of the parameters and secrets that it may write to as copies; None is any.
+        copies: the names of the parameters and secrets that it may write to as copies, and the ARNs of the roles
+            that it may assume for that; None is any.
     """
 
     arn: str
@@ -71,6 +72,8 @@ class Role:
         if service == "iam":
             return self._allows_user(state, action, parameters)
         name = parameters.get("SecretId", parameters.get("Name"))
+        if service == "sts":
+            return self.copies is None or parameters.get("RoleArn") in self.copies
         if service in {"secretsmanager", "ssm"} and (self.copies is None or name in self.copies):
             return action in (_COPY_ACTIONS if service == "secretsmanager" else _PARAMETER_ACTIONS)
         if service == "secretsmanager":

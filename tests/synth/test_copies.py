@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App, Environment, Stack
+from aws_cdk import App, CfnParameter, Environment, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk.assertions import Annotations, Match, Template
@@ -28,7 +28,7 @@ def synthesized(copies: Callable[[Stack], list[Copy]], **settings: Any) -> tuple
 
 def actions_of(template: Template) -> dict[str, Any]:
     """Map each policy of a copy to what it allows."""
-    policies = template.find_resources("AWS::IAM::Policy").values()
+    policies = template.find_resources("AWS::IAM::RolePolicy").values()
     return {
         resource["Properties"]["PolicyName"]: resource["Properties"]["PolicyDocument"]["Statement"]
         for resource in policies
@@ -43,7 +43,7 @@ def test_a_copy_has_a_policy_and_a_resource_that_outlive_the_key() -> None:
     copies = template.find_resources(TYPE)
     assert len(copies) == 2
     assert copies.keys() <= set(key["DependsOn"])
-    policies = {name for name in template.find_resources("AWS::IAM::Policy") if "Copy" in name}
+    policies = {name for name in template.find_resources("AWS::IAM::RolePolicy") if "Copy" in name}
     assert all(set(copy["DependsOn"]) & policies for copy in copies.values())
     described = [{name: copy["Properties"][name] for name in ("Kind", "Name", "Region")} for copy in copies.values()]
     assert described == key["Properties"]["Copies"]
@@ -75,6 +75,22 @@ def test_the_policy_of_a_copy_names_it_and_nothing_else() -> None:
     assert "kms:Encrypt" in allowed
 
 
+def test_the_policy_of_a_copy_follows_the_role_of_the_key() -> None:
+    """Another user makes another role: CloudFormation takes this policy off the old one only after the old key."""
+    _, template = synthesized(lambda _: [Copy.parameter("/ci/key")])
+    (policy,) = template.find_resources("AWS::IAM::RolePolicy").values()
+    (role,) = (name for name in template.find_resources("AWS::IAM::Role") if name.startswith("KeyRole"))
+    assert policy["Properties"]["RoleName"] == {"Ref": role}
+
+
+def test_a_name_that_only_the_deployment_knows_may_begin_with_a_slash() -> None:
+    """IAM knows the parameter `/ci/key` as `parameter/ci/key`, and `key` as `parameter/key`."""
+    _, template = synthesized(lambda stack: [Copy.parameter(CfnParameter(stack, "Name").value_as_string)])
+    ((statement,),) = actions_of(template).values()
+    ends = [resource["Fn::Join"][1][-2] for resource in statement["Resource"]]
+    assert [end[-len("parameter") - 1 :] for end in ends] == ["parameter/", ":parameter"]
+
+
 def test_the_same_copies_have_the_same_ids_in_any_order() -> None:
     """Else a change of order would delete a copy and make it again."""
     copies = [Copy.parameter("/a"), Copy.secret("b"), Copy.parameter("/c")]
@@ -102,6 +118,7 @@ def test_a_key_without_copies_adds_nothing() -> None:
     [
         (lambda _: Copy.parameter("a b"), "the name of a parameter must be at most 512"),
         (lambda _: Copy.parameter("/" + "a" * 512), "the name of a parameter must be at most 512"),
+        (lambda _: Copy.parameter("ci/key"), "must begin with a slash if it has one, write /ci/key"),
         (lambda _: Copy.parameter("/aws/key"), "must not begin with aws or ssm"),
         (lambda _: Copy.secret("shop-abcdef"), "must not end in a hyphen and six characters"),
         (lambda _: Copy.secret("x", in_region="Frankfurt"), "in_region must be the name of a region"),
@@ -133,7 +150,12 @@ def test_copies_that_can_not_be_made(make: Callable[[Stack], Copy], message: str
                     {"id": Field.ACCESS_KEY_ID, "secret": Field.SECRET_ACCESS_KEY, "more": "x" * 5000}
                 )
             },
-            "which takes 4,096 bytes, and secret_format makes 5,",
+            "which takes 4,096 bytes, and secret_format may make 5,",
+        ),
+        (
+            [Copy.parameter("/a")],
+            {"secret_format": SecretFormat.template("{access_key_id} {secret_access_key}" + "x" * 4000)},
+            "which takes 4,096 bytes, and secret_format may make 4,2",
         ),
     ],
 )

@@ -14,13 +14,15 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_iam_access_key._access_key import permissions
+from cdk_iam_access_key._access_key.secret_text import document_length
+from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key._shared.validation import shown
 from cdk_iam_access_key.copy import Copy
 from cdk_iam_access_key.secret_format import SecretFormat
 
 _COPY_TYPE = "Custom::IAMAccessKeyCopy"
 _MOST_COPIES = 10
-# What a parameter of the standard tier takes, less what the values are longer than their placeholders.
+# What a parameter of the standard tier takes.
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
 _LONGEST_PARAMETER = 4096
 _PARAMETER_ACTIONS = ["ssm:DeleteParameter", "ssm:LabelParameterVersion", "ssm:PutParameter"]
@@ -58,11 +60,11 @@ def check_copies(
                 f"copies must be beside the secret, got the secret {copy.name} itself; give the copy another name, "
                 "in_region or role"
             )
-        length = len(secret_format.text.encode()) if secret_format else 0
+        length = document_length(secret_format.text) if secret_format else 0
         if copy.kind == "parameter" and length > _LONGEST_PARAMETER:
             raise ValueError(
                 f"copies has the parameter {copy.name}, which takes {_LONGEST_PARAMETER:,} bytes, and secret_format "
-                f"makes {length:,}; shorten secret_format, or use Copy.secret"
+                f"may make {length:,}; shorten secret_format, or use Copy.secret"
             )
 
 
@@ -75,11 +77,12 @@ def define_copies(
     for copy in copies:
         properties = _properties(stack, copy)
         name = f"Copy{_digest(stack, copy)}"
-        policy = iam.CfnPolicy(
+        # Another user or secret makes another role. The policy of the one before goes with that, as late.
+        policy = iam.CfnRolePolicy(
             key,
             f"{name}Policy",
             policy_name=name,
-            roles=[role.ref],
+            role_name=role.ref,
             policy_document=permissions.document(*_statements(stack, copy)),
         )
         resource = define(name, _COPY_TYPE, {"SecretArn": secret_arn, **properties})
@@ -125,18 +128,20 @@ def _statements(stack: Stack, copy: Copy) -> list[permissions.Statement]:
     region = copy.region or stack.region
     if copy.kind == "parameter":
         service, actions, context = "ssm", _PARAMETER_ACTIONS, "kms:EncryptionContext:PARAMETER_ARN"
-        resource = f"parameter/{copy.name.removeprefix('/')}"
+        resources = [f"parameter/{copy.name.removeprefix('/')}"]
+        if is_token(copy.name):
+            # Its value may begin with a slash.
+            resources.append(f"parameter{copy.name}")
         kms_actions = ["kms:Encrypt"]
     else:
         service, actions, context = "secretsmanager", _SECRET_ACTIONS, "kms:EncryptionContext:SecretARN"
-        resource = f"secret:{copy.name}"
+        # Secrets Manager adds six characters to the name of a secret that exists.
+        resources = [f"secret:{copy.name}", f"secret:{copy.name}-??????"]
         kms_actions = ["kms:Decrypt", "kms:GenerateDataKey"]
-    arn = f"arn:{Aws.PARTITION}:{service}:{region}:{Aws.ACCOUNT_ID}:{resource}"
-    # Secrets Manager adds six characters to the name of a secret that exists.
-    arns = [arn, f"{arn}-??????"] if copy.kind == "secret" else [arn]
+    arns = [f"arn:{Aws.PARTITION}:{service}:{region}:{Aws.ACCOUNT_ID}:{resource}" for resource in resources]
     statements = [permissions.allow(actions, arns)]
     if copy.encryption_key:
         through = [f"{service}.{region}.{suffix}" for suffix in ("amazonaws.com", stack.url_suffix)]
-        condition = {"StringEquals": {"kms:ViaService": through}, "StringLike": {context: arns[-1]}}
+        condition = {"StringEquals": {"kms:ViaService": through}, "StringLike": {context: arns}}
         statements.append(permissions.allow(kms_actions, copy.encryption_key.key_arn, condition))
     return statements

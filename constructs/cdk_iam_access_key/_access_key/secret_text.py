@@ -44,13 +44,19 @@ def check_text(text: str) -> None:
             f"{{{ID}}}, and {{{SECRET}}} or {{{PASSWORD}:REGION}}, or the constants of Field"
         )
     _check_no_reference(text)
-    length = len(_PLACEHOLDER.sub("", text).encode())
-    length += sum(_LONGEST.get(name, 0) * (_PERCENT_ENCODED if escape else 1) for name, _, escape in found)
+    length = document_length(text)
     if length > _LONGEST_DOCUMENT:
         raise ValueError(
             f"secret_format must make a document of at most {_LONGEST_DOCUMENT:,} bytes, as Secrets Manager takes "
             f"65,536, got {length:,}; leave out what is not secret"
         )
+
+
+def document_length(text: str) -> int:
+    """Count the bytes that a document may have."""
+    found = _PLACEHOLDER.findall(text)
+    values = sum(_LONGEST.get(name, 0) * (_PERCENT_ENCODED if escape else 1) for name, _, escape in found)
+    return len(_PLACEHOLDER.sub("", text).encode()) + values
 
 
 def check_constant(name: str, value: object) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 
 from access_key_provider.aws.denials import explained
-from access_key_provider.aws.secrets_manager import SecretsManagerVersions
+from access_key_provider.aws.secrets_manager import QUESTION_OF_COPIES, SecretsManagerVersions
 from access_key_provider.model.copies import CopyKind
 from access_key_provider.model.errors import ConflictError, CopyError
 from access_key_provider.model.state import CURRENT, SecretState
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
 
     _Result = TypeVar("_Result")
 
-_QUESTION = "does its role allow that, and does the policy of its KMS key?"
 _DESCRIPTION = "Copy of the access key in a secret, written by cdk-iam-access-key"
 
 
@@ -105,7 +104,7 @@ class SecretCopy:
         self._client: SecretsManagerClient = boto3.client(
             "secretsmanager", region_name=copy.region, **credentials, config=NO_RETRIES
         )
-        self._versions = SecretsManagerVersions(credentials, copy.name, call, region=copy.region)
+        self._versions = SecretsManagerVersions(credentials, copy.name, call, copy=copy)
 
     def make(self, *, known: bool) -> None:
         """Make it, unless it is there. Raises CopyError if it is somebody else's."""
@@ -161,4 +160,4 @@ def _made(copy: Copy, method: Callable[[], _Result]) -> _Result:
 
 
 def _refused(copy: Copy, error: CallError) -> CallError:
-    return explained(error, "ssm" if copy.kind is CopyKind.PARAMETER else "secretsmanager", copy.id, _QUESTION)
+    return explained(error, "ssm" if copy.kind is CopyKind.PARAMETER else "secretsmanager", copy.id, QUESTION_OF_COPIES)

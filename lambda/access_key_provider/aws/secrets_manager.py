@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mypy_boto3_secretsmanager import SecretsManagerClient
 
     from access_key_provider.aws.sts import Credentials
+    from access_key_provider.model.copies import Copy
     from lambda_shared.aws_calls import RetryingCaller
 
 _Result = TypeVar("_Result")
@@ -29,6 +30,7 @@ _QUESTION = (
     "was the secret imported without the six characters at the end of its ARN? Then import it by its complete ARN "
     "(Secret.from_secret_complete_arn)"
 )
+QUESTION_OF_COPIES = "does its role allow that? Then look at the policy of its KMS key"
 
 
 class SecretsManagerVersions:
@@ -41,15 +43,19 @@ class SecretsManagerVersions:
         call: RetryingCaller,
         rotation_token: str = "",
         *,
-        region: str | None = None,
+        copy: Copy | None = None,
     ) -> None:
-        """Act with the credentials of the key's role; Secrets Manager's token says that it is for its rotation."""
+        """Act with the credentials of the key's role; Secrets Manager's token says that it is for its rotation.
+
+        A copy of the secret is asked for where it is, and messages name it.
+        """
         self._client: SecretsManagerClient = boto3.client(
-            "secretsmanager", region_name=region, **credentials, config=NO_RETRIES
+            "secretsmanager", region_name=copy.region if copy else None, **credentials, config=NO_RETRIES
         )
         self._arn = secret_arn
         self._call = call
         self._rotation_token = rotation_token
+        self._called, self._question = (copy.id, QUESTION_OF_COPIES) if copy else (secret_arn, _QUESTION)
 
     def describe(self) -> SecretDescription:
         """Describe the secret; a missing one is a description too."""
@@ -116,9 +122,9 @@ class SecretsManagerVersions:
             return self._call(method)
         except CallError as error:
             if error.code in {_NOT_FOUND, _INVALID_REQUEST}:
-                unavailable = SecretUnavailableError(f"the secret can't be written to: {error}")
+                unavailable = SecretUnavailableError(f"{self._called} can't be written to: {error}")
                 raise in_other_words(error, unavailable) from error
             raise self._refused(error) from error
 
     def _refused(self, error: CallError) -> CallError:
-        return explained(error, "secretsmanager", self._arn, _QUESTION)
+        return explained(error, "secretsmanager", self._called, self._question)

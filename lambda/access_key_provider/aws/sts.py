@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 _SESSION = timedelta(minutes=15)
 _QUESTION = "was the role deleted, or does something change its path? Then set the provider's role_path"
+_QUESTION_OF_COPIES = "does that role exist? Then let it trust the role of the key"
 
 # A new key is refused for some seconds, by each endpoint on its own and at times once more after a first success.
 _SUCCESSES = 2
@@ -45,7 +46,7 @@ class Sessions:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._sessions: dict[tuple[str, str], tuple[Credentials, datetime]] = {}
+        self._sessions: dict[tuple[str, str, str], tuple[Credentials, datetime]] = {}
 
     def assume(
         self, role_arn: str, name: str, call: RetryingCaller, clock: Clock, source: Credentials | None = None
@@ -54,7 +55,9 @@ class Sessions:
 
         A key's role is assumed by the function; the role for a copy in another account with the key's role, `source`.
         """
-        known, expires = self._sessions.get((role_arn, name), (None, clock.now()))
+        # What one key's role may assume, another one's may not.
+        whose = (role_arn, name, source["aws_access_key_id"] if source else "")
+        known, expires = self._sessions.get(whose, (None, clock.now()))
         if known is not None and expires - clock.now() > timedelta(seconds=clock.remaining()):
             return known
         try:
@@ -65,13 +68,13 @@ class Sessions:
                 DurationSeconds=int(_SESSION.total_seconds()),
             )["Credentials"]
         except CallError as error:
-            raise explained(error, "sts", role_arn, _QUESTION) from error
+            raise explained(error, "sts", role_arn, _QUESTION_OF_COPIES if source else _QUESTION) from error
         credentials = Credentials(
             aws_access_key_id=assumed["AccessKeyId"],
             aws_secret_access_key=assumed["SecretAccessKey"],
             aws_session_token=assumed["SessionToken"],
         )
-        self._sessions[role_arn, name] = credentials, clock.now() + _SESSION
+        self._sessions[whose] = credentials, clock.now() + _SESSION
         return credentials
 
 

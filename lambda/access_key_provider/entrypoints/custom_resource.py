@@ -192,7 +192,7 @@ def on_copy_deleted(request: Request, context: Any) -> Result:
         elif is_declared(work.lease.entry, copy.id):
             found = f"the {copy.id} stays: another key writes to it"
         else:
-            work.reconciler.run(record.owner, lambda draft, _: plan_copy_removal(draft, copy.id))
+            work.reconciler.run(record.owner, lambda draft, _: plan_copy_removal(draft, copy))
     return Result(physical_id, found=found)
 
 

@@ -271,8 +271,11 @@ def _copy(properties: Mapping[str, Any]) -> Copy:
     name = _text(properties, "Name", _COPY_NAME, "letters, digits and _.-, in parts that slashes separate")
     if len(name) > _LONGEST_COPY_NAME:
         raise InvalidRequestError(f"Name has {len(name)} characters: must be at most {_LONGEST_COPY_NAME}")
+    kind = CopyKind(_text(properties, "Kind", _KINDS_OF_COPIES, " or ".join(CopyKind)))
+    if kind is CopyKind.PARAMETER and "/" in name[1:] and not name.startswith("/"):
+        raise InvalidRequestError(f"Name is {name!r}: the name of a parameter must begin with a slash if it has one")
     return Copy(
-        kind=CopyKind(_text(properties, "Kind", _KINDS_OF_COPIES, " or ".join(CopyKind))),
+        kind=kind,
         name=name,
         region=_text(properties, "Region", _REGION, "the name of a region"),
         role_arn=_optional(properties, "RoleArn", _ROLE_ARN, "the ARN of a role") or "",

@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
-from access_key_provider.model.copies import Copy, CopyKind, CopyRecord
+from access_key_provider.model.copies import LOST, Copy, CopyKind, CopyRecord
 from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
 from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 from access_key_provider.model.state import version_id
@@ -167,10 +167,19 @@ class WriteCopy(Action):
         return begun.with_key(replace(key, copies={**key.copies, self.copy.id: ""}))
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record which version holds the key."""
+        """Record which version holds the key.
+
+        The versions of a parameter are numbered. One that somebody has deleted begins at 1 again, without the keys that
+        were in it.
+        """
+        copy_id = self.copy.id
+        if self.version.isdecimal():
+            lost = [key for key in entry.keys.values() if _number(key, copy_id) >= int(self.version)]
+            for key in lost:
+                entry = entry.with_key(replace(key, copies={**key.copies, copy_id: LOST}))
         key = entry.keys[self.key_id]
         # While planning, nobody knows the version.
-        copies = {**key.copies, self.copy.id: self.version or NEW}
+        copies = {**key.copies, copy_id: self.version or NEW}
         return _made_copy(entry, self.copy, now).with_key(replace(key, copies=copies))
 
 
@@ -188,8 +197,9 @@ class PointCopy(Action):
         return entry.with_copy(replace(entry.copies[self.copy_id], key_id=""))
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record which one they get."""
-        return entry.with_copy(replace(entry.copies[self.copy_id], key_id=self.key_id))
+        """Record which one they get, and that its resource writes to the copy."""
+        owner = entry.keys[self.key_id].owner
+        return entry.with_copy(replace(entry.copies[self.copy_id], key_id=self.key_id, owner=owner))
 
 
 @dataclass(frozen=True, slots=True)
@@ -589,13 +599,18 @@ def _forgotten_if_bare(entry: Entry, key: KeyRecord) -> Entry:
 
 
 def _begun_copy(entry: Entry, copy: Copy, owner: str) -> Entry:
-    before = entry.copies.get(copy.id, CopyRecord(copy, owner))
-    return entry.with_copy(replace(before, owner=owner))
+    return entry.with_copy(replace(entry.copies.get(copy.id, CopyRecord(copy, owner)), copy=copy))
 
 
 def _made_copy(entry: Entry, copy: Copy, now: datetime) -> Entry:
     record = entry.copies[copy.id]
     return entry.with_copy(replace(record, made=record.made or now))
+
+
+def _number(key: KeyRecord, copy_id: str) -> int:
+    """Tell the number of the version of a parameter that holds a key; 0 if there is none."""
+    version = key.copies.get(copy_id, "")
+    return int(version) if version.isdecimal() else 0
 
 
 def _without_copy(key: KeyRecord, copy_id: str) -> KeyRecord:

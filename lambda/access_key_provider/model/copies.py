@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - `codec` reads the type
 from enum import StrEnum
 
+LOST = "lost"
+"""In place of the version of a copy that holds a key: it went with a copy that was deleted, or with a lost entry."""
+
 
 class CopyKind(StrEnum):
     """What a copy is."""
@@ -45,7 +48,7 @@ class CopyRecord:
 
     Attributes:
         copy: where it is.
-        owner: the resource that wrote to it last.
+        owner: the resource that made it, and since then the one whose key its readers get.
         made: when it was made; None if that began and it is not known whether it was done.
         key_id: the key that its readers get; empty if that is not known.
     """

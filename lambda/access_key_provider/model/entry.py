@@ -268,6 +268,11 @@ class Entry:
         """Record a copy."""
         return replace(self, copies={**self.copies, record.copy.id: record})
 
+    def copy(self, copy_id: str) -> Copy:
+        """Return a copy as a resource declares it: with the role that may write there now. Else as it was made."""
+        declared = (copy for claim in self.claims.values() if claim.present for copy in claim.copies)
+        return next((copy for copy in declared if copy.id == copy_id), self.copies[copy_id].copy)
+
     def with_claim(self, owner: str, claim: Claim) -> Entry:
         """Record a claim."""
         return replace(self, claims={**self.claims, owner: claim})

@@ -23,7 +23,7 @@ class SecretUnavailableError(ProviderError):
 
 
 class CopyError(ProviderError):
-    """There is something else where a copy of the secret is to be made."""
+    """There is something else where a copy of the secret is to be made, or a copy does not have the key."""
 
 
 class KeyLimitReachedError(ProviderError):

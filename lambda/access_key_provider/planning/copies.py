@@ -14,14 +14,18 @@ from access_key_provider.model.errors import InvalidRequestError
 from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
+    from access_key_provider.model.copies import Copy
     from access_key_provider.model.entry import Claim, Entry, KeyRecord
     from access_key_provider.planning.draft import Draft
 
 
 def write_copies(draft: Draft, owner: str) -> None:
-    """Write the new key to each copy that the template declares."""
+    """Write the new key to each copy that the template declares.
+
+    Parameters come last: readers that name no label get what is written, and every try takes one of their 100 versions.
+    """
     claim = draft.claim(owner)
-    for copy in claim.copies:
+    for copy in sorted(claim.copies, key=lambda copy: copy.kind is CopyKind.PARAMETER):
         known = copy.id in draft.entry.copies
         if copy.kind is CopyKind.SECRET:
             draft.add(MakeCopy(copy, owner, known))
@@ -42,7 +46,8 @@ def require_same_encryption(entry: Entry, claim: Claim) -> None:
 def point_copies(draft: Draft, key: KeyRecord) -> None:
     """Let the readers of the copies get a key that is about to become current.
 
-    A key that was current before comes back whatever is refused: the sweep tries again.
+    A key that was current before comes back whatever is refused, and whichever copy it is not in: the sweep tries
+    again, and reports it.
     """
     if key.published is None:
         _point(draft, key)
@@ -75,18 +80,18 @@ def is_declared(entry: Entry, copy_id: str) -> bool:
     return any(copy.id == copy_id for claim in entry.claims.values() if claim.present for copy in claim.copies)
 
 
-def plan_copy_removal(draft: Draft, copy_id: str) -> None:
+def plan_copy_removal(draft: Draft, copy: Copy) -> None:
     """Delete a copy that no resource writes to any more."""
-    if copy_id in draft.entry.copies:
-        draft.add(RemoveCopy(draft.entry.copies[copy_id].copy))
+    if copy.id in draft.entry.copies:
+        draft.add(RemoveCopy(copy))
 
 
 def clear_copies(draft: Draft, key: KeyRecord) -> None:
     """Take the label of a key that is gone off the versions of its copies."""
-    for copy_id, version in key.copies.items():
+    for copy_id in key.copies:
         record = draft.entry.copies.get(copy_id)
         if record and record.copy.kind is CopyKind.SECRET:
-            draft.add(UnlabelCopy(record.copy, key.id, version or version_id(key.owner, key.id)))
+            draft.add(UnlabelCopy(draft.entry.copy(copy_id), key.id, version_id(key.owner, key.id)))
 
 
 def _point(draft: Draft, key: KeyRecord) -> None:
@@ -95,9 +100,11 @@ def _point(draft: Draft, key: KeyRecord) -> None:
 
 
 def _elsewhere(entry: Entry, key: KeyRecord) -> list[str]:
-    """List the copies that hold a key and whose readers do not get it."""
+    """List the copies of a key whose readers do not get it, also those that are declared and that it is not in."""
+    claim = entry.claims.get(key.owner)
+    declared = [copy.id for copy in claim.copies] if claim and claim.present else []
     return [
         copy_id
-        for copy_id, version in key.copies.items()
-        if version and copy_id in entry.copies and entry.copies[copy_id].key_id != key.id
+        for copy_id in dict.fromkeys([*key.copies, *declared])
+        if copy_id in entry.copies and entry.copies[copy_id].key_id != key.id
     ]

@@ -8,6 +8,7 @@ from access_key_provider.model.actions import BY_DEPLOYMENT, EndAttempt, GiveBac
 from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.state import PREVIOUS
 from access_key_provider.planning.adoption import release
+from access_key_provider.planning.copies import point_copies
 from access_key_provider.planning.key_events import LEFT_BEHIND, about_key
 from access_key_provider.planning.recovery import recover
 from access_key_provider.planning.removal import (
@@ -73,6 +74,7 @@ def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
     other = max(others, key=promotion_order, default=None)
     if other:
         end_finished_rotation(draft, other.version_id)
+        point_copies(draft, other)
         draft.add(Promote(other.id, draft.current, by))
         return
     before = draft.observed.secret.version_with(PREVIOUS)

@@ -15,6 +15,7 @@ from access_key_provider.model.actions import (
     RecordKey,
     RecordSwitch,
 )
+from access_key_provider.model.copies import LOST
 from access_key_provider.model.entry import KeyRecord, KeyState, Switching
 from access_key_provider.model.state import CURRENT, owner_in_tag
 from access_key_provider.planning.copies import is_copied, restore_copies
@@ -200,10 +201,11 @@ def _record_again(draft: Draft, owner: str, key: AccessKey, version: SecretVersi
     before, current = draft.entry.current, CURRENT in version.labels
     if before and current:
         draft.add(RecordKey(_replaced(draft, before), "found another key current"))
+    claim = draft.claim(owner)
     record = KeyRecord(
         id=key.id,
         owner=owner,
-        user_name=draft.claim(owner).user_name,
+        user_name=claim.user_name,
         state=KeyState.CURRENT,
         created=key.created,
         version_id=version.id,
@@ -212,6 +214,7 @@ def _record_again(draft: Draft, owner: str, key: AccessKey, version: SecretVersi
         published=draft.now if current else key.created,
         tag=tag,
         labelled=True,
+        copies={copy.id: LOST for copy in claim.copies},
     )
     draft.add(RecordKey(record if current else _replaced(draft, record), "recorded again, from its label and its tag"))
 

@@ -26,8 +26,15 @@ from access_key_provider.model.actions import (
     UntagUser,
     WriteCopy,
 )
-from access_key_provider.model.copies import Copy
-from access_key_provider.model.errors import ConflictError, LeaseLostError, LedgerError, OutOfTimeError, SupersededError
+from access_key_provider.model.copies import LOST, Copy
+from access_key_provider.model.errors import (
+    ConflictError,
+    CopyError,
+    LeaseLostError,
+    LedgerError,
+    OutOfTimeError,
+    SupersededError,
+)
 from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE, PENDING, version_id
 from access_key_provider.planning.key_events import Event, events_of
 from lambda_shared import log
@@ -178,7 +185,7 @@ class Executor:
             case WriteCopy():
                 return self._write_copy(action)
             case PointCopy(version=version, copy=Copy() as copy):
-                self._session.copy(copy).point(version)
+                self._point(action.key_id, copy, version)
             case UnlabelCopy(copy, key_id, version):
                 self._session.copy(copy).unlabel(version, key_id)
             case RemoveCopy(copy):
@@ -225,8 +232,8 @@ class Executor:
         if isinstance(action, Promote):
             action = replace(action, to_version=self._lease.entry.keys[action.key_id].version_id)
         if isinstance(action, PointCopy):
-            version = self._lease.entry.keys[action.key_id].copies[action.copy_id]
-            action = replace(action, version=version, copy=self._lease.entry.copies[action.copy_id].copy)
+            version = self._lease.entry.keys[action.key_id].copies.get(action.copy_id, "")
+            action = replace(action, version=version, copy=self._lease.entry.copy(action.copy_id))
         return action
 
     @property
@@ -247,6 +254,13 @@ class Executor:
         document = action.secret_format.document(key)
         copy = self._session.copy(action.copy)
         return replace(action, version=copy.write(document, version, key.id, known=action.known))
+
+    def _point(self, key_id: str, copy: Copy, version: str) -> None:
+        if version in {"", LOST}:
+            missing = CopyError(f"{key_id} is not in the {copy.id}, whose readers get another key: deploy a new serial")
+            missing.changed_nothing = True
+            raise missing
+        self._session.copy(copy).point(version)
 
     def _prove(self, secret_format: SecretFormat) -> None:
         key = self._new_key

@@ -9,6 +9,7 @@ from local_cloud.patches.iam import (
     resource_arns,
     resource_tags,
     role_boundaries,
+    role_policies,
     root_features,
     root_keys,
 )
@@ -24,5 +25,6 @@ def apply() -> None:
     resource_arns.apply()
     resource_tags.apply()
     role_boundaries.apply()
+    role_policies.apply()
     root_features.apply()
     root_keys.apply()

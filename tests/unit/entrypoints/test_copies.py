@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes.faults import CONNECTION_LOST
-from support.stack import COPIES, Stack
+from support.stack import COPIES, REGION, ROLE_ARN, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -25,8 +25,13 @@ def stack() -> Iterator[Stack]:
 
 def read(stack: Stack) -> list[str]:
     """Name the key that the readers of each copy get; empty if there is no copy."""
-    values = [stack.read_copy(copy) for copy in COPIES]
-    return [json.loads(value)["accessKeyId"] if value else "" for value in values]
+    return [read_one(stack, copy) for copy in COPIES]
+
+
+def read_one(stack: Stack, copy: dict[str, str]) -> str:
+    """Name the key that the readers of a copy get; empty if there is no copy."""
+    value = stack.read_copy(copy)
+    return str(json.loads(value)["accessKeyId"]) if value else ""
 
 
 def test_a_new_key_is_in_every_copy(stack: Stack) -> None:
@@ -111,6 +116,135 @@ def test_a_deleted_key_leaves_no_label_on_its_copy(stack: Stack) -> None:
     assert labels <= set(stack.keys())
 
 
+def delete_copy_by_hand(stack: Stack, copy: dict[str, str]) -> None:
+    """Let somebody delete a copy."""
+    if copy["Kind"] == "parameter":
+        del stack.account.state.parameters[copy["Region"], copy["Name"]]
+    else:
+        (arn,) = [secret.arn for secret in stack.account.state.secrets.values() if secret.name == copy["Name"]]
+        stack.account.person.delete_secret(arn)
+
+
+@pytest.mark.parametrize("copy", COPIES, ids=lambda copy: str(copy["Kind"]))
+def test_a_copy_that_somebody_has_deleted_does_not_stand_for_a_key_that_is_not_in_it(
+    stack: Stack, copy: dict[str, str]
+) -> None:
+    """A parameter numbers its versions from 1 again: the number of the key before is that of another key."""
+    stack.deploy("1", Copies=[copy], **GRACE)
+    first, _ = stack.current_key()
+    delete_copy_by_hand(stack, copy)
+    update = stack.update(stack.properties("2", Copies=[copy], **GRACE))
+    assert stack.deliver(update) == "SUCCESS"
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    stack.sweep()
+    assert stack.entry["failing"], "nobody is told that the readers of the copy get a key that goes"
+    assert set(stack.operate("Show")["copies"].values()) != {first}
+    stack.account.clock.sleep(8 * 24 * 3600)
+    stack.sweep()
+    stack.deploy("3", Copies=[copy], **GRACE)
+    assert read_one(stack, copy) == stack.current_key()[0]
+    stack.sweep()
+    assert "failing" not in stack.entry
+
+
+def test_an_undo_reports_the_copies_that_the_restored_key_is_not_in(stack: Stack) -> None:
+    """Their readers would get a key that is Inactive. The next deployment makes a key that is in all."""
+    stack.deploy("1", **GRACE)
+    first, _ = stack.current_key()
+    stack.deploy("2", Copies=COPIES, **GRACE)
+    stack.operate("Undo")
+    assert stack.current_key() == (first, "Active")
+    stack.sweep()
+    assert f"{first} is not in the parameter /ci/key in {REGION}" in stack.entry["failing"]["reason"]
+    stack.account.clock.sleep(8 * 24 * 3600)
+    stack.sweep()
+    stack.deploy("2", Copies=COPIES, Description="again", **GRACE)
+    assert read(stack) == [stack.current_key()[0]] * 2
+
+
+def test_a_rename_that_is_rolled_back_gives_the_copies_back(stack: Stack) -> None:
+    """And a copy does not need the role of the construct that is gone."""
+    stack.deploy("1", Copies=COPIES, **GRACE)
+    first, _ = stack.current_key()
+    properties = stack.properties("1", Copies=COPIES, RoleArn=f"{ROLE_ARN}2", **GRACE)
+    renamed = stack.event("Create", properties, None, logical_id="Renamed")
+    assert stack.deliver(renamed) == "SUCCESS"
+    deletion = stack.event("Delete", properties, stack.last_id, logical_id="Renamed")
+    assert stack.deliver(deletion) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    assert read(stack) == [first] * 2
+    stack.account.deny(lambda call: call.parameters.get("RoleArn") == f"{ROLE_ARN}2")
+    assert stack.deliver(stack.delete()) == "SUCCESS"
+    for copy in COPIES:
+        assert stack.deliver(stack.delete_copy(copy)) == "SUCCESS", stack.answers[-1]
+        assert stack.read_copy(copy) is None
+
+
+def test_a_change_of_user_that_is_rolled_back_gives_the_copies_back(stack: Stack) -> None:
+    """The same for two resources of one construct."""
+    stack.deploy("1", Copies=COPIES, **GRACE)
+    first, _ = stack.current_key()
+    update = stack.update(stack.properties("1", Copies=COPIES, UserName="vendor", RoleArn=f"{ROLE_ARN}2", **GRACE))
+    assert stack.deliver(update) == "SUCCESS"
+    assert stack.deliver(stack.event("Delete", update["ResourceProperties"], stack.last_id)) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    assert read(stack) == [first] * 2
+
+
+def test_a_lost_entry_does_not_keep_a_rollback_from_its_key(stack: Stack) -> None:
+    """The copies are somebody else's then, as far as is known: the deployment is refused, its rollback is not."""
+    stack.deploy("1", Copies=COPIES, **GRACE)
+    first, _ = stack.current_key()
+    stack.account.person.delete_entry(stack.secret_arn)
+    update = stack.update(stack.properties("2", Copies=COPIES, **GRACE))
+    assert stack.deliver(update) == "FAILED"
+    assert "exists already" in stack.answers[-1]["Reason"]
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    assert read(stack) == [first] * 2
+
+
+def test_a_copy_that_was_dropped_is_made_again_with_a_new_key(stack: Stack) -> None:
+    """The key of the serial before is in it no more."""
+    stack.deploy("1", Copies=COPIES, **GRACE)
+    first, _ = stack.current_key()
+    stack.deploy("1", Copies=[SECRET], **GRACE)
+    assert stack.deliver(stack.delete_copy(PARAMETER)) == "SUCCESS"
+    stack.operate("Retire")
+    stack.account.clock.sleep(3600)
+    stack.deploy("1", Copies=COPIES, OnKeyLimit="RetirePrevious", GracePeriod="60")
+    assert stack.current_key()[0] != first
+    assert read(stack) == [stack.current_key()[0]] * 2
+
+
+def test_another_role_for_a_copy_is_used_from_then_on(stack: Stack) -> None:
+    """For what is left to do of the keys that were written with the one before, too: it may be gone."""
+    before, after = ({**SECRET, "RoleArn": f"{ROLE_ARN}-copies-{number}"} for number in (1, 2))
+    stack.deploy("1", "2", Copies=[before], **GRACE)
+    stack.deploy("2", Copies=[after], **GRACE)
+    stack.account.deny(lambda call: call.parameters.get("RoleArn") == before["RoleArn"])
+    stack.operate("Undo")
+    assert "failing" not in stack.entry
+    assert read_one(stack, SECRET) == stack.current_key()[0]
+    assert stack.deliver(stack.delete()) == "SUCCESS"
+    assert stack.deliver(stack.delete_copy(after)) == "SUCCESS", stack.answers[-1]
+    assert stack.read_copy(SECRET) is None
+
+
+def test_what_is_wrong_with_a_copy_names_it(stack: Stack) -> None:
+    """A key may have ten."""
+    stack.deploy("1", Copies=COPIES)
+    (arn,) = [secret.arn for secret in stack.account.state.secrets.values() if secret.name == SECRET["Name"]]
+    stack.account.person.schedule_deletion(arn)
+    assert stack.deliver(stack.update(stack.properties("2", Copies=COPIES))) == "FAILED"
+    assert "secret copies/deploy in us-west-2 can't be written to" in stack.answers[-1]["Reason"]
+    stack.account.person.restore_secret(arn)
+    stack.account.deny(lambda call: call.region == SECRET["Region"] and call.action == "PutSecretValue")
+    assert stack.deliver(stack.update(stack.properties("3", Copies=COPIES))) == "FAILED"
+    assert "PutSecretValue on secret copies/deploy in us-west-2 was denied" in stack.answers[-1]["Reason"]
+
+
 def test_another_kms_key_needs_another_name(stack: Stack) -> None:
     """A secret has one KMS key for all versions."""
     key = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab"
@@ -128,6 +262,7 @@ def test_another_kms_key_needs_another_name(stack: Stack) -> None:
         ([{**PARAMETER, "Kind": "file"}], "Kind is 'file': must be parameter or secret"),
         ([{**PARAMETER, "Name": "a b"}], "Name is 'a b'"),
         ([{**PARAMETER, "Name": "a" * 513}], "Name has 513 characters"),
+        ([{**PARAMETER, "Name": "ci/key"}], "must begin with a slash"),
         ([{**PARAMETER, "Region": "../x"}], "Region is"),
         ([{**PARAMETER, "RoleArn": "me"}], "RoleArn is 'me'"),
         ([{**PARAMETER, "KmsKeyId": "alias"}], "KmsKeyId is 'alias'"),
