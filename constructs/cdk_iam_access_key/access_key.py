@@ -314,12 +314,14 @@ class AccessKey(Construct):
             AtSynthesis.of(self).check(self._references)
 
     def _references(self, templates: Templates) -> Iterator[str]:
-        """Refuse a dynamic reference in the format, which only the template shows."""
-        written = (properties_of(self._key, templates) or {}).get("SecretFormat")
-        if any(isinstance(part, str) and "{{resolve:" in part for part in walk(written)):
+        """Refuse another secret in the format, which only the template shows."""
+        written = list(walk((properties_of(self._key, templates) or {}).get("SecretFormat")))
+        parameters = templates.of(Stack.of(self)).get("Parameters", {})
+        hidden = [{"Ref": name} for name, given in parameters.items() if str(given.get("NoEcho")).lower() == "true"]
+        if any(part in hidden or (isinstance(part, str) and "{{resolve:" in part) for part in written):
             yield (
-                f"{self.node.path}: secret_format must have no dynamic reference in it; another secret must not be "
-                "copied into this one: let the reader read both"
+                f"{self.node.path}: secret_format must have no dynamic reference in it and no NoEcho parameter; "
+                "another secret must not be copied into this one: let the reader read both"
             )
 
     def _checked_provider(

@@ -274,6 +274,29 @@ REFUSED: list[tuple[str, Callable[[], Any], str]] = [
         lambda: SecretFormat.template(BOTH + "{{resolve:ssm:x}}"),
         "must have no dynamic reference in it",
     ),
+    *(
+        (
+            f"other syntax, {text[:12]}",
+            lambda text=text: SecretFormat.template(text),  # type: ignore[misc]
+            "placeholders in single braces",
+        )
+        for text in (
+            "${access_key_id} {secret_access_key}",
+            "{access_key_id} ${secret_access_key}",
+            "{{access_key_id}} {{secret_access_key}}",
+            "{access_key_id} ${ses_smtp_password:eu-central-1}",
+        )
+    ),
+    (
+        "secret before a host",
+        lambda: SecretFormat.template("{access_key_id}:{secret_access_key}@bucket/path"),
+        "within a URL",
+    ),
+    (
+        "region of a template that is a token",
+        lambda: SecretFormat.template(f"{{access_key_id}} {{ses_smtp_password:{Aws.REGION}}}"),
+        "for a region that is known at synth, got a token",
+    ),
     ("placeholder", lambda: SecretFormat.json({**NAMES, "x": "{access_key_id}"}), "field x must be a Field or a text"),
     ("no id", lambda: SecretFormat.json({"x": Field.SECRET_ACCESS_KEY}), "got one without its id;"),
     ("no secret", lambda: SecretFormat.json({"x": Field.ACCESS_KEY_ID}), "without its secret or an SMTP password;"),
@@ -440,3 +463,32 @@ def test_a_long_text_is_judged_at_once(part: str) -> None:
     began = time.process_time()
     received(SecretFormat.template(text))
     assert time.process_time() - began < 2
+
+
+@pytest.mark.parametrize("unwrap", [False, True])
+def test_a_parameter_whose_value_is_hidden_is_refused(app: App, stack: Stack, user: iam.User, *, unwrap: bool) -> None:
+    """The ledger would show it, and the secret have it for good."""
+    hidden = CfnParameter(stack, "Hidden", no_echo=True)
+    text = SecretValue.cfn_parameter(hidden).unsafe_unwrap() if unwrap else hidden.value_as_string
+    AccessKey(stack, "Key", user=user, secret_format=SecretFormat.json({**NAMES, "other": text}))
+    with pytest.raises(RuntimeError, match=r"Stack/Key: secret_format must have .* and no NoEcho parameter"):
+        app.synth()
+
+
+def test_a_parameter_that_everybody_sees_is_taken(stack: Stack, user: iam.User) -> None:
+    """Like any value that only the deployment knows."""
+    shown = CfnParameter(stack, "Shown").value_as_string
+    AccessKey(stack, "Key", user=user, secret_format=SecretFormat.json({**NAMES, "other": shown}))
+    assert "Shown" in str(only(stack, KEY)["SecretFormat"])
+
+
+def test_regions_of_two_partitions_never_go_together() -> None:
+    """Also in a stack for any region."""
+    stack = Stack(App(), "Anywhere")
+    with pytest.raises(ValueError, match="regions of the partition of us-east-1, got us-gov-west-1"):
+        AccessKey(
+            stack,
+            "Key",
+            user=iam.User(stack, "User"),
+            secret_format=SecretFormat.ses_smtp(["us-gov-west-1", "us-east-1"]),
+        )

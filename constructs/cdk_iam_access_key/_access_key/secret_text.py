@@ -21,6 +21,9 @@ _PERCENT_ENCODED = 3
 # Secrets Manager takes 65,536 bytes.
 # https://docs.aws.amazon.com/secretsmanager/latest/userguide/reference_limits.html
 _LONGEST_DOCUMENT = 60_000
+# As shells and other templates have them.
+_OTHER_SYNTAX = re.compile(rf"(?:\$|\{{)\{{({ID}|{SECRET}|{PASSWORD}\b)[^}}]*\}}+")
+_TOKEN_FOR_A_REGION = re.compile(rf"\{{{PASSWORD}:(\$\{{Token\[[^}}]*\}})")
 _NOT_ASCII = re.compile(r"[^\x20-\x7e\n\r\t]")
 _ENDS_A_URL = re.compile(r"""[\s"'<>]""")
 _PARAMETER_OF_A_URL = re.compile(r"[?&][\w.-]+=")
@@ -96,12 +99,22 @@ def checked_template(text: str, *, percent_encoded: bool) -> str:
             f"text must be of printable ASCII characters and line breaks, got {strange[0]!r}; CloudFormation may write "
             "a question mark in place of another one"
         )
+    region = _TOKEN_FOR_A_REGION.search(text)
+    if region:
+        checked_region(region[1])
     for found in _LIKE_A_PLACEHOLDER.finditer(text):
         _check_placeholder(found[0])
+    other_syntax = _OTHER_SYNTAX.search(text)
+    if other_syntax:
+        raise ValueError(
+            f"text must have placeholders in single braces, got {other_syntax[0]}, of which readers would get what is "
+            f"around {{{other_syntax[1]}}}, too; remove that"
+        )
     if percent_encoded:
         text = _PLACEHOLDER.sub(lambda found: f"{found[0][:-1].partition('|')[0]}|url}}", text)
     for found in _PLACEHOLDER.finditer(text):
-        if found[1] != ID and not found[3] and _ends_in_a_url(text[: found.start()]):
+        in_a_url = _ends_in_a_url(text[: found.start()]) or text[found.end() :].startswith("@")
+        if found[1] != ID and not found[3] and in_a_url:
             raise ValueError(
                 f"text must have no {found[0]} as it is within a URL, where the / and + of a secret mean something "
                 f"else; pass escape=Escape.URL, or write {found[0][:-1]}|url}}"
@@ -115,8 +128,11 @@ def check_partition(text: str, region: str) -> None:
     Raises:
         ValueError: Names the regions.
     """
-    regions = {other for _, other, _ in _PLACEHOLDER.findall(text) if other and not is_token(region)}
-    elsewhere = sorted(other for other in regions if partition_of(other) != partition_of(region))
+    regions = sorted({other for _, other, _ in _PLACEHOLDER.findall(text) if other})
+    if is_token(region) and regions:
+        # All of one partition, whichever it is.
+        region = regions[0]
+    elsewhere = [other for other in regions if partition_of(other) != partition_of(region)]
     if elsewhere:
         raise ValueError(
             f"secret_format must have SMTP passwords for regions of the partition of {region}, got "

@@ -14,8 +14,6 @@ from access_key_provider.model.errors import UnprovenKeyError
 from access_key_provider.model.secret_format import ses_smtp_password
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from access_key_provider.model.state import NewAccessKey
     from lambda_shared.clock import Clock
 
@@ -41,16 +39,16 @@ class SmtpProver:
         self._clock = clock
 
     def prove(self, key: NewAccessKey, regions: tuple[str, ...], port: int) -> None:
-        """Wait until the password of each region is taken by its endpoint.
+        """Wait until the password of each region is taken by its endpoint. Each is given its own time: they are many.
 
         Raises:
             UnprovenKeyError: one was not taken in time, or an endpoint could not be reached.
         """
-        give_up = self._clock.now() + timedelta(seconds=_SECONDS_TO_PROVE)
         for region in regions:
-            self._prove_at(smtp_host(region), port, key, ses_smtp_password(key.secret, region), give_up)
+            self._prove_at(smtp_host(region), port, key, ses_smtp_password(key.secret, region))
 
-    def _prove_at(self, host: str, port: int, key: NewAccessKey, password: str, give_up: datetime) -> None:
+    def _prove_at(self, host: str, port: int, key: NewAccessKey, password: str) -> None:
+        give_up = self._clock.now() + timedelta(seconds=_SECONDS_TO_PROVE)
         successes, last, unreachable = 0, "", 0
         while successes < _SUCCESSES:
             if successes or last:

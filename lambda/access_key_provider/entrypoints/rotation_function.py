@@ -15,6 +15,7 @@ from access_key_provider.entrypoints.session import Work
 from access_key_provider.model.actions import EndRotation, RemoveLabel
 from access_key_provider.model.errors import InvalidRequestError, RotationError
 from access_key_provider.model.state import PENDING
+from access_key_provider.planning.copies import copies_agree
 from access_key_provider.planning.rotation import (
     plan_create_secret,
     plan_failed_step,
@@ -78,7 +79,7 @@ def _carry_out(work: Work, owner: str, planner: _Planner, token: str) -> None:
     except ProviderError:
         made = tuple(work.reconciler.made)
         with suppress(ProviderError):
-            if made:
+            if made or not copies_agree(work.lease.entry):
                 work.reconciler.run(owner, lambda draft, of: plan_failed_step(draft, of, made), check=False)
         raise
     if given_up:

@@ -100,11 +100,15 @@ def _point(draft: Draft, key: KeyRecord) -> None:
 
 
 def _elsewhere(entry: Entry, key: KeyRecord) -> list[str]:
-    """List the copies of a key whose readers do not get it, also those that are declared and that it is not in."""
+    """List the copies of a key whose readers do not get it, also those that are declared and that it is not in.
+
+    A copy that is made and has no key yet has no readers.
+    """
     claim = entry.claims.get(key.owner)
     declared = [copy.id for copy in claim.copies] if claim and claim.present else []
     return [
         copy_id
         for copy_id in dict.fromkeys([*key.copies, *declared])
         if copy_id in entry.copies and entry.copies[copy_id].key_id != key.id
+        if key.copies.get(copy_id) or entry.copies[copy_id].key_id
     ]

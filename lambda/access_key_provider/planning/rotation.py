@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import BY_OPERATOR, BY_ROTATION, CreateKey, ProveKey, StoreSecret
 from access_key_provider.model.errors import RotationError
 from access_key_provider.model.state import CURRENT, INACTIVE, PENDING
-from access_key_provider.planning.copies import write_copies
+from access_key_provider.planning.copies import restore_copies, write_copies
 from access_key_provider.planning.deployment import create_and_promote, promote, require_user_and_secret, tag_current
 from access_key_provider.planning.key_slots import free_key_slot
 from access_key_provider.planning.recovery import record_stored, record_switch_by_hand, recover
@@ -119,7 +119,11 @@ def plan_rotation_by_operator(draft: Draft, owner: str) -> None:
 
 
 def plan_failed_step(draft: Draft, owner: str, made: tuple[str, ...]) -> None:
-    """Take back what a failed step has made, unless it is stored: the next try of the step goes on with that."""
+    """Take back what a failed step has made, unless it is stored: the next try of the step goes on with that.
+
+    The readers of the copies get the current key again.
+    """
+    restore_copies(draft, owner)
     for key_id in made:
         key = draft.entry.keys.get(key_id)
         if key and key.exists and key.published is None and not (key.usable and draft.claim(owner).present):

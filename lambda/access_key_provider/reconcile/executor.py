@@ -257,7 +257,9 @@ class Executor:
 
     def _point(self, key_id: str, copy: Copy, version: str) -> None:
         if version in {"", LOST}:
-            missing = CopyError(f"{key_id} is not in the {copy.id}, whose readers get another key: deploy a new serial")
+            missing = CopyError(
+                f"{key_id} is not known to be in the {copy.id}, whose readers may get another key: deploy a new serial"
+            )
             missing.changed_nothing = True
             raise missing
         self._session.copy(copy).point(version)

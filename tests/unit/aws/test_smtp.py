@@ -50,6 +50,19 @@ def test_a_new_key_is_waited_for(tmp_path: Path) -> None:
     assert clock.slept == 12
 
 
+def test_each_region_has_its_own_time(tmp_path: Path) -> None:
+    """Twenty-five of them, some far away, take longer than a new key may."""
+    clock = Waiting()
+
+    def slow(*given: str) -> bool:
+        clock.sleep(55)
+        return accepts(*given)
+
+    with smtp_endpoints(tmp_path, slow) as endpoints:
+        SmtpProver(clock).prove(KEY, REGIONS, 587)
+    assert len(endpoints.logins) == 4
+
+
 @pytest.mark.parametrize("seconds", [300, 90])
 def test_a_password_that_never_works_is_given_up_in_time(tmp_path: Path, seconds: float) -> None:
     """The message names the key, the host and the answer, and neither secret nor password."""

@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 from fakes.faults import CONNECTION_LOST
-from support.stack import COPIES, REGION, ROLE_ARN, Stack
+from support.stack import COPIES, REGION, ROLE_ARN, STEPS, Stack
+
+from lambda_shared.errors import ProviderError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -156,7 +158,7 @@ def test_an_undo_reports_the_copies_that_the_restored_key_is_not_in(stack: Stack
     stack.operate("Undo")
     assert stack.current_key() == (first, "Active")
     stack.sweep()
-    assert f"{first} is not in the parameter /ci/key in {REGION}" in stack.entry["failing"]["reason"]
+    assert f"{first} is not known to be in the parameter /ci/key in {REGION}" in stack.entry["failing"]["reason"]
     stack.account.clock.sleep(8 * 24 * 3600)
     stack.sweep()
     stack.deploy("2", Copies=COPIES, Description="again", **GRACE)
@@ -243,6 +245,36 @@ def test_what_is_wrong_with_a_copy_names_it(stack: Stack) -> None:
     stack.account.deny(lambda call: call.region == SECRET["Region"] and call.action == "PutSecretValue")
     assert stack.deliver(stack.update(stack.properties("3", Copies=COPIES))) == "FAILED"
     assert "PutSecretValue on secret copies/deploy in us-west-2 was denied" in stack.answers[-1]["Reason"]
+
+
+@pytest.mark.parametrize("copy", COPIES, ids=lambda copy: str(copy["Kind"]))
+def test_a_rotation_that_can_not_be_finished_gives_the_copies_back(stack: Stack, copy: dict[str, str]) -> None:
+    """Readers never get a key that is not current for longer than the step takes. The next try finishes it."""
+    stack.deploy("1", Copies=COPIES, **GRACE)
+    first, _ = stack.current_key()
+    event = stack.begin_rotation()
+    for step in STEPS[:3]:
+        stack.invoke(event(step), "worker")
+    point = {"parameter": "LabelParameterVersion", "secret": "UpdateSecretVersionStage"}[copy["Kind"]]
+    stack.account.deny(lambda call: call.action == point and call.region == copy["Region"])
+    with pytest.raises(ProviderError):
+        stack.invoke(event("finishSecret"), "worker")
+    assert stack.current_key() == (first, "Active")
+    assert read(stack) == [first] * 2
+    stack.account.allow_again()
+    stack.invoke(event("finishSecret"), "worker")
+    assert stack.current_key()[0] != first
+    assert read(stack) == [stack.current_key()[0]] * 2
+
+
+def test_a_copy_that_no_reader_has_seen_is_not_reported(stack: Stack) -> None:
+    """Without a rollback it stays as it is: made, and empty."""
+    stack.deploy("1", **GRACE)
+    stack.account.deny(lambda call: call.action == "PutSecretValue" and call.region == SECRET["Region"])
+    assert stack.deliver(stack.update(stack.properties("1", Copies=COPIES, **GRACE))) == "FAILED"
+    stack.account.allow_again()
+    stack.sweep()
+    assert "failing" not in stack.entry
 
 
 def test_another_kms_key_needs_another_name(stack: Stack) -> None:
