@@ -10,7 +10,7 @@ from access_key_provider.model.actions import BY_CUT_OVER, BY_OPERATOR, BY_SWEEP
 from access_key_provider.model.codec import written
 from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.errors import KeyInUseError
-from access_key_provider.model.state import ACTIVE, CURRENT, INACTIVE
+from access_key_provider.model.state import CURRENT, INACTIVE
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import tag_current
 from access_key_provider.planning.key_events import (
@@ -62,9 +62,9 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
         state = draft.observed.secret.state.value
         _report_drift(draft, "secret-unavailable", about_secret(draft.entry, state=state))
         return
-    if _current_is_as_recorded(draft, owner, claim):
-        retire(draft, owner, BY_SWEEP)
-        tag_current(draft, owner)
+    _report_current(draft, owner, claim)
+    retire(draft, owner, BY_SWEEP)
+    tag_current(draft, owner)
     retire_orphans(draft, owner)
     _report_age(draft, owner, claim)
     if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
@@ -201,26 +201,21 @@ def _remove_abandoned(draft: Draft, owner: str) -> None:
             remove(draft, key, BY_SWEEP)
 
 
-def _current_is_as_recorded(draft: Draft, owner: str, claim: Claim) -> bool:
-    """Tell whether the current key is as the ledger has it, and report if not."""
+def _report_current(draft: Draft, owner: str, claim: Claim) -> None:
+    """Report that the current key is not as the ledger has it."""
     current = draft.entry.current
     if current is None:
         lost = draft.entry.keys_of(owner) or claim.applied
         if lost:
             _report_drift(draft, "current-key-gone", about_secret(draft.entry, userName=claim.user_name))
-        return False
-    if current.owner != owner:
-        return True
-    if not draft.is_read(current):
+    elif current.owner != owner:
+        return
+    elif not draft.is_read(current):
         version = draft.observed.secret.version_with(CURRENT)
         where = version.id if version else "no version"
         _report_drift(draft, "current-version-moved", about_key(draft.entry, current, currentVersion=where))
-        return False
-    status = draft.statuses[current.id]
-    if status != claim.status and claim.status in {ACTIVE, INACTIVE}:
-        _report_drift(draft, "current-key-status", about_key(draft.entry, current, status=status))
-        return False
-    return True
+    elif draft.statuses[current.id] != claim.status:
+        _report_drift(draft, "current-key-status", about_key(draft.entry, current, status=draft.statuses[current.id]))
 
 
 def _report_gone(draft: Draft, owner: str) -> None:

@@ -79,6 +79,9 @@ def test_a_deferred_cut_over_leaves_the_key_active_for_as_long_as_a_deployment_t
     rules = RetirementRules(deferred=True)
     assert replaced(LONGEST_DEPLOYMENT - MINUTE, NEVER, rules).plan(retire, "deployment") == []
     assert replaced(LONGEST_DEPLOYMENT, NEVER, rules).plan(retire, "sweep") == [DEACTIVATED]
+    used = LastUse(NOW - 2 * HOUR, "s3")
+    (postponed, *_) = replaced(LONGEST_DEPLOYMENT, used, rules).plan(retire, "sweep")
+    assert isinstance(postponed, Postpone), "a use within that time counts, though the last hour is without one"
 
 
 def test_a_key_that_an_undo_took_back_is_deactivated_within_its_grace_period() -> None:
