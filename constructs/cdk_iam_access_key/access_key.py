@@ -24,7 +24,6 @@ from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._access_key.undo_on_alarm import checked_alarms, define_undo
 from cdk_iam_access_key._access_key.written_key import WrittenKey, properties_of
 from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
-from cdk_iam_access_key._shared.retained import warn_if_retained
 from cdk_iam_access_key._shared.templates import Templates, walk
 from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
@@ -66,7 +65,8 @@ class AccessKey(Construct):
             of an imported KMS key must allow `kms:GenerateDataKey` and `kms:Decrypt` to the account, as KMS does by
             default, or to the roles under the provider's `role_path`. AWS's own key if left out.
         removal_policy: What becomes of the secret that is defined when it leaves the stack. It is deleted if left
-            out: the key dies with this construct, and a secret that holds a dead key helps nobody.
+            out: the key is deleted with this construct whatever it is, and a secret that holds a deleted key helps
+            nobody. docs/deploying.md has each removal policy.
         secret_format: What the value of the secret looks like: other fields, an env file, SMTP passwords. Any change of
             it rotates the key, because a stored key can't be written anew. A JSON object with `accessKeyId` and
             `secretAccessKey` if left out.
@@ -340,7 +340,6 @@ class AccessKey(Construct):
     def _define_key(self, properties: dict[str, Any]) -> CfnResource:
         key = self._define_custom_resource("Resource", "Custom::IAMAccessKey", properties)
         self.provider.outlives(key)
-        warn_if_retained(self, {"an access key that leaves the stack stays Active, and nobody deletes it": key})
         return key
 
     def _define_cut_over(self) -> CfnResource:
@@ -354,4 +353,8 @@ class AccessKey(Construct):
         return cut_over
 
     def _define_custom_resource(self, name: str, kind: str, properties: dict[str, Any]) -> CfnResource:
-        return CfnResource(self, name, type=kind, properties={**self.provider.custom_resource_properties, **properties})
+        all_properties = {**self.provider.custom_resource_properties, **properties}
+        resource = CfnResource(self, name, type=kind, properties=all_properties)
+        # As it is by default; said, it is what MissingRemovalPolicies leaves alone.
+        resource.apply_removal_policy(RemovalPolicy.DESTROY)
+        return resource

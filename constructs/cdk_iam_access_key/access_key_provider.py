@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import cast
 
 import jsii
-from aws_cdk import ArnFormat, CfnResource, Duration, RemovalPolicy, Stack
+from aws_cdk import Annotations, ArnFormat, CfnResource, Duration, RemovalPolicy, Stack
 from aws_cdk import aws_dynamodb as dynamodb
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_events as events
@@ -17,6 +17,7 @@ from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
 from constructs import Construct
 
+from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
 from cdk_iam_access_key._shared.durations import in_words
 from cdk_iam_access_key._shared.encryption import refuse_late_key
 from cdk_iam_access_key._shared.functions import define_function, define_log_group, network_of, role_statements
@@ -28,7 +29,8 @@ from cdk_iam_access_key._shared.provider_settings import (
     checked_settling_time,
     checked_sweep,
 )
-from cdk_iam_access_key._shared.retained import warn_if_retained
+from cdk_iam_access_key._shared.retained import instead, retained
+from cdk_iam_access_key._shared.templates import Templates, written
 from cdk_iam_access_key._shared.validation import check_encryption_key
 from cdk_iam_access_key.function_options import FunctionOptions
 
@@ -108,7 +110,6 @@ class AccessKeyProvider(Construct):
         ledger: The table with an entry for each secret. No secret access key is in it.
         role_path: The IAM path of the roles that the functions may assume.
         sweep_seconds: How often the worker looks for what is due, in seconds.
-        service_timeout: How long CloudFormation waits for a response of the function.
 
     Raises:
         ValueError: A property has a value that can't work.
@@ -158,7 +159,6 @@ class AccessKeyProvider(Construct):
         super().__init__(scope, id)
         stack = Stack.of(self)
         self.role_path = f"/{_NAME}/{stack.stack_name}/" if role_path is None else checked_role_path(role_path)
-        self.service_timeout = _SERVICE_TIMEOUT
         if vpc is not None and security_groups is None:
             group = ec2.SecurityGroup(
                 self, "SecurityGroup", vpc=vpc, description="Functions of the access key provider"
@@ -177,7 +177,9 @@ class AccessKeyProvider(Construct):
         self._role_arn = self.role.role_arn
         self._define_sweep(f"rate({in_words(sweep)})")
         self._parameter = self._define_parameter(stack)
-        warn_if_retained(self, {"its name is taken when the stack is deployed anew, which fails": self._parameter})
+        # As it is by default; said, it is what MissingRemovalPolicies leaves alone.
+        self._parameter.apply_removal_policy(RemovalPolicy.DESTROY)
+        AtSynthesis.of(self).check(self._warn_if_retained)
 
     @classmethod
     def get_or_create(cls, scope: Construct) -> "AccessKeyProvider":
@@ -258,6 +260,17 @@ class AccessKeyProvider(Construct):
             source_account=account,
             source_arn=source,
         )
+
+    def _warn_if_retained(self, templates: Templates) -> Sequence[str]:
+        """Warn of a parameter that the stack leaves behind; all else that is left is in nobody's way."""
+        found = retained(written(self._parameter, templates))
+        if found:
+            Annotations.of(self).add_warning_v2(
+                "cdk-iam-access-key:retained",
+                f"{self._parameter.node.path} has {found}: its name is taken when the stack is deployed anew, which "
+                f"fails; {instead(self._parameter.cfn_resource_type)}",
+            )
+        return ()
 
     def _define_ledger(self, encryption_key: kms.IKey | None) -> dynamodb.Table:
         table = dynamodb.Table(

@@ -45,14 +45,15 @@ def failing(key: AccessKey) -> None:
 def test_a_delete_that_was_refused_is_done_by_the_next_one(shop: Shop) -> None:
     """The rollback leaves an Inactive key that the ledger knows; the stack's deletion sends a second Delete."""
     shop.add("plain", beside=denied_to_delete)
-    shop.stack.deploy_until(shop.declare, "ROLLBACK_FAILED")
+    shop.stack.begin(shop.declare)
+    shop.stack.await_status("ROLLBACK_FAILED", SECONDS_FOR_A_NEW_ROLE)
     assert "iam:DeleteAccessKey" in shop.stack.reasons()
     (key,) = shop.account.keys("plain")
     assert key in shop.stack.reasons()
     assert shop.account.keys("plain") == {key: "Inactive"}
     (entry,) = shop.account.entries().values()
     assert list(entry["keys"]) == [key]
-    (role,) = shop.account.iam.list_roles(PathPrefix="/cdk-iam-access-key/")["Roles"]
+    (role,) = shop.account.iam.list_roles(PathPrefix="/cdk-iam-access-key/Shop/plain/")["Roles"]
     shop.account.iam.delete_role_policy(RoleName=role["RoleName"], PolicyName="denied")
     shop.stack.delete()
     assert shop.account.keys("plain") == {}

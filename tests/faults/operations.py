@@ -159,6 +159,11 @@ def create_adopting(stack: Stack) -> Event:
     return stack.create(stack.properties(AdoptedKey=stack.adoptable, **KEPT))
 
 
+def create_adopting_with_copies(stack: Stack) -> Event:
+    """Create the resource, which has one key slot: a key that is not in all copies must make room for another one."""
+    return stack.create(stack.properties(AdoptedKey=stack.adoptable, **KEPT, **COPIED))
+
+
 def update_adopting(stack: Stack) -> Event:
     """Let the key that is deployed adopt the one that a person made."""
     return stack.update(stack.properties(AdoptedKey=stack.adoptable, **KEPT))
@@ -274,6 +279,7 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("delete what has retired an adopted key", then(adopted, wait(ADOPTED_FOR), sweep), delete),
         Operation("cut over", kept("1", "2", CutOver="Deferred"), cut_over),
         Operation("rotate with another format", kept("1"), keep("1", **SMTP)),
+        Operation("adopt with copies", adoptable, create_adopting_with_copies),
     )
 
 

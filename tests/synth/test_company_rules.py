@@ -18,8 +18,6 @@ from aws_cdk import (
     IAspect,
     LegacyStackSynthesizer,
     NestedStack,
-    RemovalPolicies,
-    RemovalPolicy,
     Stack,
     Stage,
     Tags,
@@ -31,7 +29,7 @@ from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
-from aws_cdk.assertions import Annotations, Match, Template
+from aws_cdk.assertions import Template
 from constructs import IConstruct
 from synth.templates import KEY, ROLE, function, key_role, of_type, only, provider_role, resources, statements
 
@@ -42,7 +40,6 @@ from cdk_iam_access_key import (
     RootAccessKeyGuard,
 )
 
-RETAINED = "cdk-iam-access-key:retained"
 BOUNDARY = "arn:aws:iam::111122223333:policy/boundary"
 
 
@@ -184,46 +181,6 @@ def test_tags_of_the_app_are_on_what_can_have_tags(app: App, stack: Stack) -> No
     for kind in ("AWS::SecretsManager::Secret", ROLE, "AWS::Lambda::Function", "AWS::DynamoDB::Table"):
         for one in of_type(stack, kind).values():
             assert {"Key": "cost-center", "Value": "4711"} in one["Properties"]["Tags"]
-
-
-@pytest.mark.parametrize("way", ["RemovalPolicies", "aspect", "resource"])
-def test_a_key_that_the_stack_leaves_behind_is_warned_of(app: App, stack: Stack, way: str) -> None:
-    """Nobody would deactivate it any more."""
-    AccessKey(stack, "Key", user=iam.User(stack, "User"))
-    if way == "RemovalPolicies":
-        RemovalPolicies.of(app).retain()
-    elif way == "aspect":
-        Aspects.of(app).add(OnEach(lambda node: node.apply_removal_policy(RemovalPolicy.RETAIN)))
-    else:
-        key = stack.node.find_child("Key").node.find_child("Resource")
-        assert isinstance(key, CfnResource)
-        key.apply_removal_policy(RemovalPolicy.RETAIN)
-    app.synth()
-    found = Annotations.from_stack(stack)
-    found.has_warning("/Stack/Key", Match.string_like_regexp("Stack/Key/Resource has .* RETAIN: .* stays Active"))
-    parameter = Match.string_like_regexp("Parameter has .* RETAIN: its name is taken when the stack is deployed anew")
-    if way == "resource":
-        found.has_no_warning("/Stack/AccessKeyProvider", parameter)
-    else:
-        found.has_warning("/Stack/AccessKeyProvider", parameter)
-
-
-def test_the_ways_out_that_the_warning_names_work(app: App, stack: Stack) -> None:
-    """All else may be retained."""
-    AccessKey(stack, "Key", user=iam.User(stack, "User"))
-    kept = [KEY, "AWS::SSM::Parameter"]
-    RemovalPolicies.of(stack).retain(exclude_resource_types=kept)
-    app.synth()
-    Annotations.from_stack(stack).has_no_warning("*", Match.string_like_regexp("RETAIN"))
-    ((_, key),) = of_type(stack, KEY).items()
-    assert key.get("DeletionPolicy") != "Retain"
-
-
-def test_no_warning_where_nothing_is_retained(app: App, stack: Stack) -> None:
-    """As it is by default."""
-    everything(stack)
-    app.synth()
-    Annotations.from_stack(stack).has_no_warning("*", Match.string_like_regexp("RETAIN"))
 
 
 SYNTHESIZERS: dict[str, Callable[[], Any]] = {

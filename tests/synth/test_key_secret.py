@@ -5,7 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import pytest
-from aws_cdk import App, CfnOutput, CfnResource, Environment, Stack, Tags
+from aws_cdk import App, Aws, CfnOutput, CfnResource, Environment, Stack, Tags
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -165,6 +165,38 @@ def test_another_account_is_let_in_by_the_policy_of_the_secret(stack: Stack, use
     assert "444455556666" in str(policy["Properties"]["ResourcePolicy"]["Statement"])
     assert "444455556666" in str(only(stack, "AWS::KMS::Key")["KeyPolicy"])
     assert name in waiting_for(stack, custom_resource) | waiting_for(stack, secret)
+
+
+@pytest.mark.parametrize("account", [None, "111122223333"], ids=["any", "known"])
+@pytest.mark.parametrize("kind", ["role", "user"])
+@pytest.mark.parametrize("partition", ["aws", Aws.PARTITION], ids=["literal", "token"])
+def test_an_imported_reader_of_another_account_is_let_in_by_both_policies(
+    app: App, account: str | None, kind: str, partition: str
+) -> None:
+    """Also if the CDK can't tell whether it is another account: it writes the policy of the secret then, too."""
+    stack = Stack(app, "Placed", env=Environment(account=account, region="eu-west-1"))
+    key = AccessKey(stack, "Key", user=iam.User(stack, "User"), encryption_key=kms.Key(stack, "Kms"))
+    arn = f"arn:{partition}:iam::444455556666:{kind}/reader"
+    imported = iam.Role.from_role_arn if kind == "role" else iam.User.from_user_arn
+    key.grant_read(imported(stack, "Reader", arn))
+    let_in = f":iam::444455556666:{kind}/reader"
+    assert let_in in str(only(stack, "AWS::SecretsManager::ResourcePolicy"))
+    (decrypt,) = [one for one in only(stack, "AWS::KMS::Key")["KeyPolicy"]["Statement"] if let_in in str(one)]
+    assert decrypt["Action"] == "kms:Decrypt"
+    assert "kms:ViaService" in decrypt["Condition"]["StringEquals"]
+
+
+@pytest.mark.parametrize("given", [False, True], ids=["defined", "given"])
+def test_a_reader_of_another_account_needs_a_kms_key_of_ours(app: App, *, given: bool) -> None:
+    """AWS's own lets no other account in, so the reader would be refused at run time."""
+    stack = Stack(app, "Placed", env=Environment(account="111122223333", region="eu-west-1"))
+    secret = secretsmanager.Secret(stack, "Secret") if given else None
+    key = AccessKey(stack, "Key", user=iam.User(stack, "User"), secret=secret)
+    with pytest.raises(
+        ValueError, match=r"secret of Placed/Key must have a KMS key .* account 444455556666.*encryption_key"
+    ):
+        key.grant_read(iam.AccountPrincipal("444455556666"))
+    key.grant_read(iam.AccountPrincipal("111122223333"))
 
 
 def test_the_secret_gets_its_policy_and_its_tags(stack: Stack, user: iam.User) -> None:

@@ -4,15 +4,20 @@ from collections.abc import Sequence
 from typing import Any, NoReturn, cast
 
 import jsii
-from aws_cdk import CfnResource, RemovalPolicy, Resource, SecretValue, Stack, Token, TokenComparison
+from aws_cdk import CfnResource, RemovalPolicy, Resource, SecretValue, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, Dependable, IConstruct
 
 from cdk_iam_access_key._access_key.declared_keys import Home
-from cdk_iam_access_key._access_key.validation import check_no_properties_of_secret, checked_secret_arn
+from cdk_iam_access_key._access_key.validation import (
+    check_no_properties_of_secret,
+    check_removal_policy,
+    checked_secret_arn,
+)
 from cdk_iam_access_key._shared.permissions import through
+from cdk_iam_access_key._shared.tokens import is_token
 
 _READ = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
 
@@ -108,6 +113,11 @@ class KeySecret(Resource):
         """Allow to read the secret, and to decrypt it with its KMS key.
 
         In the policy of the grantee; if it is in a stack that the key needs, as that of the user, in one of this stack.
+        A reader of another account is let in by the policies of the secret and of its KMS key. An imported KMS key has
+        a policy that the CDK can't write: it must let that reader in already.
+
+        Raises:
+            ValueError: The reader is of another account, and the secret has AWS's own KMS key.
         """
         grantee = self._within_reach(grantee)
         grant = iam.Grant.add_to_principal_or_resource(
@@ -120,6 +130,8 @@ class KeySecret(Resource):
                     statement.add_condition("ForAnyValue:StringEquals", stages)
         if self.encryption_key is not None:
             self._grant_decrypt(self.encryption_key, grantee)
+        elif isinstance(self.written, secretsmanager.Secret):
+            self._check_same_account(grantee.grant_principal)
         return grant
 
     def grant_write(self, grantee: iam.IGrantable) -> iam.Grant:
@@ -157,6 +169,7 @@ class KeySecret(Resource):
     def _defined(
         self, user_name: str, name: str | None, encryption_key: kms.IKey | None, removal_policy: RemovalPolicy | None
     ) -> secretsmanager.Secret:
+        check_removal_policy(removal_policy)
         secret = secretsmanager.Secret(
             self,
             "Resource",
@@ -195,21 +208,48 @@ class KeySecret(Resource):
         A KMS key's policy that names a role of another stack makes a circle: that stack reads this one's secret.
         """
         stack = Stack.of(self)
-        service = f"secretsmanager.{stack.region}.{stack.url_suffix}"
+        conditions = {"StringEquals": through(stack, "secretsmanager")}
         grant = iam.Grant.add_to_principal(
-            grantee=grantee,
-            actions=["kms:Decrypt"],
-            resource_arns=[key.key_arn],
-            conditions={"StringEquals": through(stack, "secretsmanager")},
+            grantee=grantee, actions=["kms:Decrypt"], resource_arns=[key.key_arn], conditions=conditions
         )
-        account = grantee.grant_principal.principal_account or ""
         # Another account needs the consent of the key.
-        if not grant.success or Token.compare_strings(stack.account, account) == TokenComparison.DIFFERENT:
-            key.grant_decrypt(kms.ViaServicePrincipal(service, grantee.grant_principal))
+        if not grant.success or _may_be_of_another_account(stack, grantee.grant_principal):
+            key.add_to_resource_policy(
+                iam.PolicyStatement(
+                    actions=["kms:Decrypt"],
+                    principals=[grantee.grant_principal],
+                    resources=["*"],
+                    conditions=conditions,
+                )
+            )
+
+    def _check_same_account(self, principal: iam.IPrincipal) -> None:
+        """Refuse a reader of another account, as the CDK does for any secret with AWS's own KMS key."""
+        accounts = (Stack.of(self).account, principal.principal_account or "")
+        if _may_be_of_another_account(Stack.of(self), principal) and not any(is_token(one) for one in accounts):
+            raise ValueError(
+                f"the secret of {self._key_path} must have a KMS key of yours to be read by account {accounts[1]}, got "
+                "AWS's own, which lets no other account in; pass encryption_key to the AccessKey, or to the secret "
+                "that is passed in"
+            )
 
     @property
     def _key_path(self) -> str:
         return self.node.path.rpartition("/")[0]
+
+
+def _may_be_of_another_account(stack: Stack, principal: iam.IPrincipal) -> bool:
+    """Tell whether a principal is one of another account, as far as the CDK knows.
+
+    What the app defines is in the account of its stack. Of what it imports the CDK can't tell if one of the two
+    accounts is a token; `Grant` gives such a one the consent of the secret, too.
+    """
+    account = principal.principal_account
+    if account is None or account == stack.account:
+        return False
+    known = [not is_token(one) for one in (stack.account, account)]
+    defined = isinstance(principal, iam.Role | iam.User | iam.Group)
+    return all(known) or (any(known) and not defined)
 
 
 def _outermost(construct: IConstruct) -> Stack:

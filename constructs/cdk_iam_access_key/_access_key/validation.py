@@ -4,7 +4,7 @@ import re
 import unicodedata
 from typing import cast
 
-from aws_cdk import Stack, Token, Tokenization
+from aws_cdk import RemovalPolicy, Stack, Token, Tokenization
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_secretsmanager as secretsmanager
@@ -173,6 +173,16 @@ def check_no_properties_of_secret(**given: object) -> None:
         raise ValueError(
             f"secret must come without {', '.join(given)}, got it with {', '.join(names)}; these are for the "
             "secret that AccessKey defines, so set them on your own secret"
+        )
+
+
+def check_removal_policy(policy: RemovalPolicy | None) -> None:
+    """Refuse a policy that CloudFormation does not have for secrets; it would say so at deployment only."""
+    allowed = (None, RemovalPolicy.DESTROY, RemovalPolicy.RETAIN, RemovalPolicy.RETAIN_ON_UPDATE_OR_DELETE)
+    if policy not in allowed:
+        raise ValueError(
+            f"removal_policy must be RemovalPolicy.DESTROY, .RETAIN or .RETAIN_ON_UPDATE_OR_DELETE, got "
+            f"{shown(policy)}; of a secret nobody takes a snapshot"
         )
 
 

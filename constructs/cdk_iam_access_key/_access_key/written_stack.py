@@ -9,9 +9,11 @@ from typing import Any
 from aws_cdk import Stack
 
 from cdk_iam_access_key._access_key.exports import exported
-from cdk_iam_access_key._shared.templates import Templates, paths_of, resources_of, walk
+from cdk_iam_access_key._shared.retained import instead, retained
+from cdk_iam_access_key._shared.templates import Templates, paths_of, resources_of, walk, written
 
 _KEY, _RAW_KEY = "Custom::IAMAccessKey", "AWS::IAM::AccessKey"
+_COPY, _NESTED_STACK = "Custom::IAMAccessKeyCopy", "AWS::CloudFormation::Stack"
 # They let somebody else write to a secret.
 _WRITERS = ("AWS::SecretsManager::RotationSchedule", "AWS::SecretsManager::SecretTargetAttachment")
 # Whoever may use a secret may use this one.
@@ -42,10 +44,10 @@ def broken_keys(stack: Stack, others: Iterable[Stack], templates: Templates) -> 
 def _found(stack: Stack, name: str, others: Iterable[Stack], templates: Templates) -> Iterator[str]:
     resources = resources_of(templates.of(stack))
     properties = resources[name]["Properties"]
-    written = properties.get("SecretArn")
-    secret, beside = _exported(written, others, templates) or (written, resources)
+    given = properties.get("SecretArn")
+    secret, beside = _exported(given, others, templates) or (given, resources)
     writers = [
-        *_writers(resources, written, {"Fn::GetAtt": [name, "SecretArn"]}),
+        *_writers(resources, given, {"Fn::GetAtt": [name, "SecretArn"]}),
         *([] if beside is resources else _writers(beside, secret)),
     ]
     for what in (
@@ -54,6 +56,9 @@ def _found(stack: Stack, name: str, others: Iterable[Stack], templates: Template
         _written_by_others(properties, writers),
         _too_many(properties, resources),
         _elsewhere(properties, resources),
+        _left_behind(resources[name]),
+        _copy_left_behind(properties, resources),
+        _nested_stack_left_behind(stack, templates),
     ):
         if what:
             yield what
@@ -141,6 +146,43 @@ def _elsewhere(properties: Resources, resources: Resources) -> str | None:
         f"must have a role with a path of at most {_PATH_CHARACTERS} characters, got {known}: role_path of the "
         "provider, the user's name and the secret's name are in it; shorten one of them"
     )
+
+
+def _left_behind(key: Resources) -> str | None:
+    """Refuse a key that CloudFormation would not have deleted: the ledger and the function may be gone by then."""
+    found = retained(key)
+    if not found:
+        return None
+    return (
+        f"must not be retained, got {found}: its key would stay Active when the ledger that knows it is deleted; "
+        f"{instead(_KEY)}"
+    )
+
+
+def _copy_left_behind(properties: Resources, resources: Resources) -> str | None:
+    """Refuse a copy that holds a key for good."""
+    for resource in resources.values():
+        copied, found = resource.get("Properties", {}), retained(resource)
+        if found and resource["Type"] == _COPY and copied.get("SecretArn") == properties.get("SecretArn"):
+            return (
+                f"must have no copy that is retained, got {found} of {copied.get('Name')}: it would hold the key of "
+                f"that time, and its name would be taken when the stack is deployed anew; {instead(_COPY)}"
+            )
+    return None
+
+
+def _nested_stack_left_behind(stack: Stack, templates: Templates) -> str | None:
+    """Refuse a nested stack that is not deleted with those that its key may need."""
+    nested: Stack | None = stack
+    while nested is not None and nested.nested_stack_parent is not None:
+        found = retained(written(nested.nested_stack_resource, templates))
+        if found:
+            return (
+                f"must not be in a nested stack that is retained, got {found} of {nested.node.path}: its key would "
+                f"stay Active when what it needs of other stacks is deleted; {instead(_NESTED_STACK)}"
+            )
+        nested = nested.nested_stack_parent
+    return None
 
 
 def _length(part: Any, resources: Resources) -> int:

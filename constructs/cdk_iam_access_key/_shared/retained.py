@@ -1,37 +1,25 @@
-"""What a removal policy of the whole stack does to a key."""
+"""What a removal policy leaves behind, whoever wrote it: an option, an aspect, an override."""
 
-from collections.abc import Mapping
+from typing import Any
 
-import jsii
-from aws_cdk import Annotations, CfnDeletionPolicy, CfnResource
-from constructs import Construct, IValidation
-
-_RETAINING = {CfnDeletionPolicy.RETAIN, CfnDeletionPolicy.RETAIN_EXCEPT_ON_CREATE}
+_POLICIES = ("DeletionPolicy", "UpdateReplacePolicy")
 
 
-def warn_if_retained(construct: Construct, what_happens: Mapping[str, CfnResource]) -> None:
-    """Warn of resources that the stack will leave behind, by what happens then.
+def retained(resource: dict[str, Any] | None) -> str | None:
+    """Say which policy of a resource, as its template has it, leaves it behind; None if CloudFormation deletes it.
 
-    Not before the app is synthesized: an aspect, as `RemovalPolicies.of(app).retain()` is one, comes after all else.
+    https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/aws-attribute-deletionpolicy.html
     """
-    construct.node.add_validation(_Retained(construct, what_happens))
+    for name in _POLICIES:
+        policy = (resource or {}).get(name, "Delete")
+        if policy != "Delete":
+            return f"the {name} {policy}"
+    return None
 
 
-@jsii.implements(IValidation)
-class _Retained:
-    def __init__(self, construct: Construct, what_happens: Mapping[str, CfnResource]) -> None:
-        self._construct = construct
-        self._what_happens = what_happens
-
-    def validate(self) -> list[str]:
-        """Warn, and refuse nothing: somebody may want this."""
-        for happens, resource in self._what_happens.items():
-            options = resource.cfn_options
-            if {options.deletion_policy, options.update_replace_policy} & _RETAINING:
-                Annotations.of(self._construct).add_warning_v2(
-                    "cdk-iam-access-key:retained",
-                    f"{resource.node.path} has the removal policy RETAIN: {happens}; leave it out, as with "
-                    f'RemovalPolicies.of(scope).retain(exclude_resource_types=["{resource.cfn_resource_type}"]), or '
-                    "give it RemovalPolicy.DESTROY with RemovalPolicies.of(construct).destroy(priority=1000)",
-                )
-        return []
+def instead(resource_type: str) -> str:
+    """Say how to keep a type out of what is retained."""
+    return (
+        f'leave it out, as with RemovalPolicies.of(scope).retain(exclude_resource_types=["{resource_type}"]), or take '
+        f'it back with RemovalPolicies.of(scope).destroy(apply_to_resource_types=["{resource_type}"], priority=1000)'
+    )

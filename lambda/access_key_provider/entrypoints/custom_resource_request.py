@@ -12,9 +12,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from access_key_provider.model import entry
 from access_key_provider.model.copies import Copy, CopyKind
-from access_key_provider.model.entry import Claim
+from access_key_provider.model.entry import Claim, RequestStamp
 from access_key_provider.model.errors import InvalidRequestError
 from access_key_provider.model.retirement_rules import FAIL, REMOVE_UNUSED, RETIRE_PREVIOUS, RetirementRules
 from access_key_provider.model.secret_format import DEFAULT_FORMAT, FormatKind, SecretFormat
@@ -180,7 +179,7 @@ class Request:
             rules=properties.rules,
             copies=properties.copies,
             adopts=properties.adopted_key,
-            request=entry.Request(
+            request=RequestStamp(
                 min(self.requested_at or received_at, received_at + _CLOCKS_APART),
                 self.request_id,
                 self.requested_at is not None,

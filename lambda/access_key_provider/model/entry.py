@@ -37,7 +37,7 @@ class KeyState(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class RequestStamp:
     """A request of CloudFormation: when it was signed, and its id. An undated one is taken as it comes."""
 
     time: datetime
@@ -73,7 +73,7 @@ class Claim:
     serial: str
     status: str
     description: str
-    request: Request
+    request: RequestStamp
     rules: RetirementRules = field(default_factory=RetirementRules)
     copies: tuple[Copy, ...] = ()
     present: bool = True

@@ -18,7 +18,7 @@ from access_key_provider.model.actions import (
 from access_key_provider.model.copies import LOST
 from access_key_provider.model.entry import KeyRecord, KeyState, Switching
 from access_key_provider.model.state import CURRENT, owner_in_tag
-from access_key_provider.planning.copies import restore_copies
+from access_key_provider.planning.copies import is_copied, restore_copies
 from access_key_provider.planning.removal import clear_traces, remove
 
 if TYPE_CHECKING:
@@ -97,9 +97,12 @@ def record_stored(draft: Draft, owner: str) -> None:
 
 
 def record_switch_by_hand(draft: Draft, owner: str) -> None:
-    """Record that a key is current which was never published, if readers get it: somebody has finished a rotation."""
+    """Record that a key is current which was never published, if readers get it: somebody has finished a rotation.
+
+    The first version of a secret is current by itself, also when the key is not in all copies yet: that one is removed.
+    """
     for key in draft.entry.keys_of(owner):
-        if key.usable and key.published is None and draft.is_read(key):
+        if key.usable and key.published is None and draft.is_read(key) and is_copied(draft.claim(owner), key):
             draft.add(RecordSwitch(happened=True, by_hand=Switching(key.id, draft.now, BY_HAND)))
 
 

@@ -2,6 +2,7 @@
 
 from local_cloud.patches.secretsmanager import (
     encryption,
+    other_accounts,
     resources,
     rotation,
     rotation_resources,
@@ -14,5 +15,6 @@ def apply() -> None:
     versions.apply()
     resources.apply()
     encryption.apply()
+    other_accounts.apply()
     rotation.apply()
     rotation_resources.apply()

@@ -52,4 +52,5 @@ def _may(action: str, key_arn: str, secret_arn: str) -> bool:
     }
     if key_id is None:
         return True
-    return iam_evaluator.enforce(key_id, action, "kms", get_region(), key_arn, context) is None
+    with caller.acting_in(caller.account()):
+        return iam_evaluator.enforce(key_id, action, "kms", get_region(), key_arn, context) is None

@@ -287,3 +287,70 @@ class TestSecretResource:
         assert "already exists" in stack.reasons("Secret")[0]
         after = api.get_secret_value(SecretId="taken")
         assert (after["ARN"], after["SecretString"]) == (before["ARN"], "theirs")
+
+
+class TestAnotherAccount:
+    """It reads a secret as both accounts allow."""
+
+    OTHER = "222222222222"
+
+    def _reader(self, cloud: LocalCloud, *actions: str) -> Any:
+        """Give a client of a role there that may do this to everything."""
+        as_root = {"access_key_id": self.OTHER, "secret_access_key": "test"}
+        iam = cloud.client("iam", **as_root)
+        trusted = {"Effect": "Allow", "Principal": {"AWS": self.OTHER}, "Action": "sts:AssumeRole"}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [trusted]})
+        role = iam.create_role(RoleName="reader", AssumeRolePolicyDocument=document)["Role"]["Arn"]
+        for number, action in enumerate(actions):
+            iam.put_role_policy(RoleName="reader", PolicyName=str(number), PolicyDocument=policy(action, "*"))
+        found = cloud.client("sts", **as_root).assume_role(RoleArn=role, RoleSessionName="test")["Credentials"]
+        return cloud.client(
+            "secretsmanager",
+            access_key_id=found["AccessKeyId"],
+            secret_access_key=found["SecretAccessKey"],
+            session_token=found["SessionToken"],
+        )
+
+    def _allow(self, principal: str, action: str) -> str:
+        statement = {"Effect": "Allow", "Principal": {"AWS": principal}, "Action": action, "Resource": "*"}
+        return json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+
+    def test_both_must_allow_it(self, empty_cloud: LocalCloud) -> None:
+        """The reader's own policy is not enough, nor is the other account's root user."""
+        secrets = empty_cloud.client("secretsmanager")
+        secret = secrets.create_secret(Name="s", SecretString="v")["ARN"]
+        reader = self._reader(empty_cloud, "secretsmanager:GetSecretValue")
+        root = empty_cloud.client("secretsmanager", access_key_id=self.OTHER, secret_access_key="test")
+        for one in (reader, root):
+            with refused("AccessDeniedException"):
+                one.get_secret_value(SecretId=secret)
+        secrets.put_resource_policy(
+            SecretId=secret, ResourcePolicy=self._allow(f"arn:aws:iam::{self.OTHER}:role/reader", "secretsmanager:*")
+        )
+        assert reader.get_secret_value(SecretId=secret)["SecretString"] == "v"
+        # What it may not by its own policy, and by name it is another secret.
+        with refused("AccessDeniedException"):
+            reader.describe_secret(SecretId=secret)
+        with refused("ResourceNotFoundException"):
+            reader.get_secret_value(SecretId="s")
+
+    @pytest.mark.parametrize("owner_allows", [False, True])
+    @pytest.mark.parametrize("reader_allows", [False, True])
+    def test_both_must_allow_the_kms_key(
+        self, empty_cloud: LocalCloud, *, owner_allows: bool, reader_allows: bool
+    ) -> None:
+        """As the secret itself."""
+        kms, secrets = empty_cloud.client("kms"), empty_cloud.client("secretsmanager")
+        owner = self._allow(f"arn:aws:iam::{empty_cloud.account}:root", "kms:*")
+        both = json.loads(owner)
+        both["Statement"] += json.loads(self._allow(f"arn:aws:iam::{self.OTHER}:root", "kms:Decrypt"))["Statement"]
+        key = kms.create_key(Policy=json.dumps(both) if owner_allows else owner)["KeyMetadata"]["Arn"]
+        secret = secrets.create_secret(Name="s", SecretString="v", KmsKeyId=key)["ARN"]
+        secrets.put_resource_policy(SecretId=secret, ResourcePolicy=self._allow("*", "secretsmanager:GetSecretValue"))
+        own = ["kms:Decrypt"] if reader_allows else []
+        reader = self._reader(empty_cloud, "secretsmanager:GetSecretValue", *own)
+        if owner_allows and reader_allows:
+            assert reader.get_secret_value(SecretId=secret)["SecretString"] == "v"
+            return
+        with refused("AccessDeniedException", "KMS"):
+            reader.get_secret_value(SecretId=secret)

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from unit.model.entries import KEYS, OWNERS, SECRET, entries
 
 from access_key_provider.aws.dynamodb import SCHEMA, Ledger, StaleEntryError
-from access_key_provider.model.entry import Claim, Entry, KeyRecord, KeyState, Lease, Request
+from access_key_provider.model.entry import Claim, Entry, KeyRecord, KeyState, Lease, RequestStamp
 from access_key_provider.model.errors import LedgerError
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 def claim(user_name: str = "deploy", at: datetime = NOW, **changes: Any) -> Claim:
     """Make a claim."""
-    return replace(Claim("stack", "Key", user_name, "role", "1", "Active", "x", Request(at, "r")), **changes)
+    return replace(Claim("stack", "Key", user_name, "role", "1", "Active", "x", RequestStamp(at, "r")), **changes)
 
 
 def entry(secret_arn: str = SECRET, **claims: Claim) -> Entry:

@@ -15,7 +15,7 @@ from access_key_provider.model.entry import (
     KeyRecord,
     KeyState,
     Lease,
-    Request,
+    RequestStamp,
     Rotation,
     Switching,
 )
@@ -63,7 +63,7 @@ claims = st.builds(
     serial=texts,
     status=st.sampled_from(["Active", "Inactive"]),
     description=texts,
-    request=st.builds(Request, time=times, id=_short, dated=st.booleans()),
+    request=st.builds(RequestStamp, time=times, id=_short, dated=st.booleans()),
     rules=rules,
     present=st.booleans(),
     applied=_short,

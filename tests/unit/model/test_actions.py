@@ -41,7 +41,7 @@ from access_key_provider.model.entry import (
     Failing,
     KeyRecord,
     KeyState,
-    Request,
+    RequestStamp,
     Rotation,
     Switching,
 )
@@ -350,7 +350,7 @@ def test_a_daily_report_is_recorded() -> None:
 
 def test_what_is_settled_is_applied_and_fails_no_more() -> None:
     """AWS and the ledger agree."""
-    claim = Claim("stack", "Key", "deploy", "role", "1", "Active", "x", Request(NOW, "r"), touched=True)
+    claim = Claim("stack", "Key", "deploy", "role", "1", "Active", "x", RequestStamp(NOW, "r"), touched=True)
     entry = replace(EMPTY, claims={OWNER: claim, OTHER: claim}, failing=Failing(NOW, 1, "x"))
     settled = done(Settle(OWNER, "digest"), entry)
     assert settled.claims[OWNER] == replace(claim, applied="digest", touched=False)

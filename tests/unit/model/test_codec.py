@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from unit.model.entries import KEYS, OWNERS, SECRET, entries, rules
 
 from access_key_provider.model.codec import decode, encode, written
-from access_key_provider.model.entry import Claim, Entry, KeyRecord, KeyState, Request
+from access_key_provider.model.entry import Claim, Entry, KeyRecord, KeyState, RequestStamp
 from access_key_provider.model.retirement_rules import RetirementRules
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, 678_000, tzinfo=UTC)
 KEY = KeyRecord(KEYS[0], OWNERS[0], "deploy", KeyState.CURRENT, NOW)
-CLAIM = Claim("stack", "Key", "deploy", "role", "1", "Active", "x", Request(NOW, "r"))
+CLAIM = Claim("stack", "Key", "deploy", "role", "1", "Active", "x", RequestStamp(NOW, "r"))
 ENTRY = Entry(SECRET, claims={OWNERS[0]: CLAIM}, keys={KEY.id: KEY})
 
 patiently = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])

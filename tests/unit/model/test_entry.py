@@ -15,7 +15,7 @@ from access_key_provider.model.entry import (
     Entry,
     KeyRecord,
     KeyState,
-    Request,
+    RequestStamp,
     promotion_order,
 )
 from access_key_provider.model.state import KeyResource, version_id
@@ -28,7 +28,7 @@ A, B, C, D = KEYS
 
 def claim(age: timedelta = timedelta(), **changes: object) -> Claim:
     """Make a claim whose request came so long ago."""
-    made = Claim("stack", "Key", "deploy", "role", "1", "Active", "x", Request(NOW - age, "r"))
+    made = Claim("stack", "Key", "deploy", "role", "1", "Active", "x", RequestStamp(NOW - age, "r"))
     return replace(made, **changes)  # type: ignore[arg-type]
 
 

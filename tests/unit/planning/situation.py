@@ -13,7 +13,7 @@ from access_key_provider.model.entry import (
     Entry,
     KeyRecord,
     KeyState,
-    Request,
+    RequestStamp,
     Rotation,
     Switching,
 )
@@ -67,7 +67,7 @@ def claim(resource: KeyResource = RESOURCE, serial: str = "1", status: str = "Ac
         serial=serial,
         status=status,
         description="shop/Key",
-        request=Request(NOW - MINUTE, "request"),
+        request=RequestStamp(NOW - MINUTE, "request"),
         rules=rules,
     )
     return replace(declared, **changes)

@@ -38,7 +38,7 @@ from access_key_provider.model.actions import (
     ReleaseKey,
     Settle,
 )
-from access_key_provider.model.entry import KeyState, Request
+from access_key_provider.model.entry import KeyState, RequestStamp
 from access_key_provider.model.errors import (
     AdoptionRefusedError,
     KeyInUseError,
@@ -160,7 +160,7 @@ def test_the_last_ten_adoptions_are_remembered() -> None:
 def test_a_request_keeps_what_was_adopted_on_record() -> None:
     """The claim is written anew with each request."""
     entry = adopted().entry
-    later = replace(claim(), request=Request(NOW, "later"), adopts=F)
+    later = replace(claim(), request=RequestStamp(NOW, "later"), adopts=F)
     assert announce(entry, OWNER, later).claims[OWNER].adopted == (F,)
 
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from unit.planning.situation import MINUTE, NOW, OTHER, OWNER, RENAMED, SECRET, claim
+from unit.planning.situation import MINUTE, NOW, OTHER, OWNER, RENAMED, SECRET, STACK, claim
 
-from access_key_provider.model.entry import Claim, Entry, Request
-from access_key_provider.model.errors import SupersededError
+from access_key_provider.model.entry import Claim, Entry, RequestStamp
+from access_key_provider.model.errors import InvalidRequestError, SupersededError
 from access_key_provider.planning.announcement import announce
 
 SECOND = timedelta(seconds=1)
@@ -17,7 +17,7 @@ SECOND = timedelta(seconds=1)
 
 def request(after: timedelta = timedelta(), name: str = "later", *, dated: bool = True, present: bool = True) -> Claim:
     """Make a request so long after `NOW`."""
-    return claim(request=Request(NOW + after, name, dated), present=present)
+    return claim(request=RequestStamp(NOW + after, name, dated), present=present)
 
 
 def announced(*claims: Claim) -> Entry:
@@ -35,7 +35,7 @@ def test_a_first_request_is_written_into_its_claim() -> None:
 
 def test_each_resource_has_its_own_requests() -> None:
     """While a construct is renamed two resources claim a secret."""
-    entry = announce(announced(request(MINUTE)), OTHER, claim(RENAMED, request=Request(NOW, "earlier")))
+    entry = announce(announced(request(MINUTE)), OTHER, claim(RENAMED, request=RequestStamp(NOW, "earlier")))
     assert set(entry.claims) == {OWNER, OTHER}
 
 
@@ -44,6 +44,17 @@ def test_a_later_request_takes_the_place_of_an_earlier_one_and_keeps_what_is_app
     before = replace(request(), applied="digest", touched=True)
     after = announced(before, replace(request(SECOND), serial="2")).claims[OWNER]
     assert (after.serial, after.applied, after.touched, after.request.time) == ("2", "digest", True, NOW + SECOND)
+
+
+def test_another_stacks_role_is_refused() -> None:
+    """A construct defines its own role: who comes with that of another stack's key has made it up."""
+    entry = announced(request())
+    other = replace(claim(RENAMED, request=RequestStamp(NOW, "other")), stack_id=f"{STACK}2")
+    with pytest.raises(InvalidRequestError, match=f"is the role of Key in {STACK}"):
+        announce(entry, OTHER, other)
+    assert OTHER in announce(entry, OTHER, replace(other, role_arn="arn:aws:iam::123456789012:role/own")).claims
+    gone = announced(request(), request(SECOND, "delete", present=False))
+    assert OTHER in announce(gone, OTHER, other).claims, "nobody uses it any more"
 
 
 def test_a_late_request_is_refused() -> None:
@@ -101,5 +112,5 @@ def test_a_delete_keeps_what_was_declared() -> None:
 
 def test_the_claims_of_others_stay() -> None:
     """A Delete says nothing of them."""
-    entry = announce(announced(request()), OTHER, claim(RENAMED, request=Request(NOW, "x"), present=False))
+    entry = announce(announced(request()), OTHER, claim(RENAMED, request=RequestStamp(NOW, "x"), present=False))
     assert entry.claims[OWNER] == request()
