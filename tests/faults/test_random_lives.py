@@ -18,7 +18,7 @@ from fakes.errors import ServiceError
 from fakes.faults import CONNECTION_LOST, PROCESS_DEATH, SERVER_ERROR, THROTTLED, TIMED_OUT, Fault
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from support.stack import STEPS, SWEEP, Event, Properties, Stack
+from support.stack import COPIES, STEPS, SWEEP, Event, Properties, Stack
 
 from lambda_shared.errors import ProviderError
 
@@ -42,6 +42,8 @@ class Life:
         current: the key that must be current; empty while a fault leaves it open.
         tokens: how many rotations were begun.
         adoption: what the template says of a person's key that it adopts.
+        copies: what it says of copies.
+        deleted: the names of the copies that a person has deleted since the last key.
     """
 
     stack: Stack
@@ -50,6 +52,13 @@ class Life:
     tokens: int = 0
     seen: set[str] = field(default_factory=set)
     adoption: Properties = field(default_factory=dict)
+    copies: list[dict[str, str]] = field(default_factory=list)
+    deleted: set[str] = field(default_factory=set)
+
+    def properties(self) -> Properties:
+        """Build what the template says."""
+        copies = {"Copies": self.copies} if self.copies else {}
+        return self.stack.properties(str(self.serial), **PERIODS, **self.adoption, **copies)
 
     def run(self, step: Step, injected: Injected) -> None:
         """Take a step, perhaps with a fault in it, and check what holds afterwards."""
@@ -76,24 +85,52 @@ class Life:
             if self.current:
                 assert key == self.current, "another key is current"
             self.current = key
+            self._check_copies(deployed.get("Copies", []), key)
+
+    def _check_copies(self, declared: list[dict[str, str]], key: str) -> None:
+        """Check that the readers of each copy get the current key, or that it is reported."""
+        for copy in declared:
+            value = self.stack.read_copy(copy)
+            if value is None:
+                assert copy["Name"] in self.deleted, f"there is no {copy['Name']}"
+            elif key not in value:
+                said = self.stack.entry.get("failing", {}).get("reason", "")
+                assert f"{copy['Name']} in" in said, f"{copy['Name']} has another key, and nobody is told"
+
+    def _clean_up(self, before: Properties, after: Properties) -> None:
+        """Let CloudFormation delete the copies that have left the template."""
+        left = [copy for copy in before.get("Copies", []) if copy not in after.get("Copies", [])]
+        for copy in left:
+            self.stack.account.heal()
+            event = self.stack.delete_copy(copy)
+            assert self.stack.deliver(event, after=90) == "SUCCESS", self.stack.answers[-1]
+            assert self.stack.read_copy(copy) is None, f"{copy['Name']} is left"
 
     def _deploy(self, changes: Properties) -> None:
         """Let CloudFormation deploy, go on after a death as Lambda does, and roll back what fails."""
         stack = self.stack
         if stack.known is None:
-            self._answered(stack.create(stack.properties(str(self.serial), **PERIODS)))
+            properties = self.properties()
+            if not self._answered(stack.create(properties)):
+                self._clean_up(properties, {})
             return
         before = self.current
         if "Serial" in changes:
             self.serial += 1
-        properties = stack.properties(str(self.serial), **PERIODS, **self.adoption) | changes
+        properties = self.properties() | changes
         properties["Serial"] = str(self.serial)
         known = stack.known
         if not self._answered(stack.update(properties)):
             assert stack.deliver(stack.event("Update", known[1], known[0], properties)) == "SUCCESS", stack.answers[-1]
             self.serial = int(known[1]["Serial"])
             self.adoption = {name: value for name, value in known[1].items() if name == "AdoptedKey"}
+            self.copies = known[1].get("Copies", [])
             self.current = before
+            self._clean_up(properties, known[1])
+            return
+        self._clean_up(known[1], properties)
+        if properties.get("Copies") != known[1].get("Copies"):
+            self._is_current(stack.current_key()[0])
         elif properties["Serial"] == known[1]["Serial"]:
             self.current = before
         else:
@@ -111,6 +148,12 @@ class Life:
         elif len(stack.keys()) < _KEYS_PER_USER and not stack.unmanaged:
             self.adoption = {"AdoptedKey": stack.make_adoptable()}
         self._deploy({})
+
+    def _copy(self, copies: list[dict[str, str]]) -> None:
+        """Let the template declare other copies, which rotates."""
+        if self.stack.known is not None:
+            self.copies = copies
+            self._deploy({})
 
     def _answered(self, event: Event) -> bool:
         """Deliver a request until it is answered; tell whether with success."""
@@ -136,7 +179,7 @@ class Life:
             return
         before, known = self.current, stack.known
         self.serial += 1
-        update = stack.update(stack.properties(str(self.serial), **PERIODS, **self.adoption))
+        update = stack.update(self.properties())
         self._answered(update)
         stack.account.heal()
         stack.known = known
@@ -153,7 +196,9 @@ class Life:
         if stack.deliver(event) != "SUCCESS":
             stack.account.heal()
             assert stack.deliver(event, after=90) == "SUCCESS", stack.answers[-1]
-        stack.known, self.current, self.adoption = None, "", {}
+        self._clean_up(stack.known[1], {})
+        stack.known, self.current, self.adoption, self.copies = None, "", {}, []
+        self.deleted.clear()
         self.serial += 1
 
     def _sweep(self, _: object) -> None:
@@ -207,6 +252,9 @@ class Life:
             stack.account.person.delete_key(others[0])
             # The daily check finds it.
             stack.account.clock.sleep(timedelta(days=1).total_seconds())
+        if act == "delete a copy" and self.copies:
+            stack.delete_copy_by_hand(self.copies[0])
+            self.deleted.add(self.copies[0]["Name"])
 
     def _worker(self, event: Event) -> bool:
         try:
@@ -224,12 +272,13 @@ STEPS_OF_A_LIFE: st.SearchStrategy[Step] = st.one_of(
     st.tuples(st.just("fail_after"), st.none()),
     st.tuples(st.just("delete"), st.none()),
     st.tuples(st.just("adopt"), st.none()),
+    st.tuples(st.just("copy"), st.sampled_from([COPIES, COPIES, COPIES[:1], COPIES[1:], []])),
     st.tuples(st.just("sweep"), st.none()),
     st.tuples(st.just("pass"), st.sampled_from([timedelta(minutes=5), GRACE, 3 * GRACE, RETENTION, 8 * RETENTION])),
     st.tuples(st.just("rotate"), st.sampled_from([1, 2, 4, 4])),
     st.tuples(st.just("operate"), st.sampled_from(["Undo", "Rotate", "Retire"])),
     st.tuples(st.just("alarm"), st.none()),
-    st.tuples(st.just("person"), st.sampled_from(["make", "delete"])),
+    st.tuples(st.just("person"), st.sampled_from(["make", "delete", "delete a copy"])),
 )
 INJECTED: st.SearchStrategy[Injected] = st.one_of(
     st.none(),

@@ -369,6 +369,14 @@ class Stack:
         event = self.event("Delete", properties, f"copy {copy['Name']}", logical_id="Copy")
         return event | {"ResourceType": COPY_TYPE}
 
+    def delete_copy_by_hand(self, copy: dict[str, str]) -> None:
+        """Let somebody delete a copy, if it is there."""
+        if copy["Kind"] == "parameter":
+            self.account.state.parameters.pop((copy["Region"], copy["Name"]), None)
+        for secret in [secret for secret in self.account.state.secrets.values() if secret.name == copy["Name"]]:
+            if copy["Kind"] == "secret":
+                self.account.person.delete_secret(secret.arn)
+
     def read_copy(self, copy: dict[str, str]) -> str | None:
         """Read a copy as its readers do; None if there is none."""
         state, place = self.account.state, (copy["Region"], copy["Name"])

@@ -91,6 +91,13 @@ def test_a_name_that_only_the_deployment_knows_may_begin_with_a_slash() -> None:
     assert [end[-len("parameter") - 1 :] for end in ends] == ["parameter/", ":parameter"]
 
 
+def test_two_roles_of_one_account_write_to_one_place() -> None:
+    """There is one secret of a name in it."""
+    roles = ["arn:aws:iam::222222222222:role/a", "arn:aws:iam::222222222222:role/b"]
+    with pytest.raises(ValueError, match="got the secret x twice"):
+        synthesized(lambda stack: [Copy.secret("x", role=iam.Role.from_role_arn(stack, r[-1], r)) for r in roles])
+
+
 def test_the_same_copies_have_the_same_ids_in_any_order() -> None:
     """Else a change of order would delete a copy and make it again."""
     copies = [Copy.parameter("/a"), Copy.secret("b"), Copy.parameter("/c")]
@@ -118,7 +125,7 @@ def test_a_key_without_copies_adds_nothing() -> None:
     [
         (lambda _: Copy.parameter("a b"), "the name of a parameter must be at most 512"),
         (lambda _: Copy.parameter("/" + "a" * 512), "the name of a parameter must be at most 512"),
-        (lambda _: Copy.parameter("ci/key"), "must begin with a slash if it has one, write /ci/key"),
+        (lambda _: Copy.parameter("ci/key"), "must begin with a slash if it has one, got 'ci/key'"),
         (lambda _: Copy.parameter("/aws/key"), "must not begin with aws or ssm"),
         (lambda _: Copy.secret("shop-abcdef"), "must not end in a hyphen and six characters"),
         (lambda _: Copy.secret("x", in_region="Frankfurt"), "in_region must be the name of a region"),

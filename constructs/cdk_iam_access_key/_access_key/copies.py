@@ -99,7 +99,9 @@ def define_copies(
 
 def _place(stack: Stack, copy: Copy) -> tuple[str, str, str, str]:
     """Tell where it is: two copies of one place are one."""
-    return copy.kind, copy.name, copy.region or stack.region, copy.role.role_arn if copy.role else ""
+    role = copy.role.role_arn if copy.role else ""
+    account = role if is_token(role) else "".join(role.split(":")[4:5])
+    return copy.kind, copy.name, copy.region or stack.region, account
 
 
 def _digest(stack: Stack, copy: Copy) -> str:

@@ -92,7 +92,8 @@ class KeyRecord:
         owner: the resource that made or adopted it.
         user_name: the user it belongs to.
         state: how far it has come.
-        serials: for which serials it is the key; an undo adds the one that is declared then.
+        serials: for which serials it is the key: the one that it was made for, then those that were declared when an
+            undo went back to it.
         version_id: the version of the secret that holds it; empty before it is stored.
         created, stored, proven, published, replaced, deactivated: when; `published` is when AWSCURRENT moved to it.
         came_after: the version that AWSCURRENT moved from when it was published, if no key of the ledger was in it.

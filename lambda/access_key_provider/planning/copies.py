@@ -64,9 +64,14 @@ def restore_copies(draft: Draft, owner: str) -> None:
             _point(draft, current)
 
 
-def is_copied(claim: Claim, key: KeyRecord) -> bool:
-    """Tell whether a key was written to all copies that a claim declares."""
-    return all(key.copies.get(copy.id) for copy in claim.copies)
+def is_copied(entry: Entry, claim: Claim, key: KeyRecord) -> bool:
+    """Tell whether a key was written to all copies that a claim declares.
+
+    An undo goes back to a key that is older than a copy, too. It stays then, or no rollback would find it, and what is
+    missing is reported.
+    """
+    is_restored = claim.serial in key.serials[1:]
+    return all(key.copies.get(copy.id) or (is_restored and copy.id in entry.copies) for copy in claim.copies)
 
 
 def copies_agree(entry: Entry) -> bool:

@@ -103,7 +103,7 @@ def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:
         key
         for key in entry.keys_of(owner)
         if claim.serial in key.serials and key.restorable and draft.exists(key) and key.id != pending
-        if is_copied(claim, key)
+        if is_copied(entry, claim, key)
         if key.state is not KeyState.INACTIVE or key.by in {BY_DEPLOYMENT, BY_ROLLBACK}
     ]
     return max(matching, key=promotion_order, default=None)

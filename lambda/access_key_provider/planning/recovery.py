@@ -101,8 +101,10 @@ def record_switch_by_hand(draft: Draft, owner: str) -> None:
 
     The first version of a secret is current by itself, also when the key is not in all copies yet: that one is removed.
     """
+    claim = draft.claim(owner)
     for key in draft.entry.keys_of(owner):
-        if key.usable and key.published is None and draft.is_read(key) and is_copied(draft.claim(owner), key):
+        is_unpublished = key.usable and key.published is None and draft.is_read(key)
+        if is_unpublished and is_copied(draft.entry, claim, key):
             draft.add(RecordSwitch(happened=True, by_hand=Switching(key.id, draft.now, BY_HAND)))
 
 
