@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from local_cloud import LocalCloud
 
-_SECONDS = 90
+# A denied role may be a new one that does not work yet: it is given its time.
+_SECONDS = 150
 _POLL = 0.05
 
 
