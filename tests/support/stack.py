@@ -343,9 +343,8 @@ class Stack:
     def _is_undone_to_default(self, secret_arn: str) -> bool:
         """Tell whether an undo went back to a key that was made for the default format."""
         keys = self.entries.get(secret_arn, {}).get("keys", {}).values()
-        current = [key["serials"] for key in keys if key["state"] == "current"]
-        # It is the key of the declared serial and shape, too, since then.
-        return any(" in shape " not in first and " in shape " in "".join(added) for first, *added in current)
+        # It is the key of the declared serial and shape, too, since then; all that are tried declare another one once.
+        return any(key["state"] == "current" and len(key["serials"]) > 1 for key in keys)
 
     def check_deployed(self, properties: Properties | None) -> None:
         """Check everything: the user and secret that are deployed have their key, all others have none."""

@@ -10,7 +10,7 @@ from access_key_provider.model.state import PREVIOUS
 from access_key_provider.planning.adoption import release
 from access_key_provider.planning.copies import point_copies
 from access_key_provider.planning.key_events import LEFT_BEHIND, about_key
-from access_key_provider.planning.recovery import recover
+from access_key_provider.planning.recovery import is_in_doubt, recover
 from access_key_provider.planning.removal import (
     clear_traces,
     end_finished_rotation,
@@ -47,7 +47,11 @@ def plan_deletion(draft: Draft, owner: str, by: str = BY_DEPLOYMENT) -> None:
     if current and current.owner == owner and draft.observed.secret.writable and draft.is_read(current):
         _give_back(draft, current, by)
     for key in reversed(draft.entry.keys_of(owner)):
-        remove(draft, key, by)
+        if is_in_doubt(draft, key):
+            why = "it may be the key of another resource of the user, which is creating one: if not, delete it by hand"
+            draft.report(LEFT_BEHIND, about_key(draft.entry, key, why=why), once_a_day=f"left{key.id}")
+        else:
+            remove(draft, key, by)
 
 
 def _is_rotating(draft: Draft, owner: str) -> bool:

@@ -11,6 +11,7 @@ from access_key_provider.model.actions import (
     BY_SWEEP,
     Deactivate,
     EndAttempt,
+    ForgetTraces,
     RecordGone,
     RecordKey,
     RecordSwitch,
@@ -49,6 +50,7 @@ def recover(draft: Draft, owner: str, by: str = BY_SWEEP) -> None:
         if draft.observed.user_exists:
             _record_missing(draft, owner)
             _find_orphans(draft, owner, by)
+            _forget_others(draft, owner)
         for key in draft.entry.keys_of(owner):
             if not key.usable and not key.adopted and key.state is not KeyState.ORPHAN:
                 remove(draft, key, by)
@@ -136,6 +138,19 @@ def _find_orphans(draft: Draft, owner: str, by: str) -> None:
         draft.add(EndAttempt(owner))
 
 
+def _forget_others(draft: Draft, owner: str) -> None:
+    """Forget what was taken for an orphan and is the key of another entry, which has recorded it since."""
+    for key in draft.entry.keys_of(owner):
+        if key.state is KeyState.ORPHAN and key.id in (draft.observed.recorded_elsewhere or ()):
+            draft.add(ForgetTraces(key.id))
+
+
+def is_in_doubt(draft: Draft, key: KeyRecord) -> bool:
+    """Tell whether a key may be that of another entry, which is creating one for the user or can't be read."""
+    unknown = draft.observed.creating_elsewhere or draft.observed.recorded_elsewhere is None
+    return key.state is KeyState.ORPHAN and unknown
+
+
 def _is_undecided(draft: Draft, owner: str) -> bool:
     """Tell whether there is a key of which it is not known who made it, because something could not be read."""
     observed = draft.observed
@@ -170,7 +185,7 @@ def retire_orphans(draft: Draft, owner: str) -> None:
     """Deactivate the orphans of an hour ago, if nobody has used or tagged them since; delete them later."""
     retention = draft.claim(owner).rules.retention or ORPHAN_WAIT
     for key in draft.entry.keys_of(owner):
-        if key.state is not KeyState.ORPHAN or draft.now < key.created + ORPHAN_WAIT:
+        if key.state is not KeyState.ORPHAN or draft.now < key.created + ORPHAN_WAIT or is_in_doubt(draft, key):
             continue
         use = draft.observed.last_uses.get(key.id)
         tags = draft.observed.user_tags

@@ -77,7 +77,7 @@ def _with_details(observed: Observed, session: Session, entry: Entry, ledger: Le
     if undecided or unknown_labels(entry, observed):
         with suppress(ProviderError):
             detailed = replace(detailed, user_tags=session.keys.tags())
-    if orphans or unmanaged or adopting:
+    if undecided or unmanaged:
         detailed = _with_other_entries(detailed, entry, ledger, owner)
     return detailed
 

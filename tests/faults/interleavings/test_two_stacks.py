@@ -204,6 +204,11 @@ def test_two_stacks_with_keys_of_one_user(name: str) -> None:
         meet(name, order)
 
 
+def test_a_create_that_fails_for_another_stacks_key_does_not_delete_it() -> None:
+    """It can't know yet whose the key is that came to be meanwhile: the other stack has not recorded it."""
+    meet("a create again after a death and a create", Turns((("second", 7), ("first", 37), ("second", None))))
+
+
 @pytest.mark.thorough
 @pytest.mark.parametrize("name", PAIRS)
 def test_two_stacks_with_keys_of_one_user_in_every_order(name: str) -> None:

@@ -21,6 +21,7 @@ from unit.planning.situation import (
     Situation,
     changes,
     deleted,
+    reported,
     rotated_once,
     touched,
     version_of,
@@ -40,6 +41,7 @@ from access_key_provider.model.actions import (
 from access_key_provider.model.entry import KeyState
 from access_key_provider.model.retirement_rules import RetirementRules
 from access_key_provider.model.state import LastUse, SecretState, key_tag
+from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.recovery import orphan_candidates, recover, retire_orphans, unknown_labels
 
 # --- switches
@@ -216,7 +218,7 @@ def test_the_candidates_are_those_whose_use_and_tags_must_be_asked() -> None:
 def old_orphan(age: timedelta, **members: object) -> Situation:
     """Build an orphan that was recorded because another entry was creating a key."""
     retention = RetirementRules(retention=7 * DAY)
-    situation = Situation(user_tags={}).declared("1", rules=retention).managed(A)
+    situation = Situation(user_tags={}, recorded_elsewhere=frozenset()).declared("1", rules=retention).managed(A)
     times = {"created": NOW - age, "stored": None, "proven": None, "version_id": "", "tag": "", "labelled": False}
     return situation.managed(B, "orphan", **(times | members)).used(B, NEVER)  # type: ignore[arg-type]
 
@@ -230,17 +232,41 @@ def test_an_orphan_is_deactivated_after_an_hour_and_deleted_after_the_retention_
     assert DeleteKey(B, "sweep") in actions
 
 
-@pytest.mark.parametrize("why", ["used", "use not known", "tagged", "tags not known"])
+@pytest.mark.parametrize(
+    "why", ["used", "use not known", "tagged", "tags not known", "others not known", "another is being made"]
+)
 def test_an_orphan_that_somebody_claims_is_left(why: str) -> None:
     """For good: it is theirs."""
     situation = old_orphan(2 * HOUR)
+    if why == "others not known":
+        situation.recorded_elsewhere = None
+    situation.creating_elsewhere = why == "another is being made"
     if why == "used":
         situation.used(B, LastUse(NOW - HOUR))
     elif why == "use not known":
         situation.last_uses.clear()
-    else:
+    elif "tag" in why:
         situation.user_tags = {B: "mine"} if why == "tagged" else None
     assert situation.plan(retire_orphans) == []
+
+
+def test_an_orphan_that_another_entry_has_recorded_since_is_forgotten() -> None:
+    """It is its key."""
+    situation = old_orphan(MINUTE)
+    situation.recorded_elsewhere = frozenset({B})
+    draft = situation.drafted(recover)
+    assert B not in draft.entry.keys
+    assert touched(draft.actions) == set()
+
+
+@pytest.mark.parametrize("doubt", [True, False])
+def test_a_delete_leaves_a_key_that_may_be_that_of_another_resource(doubt: bool) -> None:  # noqa: FBT001
+    """And says so; without a doubt it deletes the key."""
+    situation = old_orphan(MINUTE)
+    situation.creating_elsewhere = doubt
+    actions = situation.plan(plan_deletion)
+    assert (DeleteKey(B, "deployment") in actions) is not doubt
+    assert ("Access Key Left Behind" in reported(actions)) is doubt
 
 
 # --- an entry that was lost
