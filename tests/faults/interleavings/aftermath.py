@@ -79,7 +79,12 @@ def declared_after(stack: Stack, race: Race) -> Properties | None:
         assert stack.deliver(stack.event("Delete", properties, physical_id)) == "SUCCESS", stack.answers[-1]
         return None
     back = stack.event("Update", stack.known[1], stack.known[0], properties)
-    assert stack.deliver(back) == "SUCCESS", stack.answers[-1]
+    if stack.deliver(back) != "SUCCESS":
+        # An operator who undoes and rotates while a deployment waits has the key removed that its rollback needs.
+        assert any(caller.event.get("Operation") == "Rotate" for caller in race.callers.values()), stack.answers[-1]
+        assert "IAM allows 2" in stack.answers[-1]["Reason"], stack.answers[-1]
+        stack.sweep_for(2 * _A_DAY)
+        assert stack.deliver(back) == "SUCCESS", stack.answers[-1]
     return stack.known[1]
 
 
