@@ -23,7 +23,7 @@ from cdk_iam_access_key import AccessKey, AccessKeyProvider, Field, SecretFormat
 if TYPE_CHECKING:
     from cloud.shop import Shop
 
-SOON = {"GracePeriod": "2", "RetentionPeriod": "2", "RetireWhenUnusedFor": "1"}
+SOON = {"GracePeriod": "2", "RetentionPeriod": "2", "RetireWhenUnusedFor": "6"}
 
 # Deletes the key and its secret when it is removed, at once.
 DELETES_ITS_KEY = """

@@ -233,7 +233,7 @@ def statements(stack: Stack) -> list[dict[str, Any]]:
     roles = [one["Properties"] for one in resources if one["Type"] == ROLE]
     assert not [role for role in roles if "ManagedPolicyArns" in role]
     policies = [policy for role in roles for policy in role["Policies"]]
-    policies += [one["Properties"] for one in resources if one["Type"] == "AWS::IAM::Policy"]
+    policies += [one["Properties"] for one in resources if one["Type"] in {"AWS::IAM::Policy", "AWS::IAM::RolePolicy"}]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
