@@ -40,6 +40,17 @@ def replace_item(table: MutableMapping[str, Any], key: str, parameters: str, rep
     table[key] = functools.update_wrapper(replacement(original), original)
 
 
+def add_item(table: MutableMapping[str, Any], key: str, value: Any) -> None:
+    """Add what ministack does not have.
+
+    Raises:
+        PatchError: It has it by now, so that the patch may go.
+    """
+    if key in table:
+        raise PatchError(f"ministack has {key} now")
+    table[key] = value
+
+
 def replace_number(module: ModuleType, name: str, value: float) -> None:
     """Replace a number that a module goes by.
 

@@ -37,7 +37,7 @@ def test_it_allows_the_actions_that_the_construct_grants(defined: dict[str, list
     for service, name, allowed in (
         ("iam", "_USER_ACTIONS", sts._USER_ACTIONS),
         ("iam", "_USER_TAG_ACTIONS", sts._USER_TAG_ACTIONS),
-        ("secretsmanager", "_SECRET_ACTIONS", sts._SECRET_ACTIONS),
+        ("secretsmanager", "SECRET_ACTIONS", sts._SECRET_ACTIONS),
     ):
         assert {f"{service}:{action}" for action in allowed} == set(defined[name])
 

@@ -15,6 +15,7 @@ from constructs import Construct
 
 from cdk_iam_access_key._access_key import permissions
 from cdk_iam_access_key._access_key.secret_text import document_length
+from cdk_iam_access_key._shared.permissions import through
 from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key._shared.validation import shown
 from cdk_iam_access_key.copy import Copy
@@ -26,13 +27,7 @@ _MOST_COPIES = 10
 # https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html
 _LONGEST_PARAMETER = 4096
 _PARAMETER_ACTIONS = ["ssm:DeleteParameter", "ssm:LabelParameterVersion", "ssm:PutParameter"]
-_SECRET_ACTIONS = [
-    "secretsmanager:CreateSecret",
-    "secretsmanager:DeleteSecret",
-    "secretsmanager:DescribeSecret",
-    "secretsmanager:PutSecretValue",
-    "secretsmanager:UpdateSecretVersionStage",
-]
+_SECRET_ACTIONS = ["secretsmanager:CreateSecret", "secretsmanager:DeleteSecret", *permissions.SECRET_ACTIONS]
 
 Define = Callable[[str, str, dict[str, Any]], CfnResource]
 
@@ -139,11 +134,10 @@ def _statements(stack: Stack, copy: Copy) -> list[permissions.Statement]:
         service, actions, context = "secretsmanager", _SECRET_ACTIONS, "kms:EncryptionContext:SecretARN"
         # Secrets Manager adds six characters to the name of a secret that exists.
         resources = [f"secret:{copy.name}", f"secret:{copy.name}-??????"]
-        kms_actions = ["kms:Decrypt", "kms:GenerateDataKey"]
+        kms_actions = permissions.KMS_ACTIONS
     arns = [f"arn:{Aws.PARTITION}:{service}:{region}:{Aws.ACCOUNT_ID}:{resource}" for resource in resources]
     statements = [permissions.allow(actions, arns)]
     if copy.encryption_key:
-        through = [f"{service}.{region}.{suffix}" for suffix in ("amazonaws.com", stack.url_suffix)]
-        condition = {"StringEquals": {"kms:ViaService": through}, "StringLike": {context: arns}}
+        condition = {"StringEquals": through(stack, service, region), "StringLike": {context: arns}}
         statements.append(permissions.allow(kms_actions, copy.encryption_key.key_arn, condition))
     return statements

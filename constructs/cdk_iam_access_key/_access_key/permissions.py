@@ -17,13 +17,13 @@ _USER_TAG_ACTIONS = ["iam:TagUser", "iam:UntagUser"]
 # A key's description, which the IAM console shows. Other tags may decide what the user has access to.
 _DESCRIPTIONS = "AKIA*"
 # The value of a secret is never read.
-_SECRET_ACTIONS = [
+SECRET_ACTIONS = [
     "secretsmanager:DescribeSecret",
     "secretsmanager:PutSecretValue",
     "secretsmanager:UpdateSecretVersionStage",
 ]
 # What Secrets Manager asks for to write a value: a data key, and to check it.
-_KMS_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
+KMS_ACTIONS = ["kms:Decrypt", "kms:GenerateDataKey"]
 
 Statement = dict[str, Any]
 
@@ -42,7 +42,7 @@ def on_keys(user_arn: str, secret_arn: str) -> list[Statement]:
             user_arn,
             {"ForAllValues:StringLike": {"aws:TagKeys": _DESCRIPTIONS}, "Null": {"aws:TagKeys": "false"}},
         ),
-        allow(_SECRET_ACTIONS, secret_arn),
+        allow(SECRET_ACTIONS, secret_arn),
     ]
 
 
@@ -51,7 +51,7 @@ def on_encryption_key(key_arn: str, secret_arn: str, secrets_manager: dict[str, 
     return allow(
         # Not `key.grant`: it would name this role in the KMS key's policy, on which the secret depends, on which this
         # role depends.
-        _KMS_ACTIONS,
+        KMS_ACTIONS,
         key_arn,
         {"StringEquals": {**secrets_manager, "kms:EncryptionContext:SecretARN": secret_arn}},
     )

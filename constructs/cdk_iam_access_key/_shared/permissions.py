@@ -32,13 +32,14 @@ def on_events(stack: Stack) -> iam.PolicyStatement:
     )
 
 
-def through(stack: Stack, service: str) -> dict[str, list[str]]:
-    """Say that a service uses a KMS key, in the stack's region.
+def through(stack: Stack, service: str, region: str | None = None) -> dict[str, list[str]]:
+    """Say that a service uses a KMS key, in the stack's region or another one.
 
     China's services have a name in a domain of their own beside the one that all partitions have.
     https://docs.aws.amazon.com/kms/latest/developerguide/conditions-kms.html#conditions-kms-via-service
     """
-    return {"kms:ViaService": [f"{service}.{stack.region}.{suffix}" for suffix in ("amazonaws.com", stack.url_suffix)]}
+    endpoint = f"{service}.{region or stack.region}"
+    return {"kms:ViaService": [f"{endpoint}.{suffix}" for suffix in ("amazonaws.com", stack.url_suffix)]}
 
 
 def on_own_stack() -> iam.PolicyStatement:

@@ -88,11 +88,7 @@ class ParameterCopy:
 
     def remove(self) -> None:
         """Delete it; one that is gone is fine."""
-        try:
-            self._call(self._client.delete_parameter, Name=self._copy.name)
-        except CallError as error:
-            if error.code != "ParameterNotFound":
-                raise _refused(self._copy, error) from error
+        _removed(self._copy, lambda: self._call(self._client.delete_parameter, Name=self._copy.name))
 
 
 class SecretCopy:
@@ -134,11 +130,8 @@ class SecretCopy:
 
     def remove(self) -> None:
         """Delete it at once, for the keys in it are dead; one that is gone is fine."""
-        try:
-            self._call(self._client.delete_secret, SecretId=self._copy.name, ForceDeleteWithoutRecovery=True)
-        except CallError as error:
-            if error.code != "ResourceNotFoundException":
-                raise _refused(self._copy, error) from error
+        delete, name = self._client.delete_secret, self._copy.name
+        _removed(self._copy, lambda: self._call(delete, SecretId=name, ForceDeleteWithoutRecovery=True))
 
 
 def _encryption(parameter: str, copy: Copy) -> dict[str, Any]:
@@ -157,6 +150,14 @@ def _made(copy: Copy, method: Callable[[], _Result]) -> _Result:
             )
             raise in_other_words(error, exists) from error
         raise _refused(copy, error) from error
+
+
+def _removed(copy: Copy, method: Callable[[], object]) -> None:
+    try:
+        method()
+    except CallError as error:
+        if error.code not in {"ParameterNotFound", "ResourceNotFoundException"}:
+            raise _refused(copy, error) from error
 
 
 def _refused(copy: Copy, error: CallError) -> CallError:

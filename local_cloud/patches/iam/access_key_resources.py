@@ -12,7 +12,7 @@ from typing import Any
 from ministack.services import iam
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.replacing import PatchError
+from local_cloud.replacing import add_item
 
 _TYPE = "AWS::IAM::AccessKey"
 
@@ -21,13 +21,12 @@ Properties = dict[str, Any]
 
 def apply() -> None:
     """Register the type."""
-    if _TYPE in provisioners._RESOURCE_HANDLERS:
-        raise PatchError(f"ministack has {_TYPE} now")
-    provisioners._RESOURCE_HANDLERS[_TYPE] = {
+    handlers = {
         "create": lambda _logical_id, props, _stack_name: _create(props),
         "update": lambda key_id, _old_props, props, _stack_name: _set_status(key_id, props),
         "delete": _delete,
     }
+    add_item(provisioners._RESOURCE_HANDLERS, _TYPE, handlers)
     provisioners._REPLACING_PROPERTIES[_TYPE] = ("UserName", "Serial")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from ministack.services.cloudformation import provisioners
 
-from local_cloud.replacing import PatchError
+from local_cloud.replacing import add_item
 
 _TYPE = "AWS::IAM::RolePolicy"
 
@@ -18,13 +18,12 @@ Properties = dict[str, Any]
 
 def apply() -> None:
     """Register the type."""
-    if _TYPE in provisioners._RESOURCE_HANDLERS:
-        raise PatchError(f"ministack has {_TYPE} now")
-    provisioners._RESOURCE_HANDLERS[_TYPE] = {
+    handlers = {
         "create": _create,
         "update": _update,
         "delete": lambda policy_id, props: provisioners._iam_policy_delete(policy_id, _policy(props)),
     }
+    add_item(provisioners._RESOURCE_HANDLERS, _TYPE, handlers)
     provisioners._REPLACING_PROPERTIES[_TYPE] = ("PolicyName", "RoleName")
 
 

@@ -15,7 +15,7 @@ from ministack.services import organizations
 from ministack.services.cloudformation import provisioners
 
 from local_cloud.patches.organizations import organization
-from local_cloud.replacing import PatchError
+from local_cloud.replacing import add_item
 
 _TYPE = "AWS::Organizations::Policy"
 _GOOD = 200
@@ -26,13 +26,12 @@ Provisioned = tuple[str, dict[str, Any]]
 
 def apply() -> None:
     """Register the type."""
-    if _TYPE in provisioners._RESOURCE_HANDLERS:
-        raise PatchError(f"ministack has {_TYPE} now")
-    provisioners._RESOURCE_HANDLERS[_TYPE] = {
+    handlers = {
         "create": lambda _logical_id, props, _stack_name: _create(props),
         "update": lambda physical_id, old_props, props, _stack_name: _change(physical_id, old_props, props),
         "delete": lambda physical_id, _props: _delete(physical_id),
     }
+    add_item(provisioners._RESOURCE_HANDLERS, _TYPE, handlers)
     provisioners._REPLACING_PROPERTIES[_TYPE] = ("Type",)
 
 

@@ -15,7 +15,7 @@ from ministack.services import secretsmanager
 from ministack.services.cloudformation import provisioners
 
 from local_cloud.patches.secretsmanager import rotation
-from local_cloud.replacing import PatchError
+from local_cloud.replacing import add_item
 
 _SCHEDULE = "AWS::SecretsManager::RotationSchedule"
 _POLICY = "AWS::SecretsManager::ResourcePolicy"
@@ -30,13 +30,12 @@ def apply() -> None:
         (_SCHEDULE, _put_schedule, _cancel_rotation),
         (_POLICY, _put_policy, _delete_policy),
     ):
-        if kind in provisioners._RESOURCE_HANDLERS:
-            raise PatchError(f"ministack has {kind} now")
-        provisioners._RESOURCE_HANDLERS[kind] = {
+        handlers = {
             "create": lambda _logical_id, props, _stack_name, put=put: put(props),
             "update": lambda _physical_id, _old_props, props, _stack_name, put=put: put(props),
             "delete": lambda _physical_id, props, delete=delete: delete(props),
         }
+        add_item(provisioners._RESOURCE_HANDLERS, kind, handlers)
         provisioners._REPLACING_PROPERTIES[kind] = ("SecretId",)
 
 
