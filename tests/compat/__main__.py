@@ -25,7 +25,7 @@ _ROOT = Path(__file__).resolve().parent.parent.parent
 _TESTS = _ROOT / "tests" / "synth"
 _OLDEST_PYTHON, _LATEST_PYTHON = 11, 30
 _JOBS = 2
-_TOOLS = ("pytest", "jsonschema")
+_TOOLS = ("pytest", "jsonschema", "hypothesis", "python-dotenv")
 # What needs these is left out: they have requirements of their own.
 _OTHER_TOOLS = re.compile(r"^from (?:cdk_nag|cfnlint)\b", re.MULTILINE)
 _QUIET = ("-q", "--disable-pip-version-check")
