@@ -18,7 +18,7 @@ PROVIDER = "provider"
 WORKER = "worker"
 _ENTRY_POINTS = {
     PROVIDER: ("custom_resource", "operations"),
-    WORKER: ("rotation_function", "sweep", "alarm"),
+    WORKER: ("rotation_function", "sweep", "alarm", "acknowledgement"),
 }
 
 _failure = ""
@@ -60,4 +60,5 @@ def _entry_of(event: object) -> str:
         return ""
     if "Step" in event and "SecretId" in event:
         return "rotation_function"
-    return {"Sweep": "sweep", "AlarmUndo": "alarm"}.get(str(event.get("Operation")), "operations")
+    workers = {"Sweep": "sweep", "AlarmUndo": "alarm", "ConsumerAcknowledgement": "acknowledgement"}
+    return workers.get(str(event.get("Operation")), "operations")

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from access_key_provider.model.consumers import Delivery
 from access_key_provider.model.copies import Copy, CopyKind
 from access_key_provider.model.entry import Claim, RequestStamp
 from access_key_provider.model.errors import InvalidRequestError
@@ -57,6 +58,16 @@ _LONGEST_COPY_NAME = 512
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}")
 _KMS_KEY_ID = re.compile(r"arn:[a-z-]{1,20}:kms:[a-z0-9-]{1,30}:[0-9]{12}:(key|alias)/[A-Za-z0-9/_-]{1,256}")
 _MOST_COPIES = 10
+_CONSUMER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_A_CONSUMER = "a letter or digit, and up to 63 letters, digits and ._- more"
+_MOST_CONSUMERS = 50
+_OVERDUE = re.compile("Keep|Retire")
+_FUNCTION_ARN = re.compile(
+    r"arn:[a-z-]{1,20}:lambda:[a-z0-9-]{1,30}:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?"
+)
+_MOST_DELIVERIES = 10
+_PHASE = re.compile("BeforePublishing|AfterPublishing")
+_YES_OR_NO = re.compile("true|false")
 
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
 COPY_TYPE = "Custom::IAMAccessKeyCopy"
@@ -74,6 +85,7 @@ class Properties:
     description: str | None
     rules: RetirementRules = field(default_factory=RetirementRules)
     copies: tuple[Copy, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
     adopted_key: str = ""
     secret_format: SecretFormat = DEFAULT_FORMAT
 
@@ -109,6 +121,7 @@ class Properties:
             else None,
             rules=_rules(properties),
             copies=copies,
+            deliveries=_deliveries(properties),
             adopted_key=_optional(properties, "AdoptedKey", _KEY_ID, "the id of an access key, AKIA and 12 to 124 more")
             or "",
             secret_format=secret_format,
@@ -178,6 +191,7 @@ class Request:
             description=properties.description or self._default_description,
             rules=properties.rules,
             copies=properties.copies,
+            deliveries=properties.deliveries,
             adopts=properties.adopted_key,
             request=RequestStamp(
                 min(self.requested_at or received_at, received_at + _CLOCKS_APART),
@@ -283,6 +297,37 @@ def _copy(properties: Mapping[str, Any]) -> Copy:
     )
 
 
+def _deliveries(properties: Mapping[str, Any]) -> tuple[Delivery, ...]:
+    given = properties.get("Deliveries", [])
+    if not isinstance(given, list) or not all(isinstance(delivery, Mapping) for delivery in given):
+        raise InvalidRequestError("Deliveries must be a list of objects")
+    deliveries = tuple(_delivery(delivery) for delivery in given)
+    if len({delivery.name for delivery in deliveries}) != len(deliveries) or len(deliveries) > _MOST_DELIVERIES:
+        raise InvalidRequestError(f"Deliveries must be at most {_MOST_DELIVERIES}, each with another Name")
+    return deliveries
+
+
+def _delivery(properties: Mapping[str, Any]) -> Delivery:
+    return Delivery(
+        name=_text(properties, "Name", _CONSUMER, _A_CONSUMER),
+        function_arn=_text(properties, "FunctionArn", _FUNCTION_ARN, "the ARN of a function"),
+        before=_text(properties, "Phase", _PHASE, "BeforePublishing or AfterPublishing") == "BeforePublishing",
+        required=_text(properties, "Required", _YES_OR_NO, "true or false") == "true",
+    )
+
+
+def checked_consumer(event: Mapping[str, Any]) -> str:
+    """Take the name of a consumer from an event. Raises InvalidRequestError."""
+    return _text(event, "Consumer", _CONSUMER, _A_CONSUMER)
+
+
+def _consumers(properties: Mapping[str, Any]) -> tuple[str, ...]:
+    given = properties.get("Consumers", [])
+    if not isinstance(given, list) or len(given) > _MOST_CONSUMERS:
+        raise InvalidRequestError(f"Consumers must be a list of at most {_MOST_CONSUMERS} names")
+    return tuple(checked_consumer({"Consumer": name}) for name in given)
+
+
 def _rules(properties: Mapping[str, Any]) -> RetirementRules:
     """Read the rules of retirement, each within bounds: whoever may call the function chooses them."""
     return RetirementRules(
@@ -295,6 +340,9 @@ def _rules(properties: Mapping[str, Any]) -> RetirementRules:
         unused_since=_duration(properties, "RemoveUnusedAfter", least=_DAY, most=3650 * _DAY),
         deferred=_optional(properties, "CutOver", _DEFERRED, "Deferred") is not None,
         rotation=_optional(properties, "RotationSchedule", _SCHEDULE, "the expression of a schedule") or "",
+        consumers=_consumers(properties),
+        consumers_within=_duration(properties, "ConsumersWithin", least=60, most=365 * _DAY),
+        retire_overdue=_optional(properties, "OverdueConsumers", _OVERDUE, "Keep or Retire") == "Retire",
     )
 
 

@@ -1,12 +1,18 @@
-"""What an operator may ask for, with the right to invoke the provider's function: show, undo, rotate, retire."""
+"""What an operator may ask for, with the right to invoke the provider's function.
+
+Show, undo, rotate, retire, or acknowledge a key for a consumer that can't do it itself.
+"""
 
 from __future__ import annotations
 
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
-from access_key_provider.entrypoints.custom_resource_request import parse_secret_id
+from access_key_provider.entrypoints.acknowledgement import acknowledge
+from access_key_provider.entrypoints.custom_resource_request import checked_consumer, parse_secret_id
 from access_key_provider.entrypoints.session import KNOWN_ROLE, Work
+from access_key_provider.model.actions import BY_OPERATOR
+from access_key_provider.model.consumers import Acknowledgement
 from access_key_provider.model.errors import InvalidRequestError, NotManagedError
 from access_key_provider.planning.deployment import plan_failed_cleanup
 from access_key_provider.planning.maintenance import plan_retire_now
@@ -29,7 +35,8 @@ _PLANS: dict[str, _Planner] = {
     "Rotate": plan_rotation_by_operator,
     "Retire": plan_retire_now,
 }
-OPERATIONS = ("Show", *_PLANS)
+_ACKNOWLEDGE = "Acknowledge"
+OPERATIONS = ("Show", _ACKNOWLEDGE, *_PLANS)
 
 
 def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
@@ -48,7 +55,10 @@ def handle(event: Mapping[str, Any], context: Any) -> dict[str, Any]:
         else:
             work.lease.take()
             owner = owner_to_work_on(work)
-            _carry_out(work, owner, _PLANS[operation])
+            if operation == _ACKNOWLEDGE:
+                _acknowledge(work, owner, checked_consumer(event))
+            else:
+                _carry_out(work, owner, _PLANS[operation])
             log.info("done", operation=operation, secret=work.secret_arn)
         report: dict[str, Any] = {}
         work.reconciler.run(owner, lambda draft, of: report.update(status_report(draft, of)))
@@ -68,6 +78,17 @@ def owner_to_work_on(work: Work) -> str:
             "lost; a deployment that changes the key writes it again"
         )
     return owner
+
+
+def _acknowledge(work: Work, owner: str, consumer: str) -> None:
+    entry = work.lease.entry
+    expected = entry.claims[owner].rules.consumers
+    if consumer not in expected:
+        names = ", ".join(expected) or "and it waits for none"
+        raise InvalidRequestError(f"Consumer is {consumer}: must be one that the key waits for, {names}")
+    if entry.current is None:
+        raise NotManagedError(f"secret {work.secret_arn} holds no current key that could be acknowledged")
+    acknowledge(work, consumer, Acknowledgement(entry.current.id, work.lease.now(), BY_OPERATOR))
 
 
 def _carry_out(work: Work, owner: str, plan: _Planner) -> None:

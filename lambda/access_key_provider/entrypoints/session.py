@@ -10,6 +10,7 @@ from access_key_provider.aws.copies import copy_versions
 from access_key_provider.aws.dynamodb import Ledger
 from access_key_provider.aws.eventbridge import EventPublisher
 from access_key_provider.aws.iam import IamUserKeys
+from access_key_provider.aws.lambda_functions import LambdaFunctions
 from access_key_provider.aws.secrets_manager import SecretsManagerVersions
 from access_key_provider.aws.sts import Sessions, StsProver
 from access_key_provider.entrypoints.custom_resource_request import session_name
@@ -66,6 +67,11 @@ class RoleSession:
         if copy.role_arn:
             credentials = _SESSIONS.assume(copy.role_arn, self._name, call, self._clock, credentials)
         return copy_versions(copy, credentials, call)
+
+    @cached_property
+    def functions(self) -> LambdaFunctions:
+        """The functions that bring a key to its consumers."""
+        return LambdaFunctions(self._credentials, RetryingCaller(self._clock, self._patience))
 
     @cached_property
     def prover(self) -> StsProver:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, ClassVar, Final
 
+from access_key_provider.model.consumers import Delivery, DeliveryRecord
 from access_key_provider.model.copies import LOST, Copy, CopyKind, CopyRecord
 from access_key_provider.model.entry import LEASE_LENGTH, Creating, KeyRecord, KeyState, Rotation, Switching
 from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
@@ -239,6 +240,36 @@ class RemoveCopy(Action):
             if self.copy.id in key.copies:
                 ended = _forgotten_if_bare(ended, _without_copy(key, self.copy.id))
         return ended.noted(now, f"deleted the {self.copy.id}")
+
+
+@dataclass(frozen=True, slots=True)
+class Deliver(Action):
+    """Call the function that brings a key to a consumer; `version` is filled in.
+
+    `instead_of` names a key that the consumer may have, and that must not go unless the call succeeds.
+    """
+
+    delivery: Delivery
+    key_id: str
+    instead_of: str = ""
+    version: str = ""
+
+    def begin(self, entry: Entry, now: datetime) -> Entry:
+        """Record that the function may be running from now on, and that the consumer may have the key."""
+        known = entry.deliveries.get(self.delivery.name, DeliveryRecord(self.delivery.function_arn))
+        return self._recorded(entry, replace(known, calling=now, tried=self.key_id))
+
+    def end(self, entry: Entry, now: datetime) -> Entry:
+        """Record that the consumer has it."""
+        ended = self._recorded(entry, DeliveryRecord(self.delivery.function_arn, self.key_id, now))
+        return ended.to_be_checked().noted(now, f"delivered {self.key_id} to {self.delivery.name}")
+
+    def failed(self, entry: Entry, _: datetime) -> Entry:
+        """Record that the function runs no more. How far it has come is not known."""
+        return self._recorded(entry, replace(entry.deliveries[self.delivery.name], calling=None))
+
+    def _recorded(self, entry: Entry, record: DeliveryRecord) -> Entry:
+        return replace(entry, deliveries={**entry.deliveries, self.delivery.name: record})
 
 
 @dataclass(frozen=True, slots=True)

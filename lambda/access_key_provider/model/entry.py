@@ -9,6 +9,11 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from access_key_provider.model.consumers import (  # noqa: TC001 - the same
+    Acknowledgement,
+    Delivery,
+    DeliveryRecord,
+)
 from access_key_provider.model.copies import Copy, CopyRecord  # noqa: TC001 - `codec` reads the types
 from access_key_provider.model.retirement_rules import RetirementRules
 from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
@@ -57,6 +62,7 @@ class Claim:
         description: for the user's tag.
         rules: of retirement and rotation.
         copies: where the key is written beside the secret.
+        deliveries: which functions bring it to its consumers.
         request: the latest request.
         present: False once a Delete has come.
         applied: what AWS is known to follow: a digest of these properties; empty before the first success.
@@ -76,6 +82,7 @@ class Claim:
     request: RequestStamp
     rules: RetirementRules = field(default_factory=RetirementRules)
     copies: tuple[Copy, ...] = ()
+    deliveries: tuple[Delivery, ...] = ()
     present: bool = True
     applied: str = ""
     touched: bool = False
@@ -216,6 +223,8 @@ class Entry:
         checked: when the keys were last observed to find drift.
         creating: the attempts to create a key that have not ended, by resource.
         copies: the copies that were made, by their place.
+        deliveries: what was delivered, by consumer.
+        acknowledged: which key each consumer has acknowledged last.
         reported: when each drift was reported last.
         undo_asked: since when the data goes of an alarm that asks for an undo which was not carried out yet.
     """
@@ -227,6 +236,8 @@ class Entry:
     keys: dict[str, KeyRecord] = field(default_factory=dict)
     creating: dict[str, Creating] = field(default_factory=dict)
     copies: dict[str, CopyRecord] = field(default_factory=dict)
+    deliveries: dict[str, DeliveryRecord] = field(default_factory=dict)
+    acknowledged: dict[str, Acknowledgement] = field(default_factory=dict)
     switching: Switching | None = None
     rotation: Rotation | None = None
     lease: Lease | None = None
@@ -282,6 +293,10 @@ class Entry:
         """Add a line to the history."""
         return replace(self, history=(*self.history, f"{time:%Y-%m-%dT%H:%M:%SZ} {what}")[-HISTORY_LENGTH:])
 
+    def to_be_checked(self) -> Entry:
+        """Let the next sweep look at the keys that wait: what they wait for may have come."""
+        return replace(self, keys={known: replace(key, next_check=None) for known, key in self.keys.items()})
+
     def made_for(self, owner: str) -> bool:
         """Tell whether a key of the resource exists or may exist."""
         return bool(self.keys_of(owner)) or owner in self.creating
@@ -298,7 +313,9 @@ class Entry:
         traces = {key.id for key in deleted[-_DELETED_KEYS_KEPT:] if key.owner in kept}
         keys = {key.id: key for key in self.keys.values() if key.exists or key.id in traces}
         recent = {what: time for what, time in self.reported.items() if time > now - 2 * TOMBSTONE_KEPT}
-        return replace(self, claims=kept, keys=keys, reported=recent)
+        declared = {delivery.name for claim in kept.values() for delivery in claim.deliveries}
+        deliveries = {name: record for name, record in self.deliveries.items() if name in declared or record.calling}
+        return replace(self, claims=kept, keys=keys, reported=recent, deliveries=deliveries)
 
     @property
     def is_over(self) -> bool:

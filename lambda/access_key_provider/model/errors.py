@@ -26,6 +26,10 @@ class CopyError(ProviderError):
     """There is something else where a copy of the secret is to be made, or a copy does not have the key."""
 
 
+class DeliveryError(ProviderError):
+    """A function that is to bring a key to its consumer has failed, or may be running yet."""
+
+
 class KeyLimitReachedError(ProviderError):
     """The user has as many access keys as IAM allows, and none of them is ours to remove."""
 

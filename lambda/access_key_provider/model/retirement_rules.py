@@ -12,7 +12,7 @@ REMOVE_UNUSED = "RemoveUnused"
 # IAM's records of a key's last use lag behind: what they say of less than this is no evidence.
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_GetAccessKeyLastUsed.html
 LAST_USE_LAG = timedelta(hours=1)
-_LONGEST_PAUSE = timedelta(days=1)
+LONGEST_PAUSE = timedelta(days=1)
 
 LONGEST_DEPLOYMENT = timedelta(days=1)
 """As long as a deployment may take, and a little more: until then its consumers, or its rollback, may need a key."""
@@ -33,6 +33,9 @@ class RetirementRules:
         unused_since: for REMOVE_UNUSED, how old an unmanaged key must be that was never used and is Inactive.
         deferred: the consumers of the app decide when the previous key is deactivated, not the grace period.
         rotation: the schedule by which Secrets Manager is to rotate the key; empty if it is not to.
+        consumers: who must acknowledge the current key before the previous one is deactivated.
+        consumers_within: how long after the switch they are waited for; None if nobody is.
+        retire_overdue: whether the previous key is deactivated then, all the same.
     """
 
     grace: timedelta = timedelta()
@@ -44,6 +47,9 @@ class RetirementRules:
     unused_since: timedelta | None = None
     deferred: bool = False
     rotation: str = ""
+    consumers: tuple[str, ...] = ()
+    consumers_within: timedelta | None = None
+    retire_overdue: bool = False
 
     @property
     def time_active(self) -> timedelta:
@@ -62,4 +68,4 @@ class RetirementRules:
 
     def pause(self, postponed: int) -> timedelta:
         """How long to wait after a key was found in use: each time twice as long, a day at most."""
-        return min(self.window * (1 << min(postponed, 10)), _LONGEST_PAUSE)
+        return min(self.window * (1 << min(postponed, 10)), LONGEST_PAUSE)

@@ -27,6 +27,7 @@ from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.errors import SecretUnavailableError, UserNotFoundError
 from access_key_provider.model.state import ACTIVE, INACTIVE, SecretState, digest, key_tag
 from access_key_provider.planning.adoption import adopt, key_to_adopt
+from access_key_provider.planning.consumers import deliver, deliver_before
 from access_key_provider.planning.copies import (
     copies_agree,
     is_copied,
@@ -86,6 +87,7 @@ def plan_deployment(draft: Draft, owner: str, deployed_adoption: str = "") -> No
         create_and_promote(draft, owner, BY_DEPLOYMENT)
         retire(draft, owner, BY_DEPLOYMENT)
     tag_current(draft, owner)
+    deliver(draft, owner)
     adopt(draft, owner, adopted)
     # A key that may be ours stays one to be recorded again until the user's tags can be read.
     undecided = draft.observed.user_tags is None and unknown_labels(draft.entry, draft.observed)
@@ -121,7 +123,7 @@ def require_user_and_secret(observed: Observed, claim: Claim, secret_arn: str) -
 
 def applied_digest(claim: Claim) -> str:
     """Stand for all that a claim declares."""
-    shape = [repr(claim.copies)] if claim.copies else []
+    shape = [repr(declared) for declared in (claim.copies, claim.deliveries) if declared]
     declared = (claim.role_arn, claim.serial, claim.status, claim.description, claim.adopts, repr(claim.rules))
     return digest(*declared, *shape)
 
@@ -189,7 +191,12 @@ def make_active(draft: Draft, key: KeyRecord) -> None:
 
 
 def promote(draft: Draft, key: KeyRecord, by: str, *, adds_serial: str = "", note: str = "") -> None:
-    """Move AWSCURRENT to a key's version; a note keeps the key that was current from becoming it again."""
+    """Move AWSCURRENT to a key's version; a note keeps the key that was current from becoming it again.
+
+    A key that was current before comes back first, and is delivered then: who undoes must be able to.
+    """
+    if key.published is None:
+        deliver_before(draft, key)
     end_finished_rotation(draft, key.version_id)
     point_copies(draft, key)
     draft.add(Promote(key.id, draft.current, by, adds_serial, note))
@@ -231,6 +238,7 @@ def plan_failed_cleanup(draft: Draft, owner: str, made: tuple[str, ...], *, new_
             if draft.claim(owner).status == ACTIVE:
                 make_active(draft, previous)
             promote(draft, draft.entry.keys[previous.id], BY_ROLLBACK)
+            deliver(draft, owner)
         remove(draft, draft.entry.keys[key_id], BY_ROLLBACK)
 
 

@@ -9,6 +9,7 @@ from access_key_provider.model.actions import (
     CreateKey,
     Deactivate,
     DeleteKey,
+    Deliver,
     Promote,
     RecordSwitch,
     ReleaseKey,
@@ -43,6 +44,8 @@ ROTATION_OFF = "Access Key Rotation Off"
 LEFT_BEHIND = "Access Key Left Behind"
 ADOPTED = "Access Key Adopted"
 RELEASED = "Access Key Released"
+DELIVERED = "Access Key Delivered"
+ACKNOWLEDGED = "Access Key Acknowledged"
 
 KINDS = (
     CREATED,
@@ -61,6 +64,8 @@ KINDS = (
     LEFT_BEHIND,
     ADOPTED,
     RELEASED,
+    DELIVERED,
+    ACKNOWLEDGED,
 )
 
 
@@ -110,6 +115,8 @@ def events_of(action: Action, before: Entry, after: Entry, observed: Observed) -
             events = [(ADOPTED, about_key(after, after.keys[key.id]))]
         case ReleaseKey(key):
             events = [(RELEASED, about_key(after, key, why="nobody here manages it any more"))]
+        case Deliver(delivery, key_id):
+            events = [(DELIVERED, about_key(after, after.keys[key_id], consumer=delivery.name))]
         case Settle() if before.failing:
             events = [(RECOVERED, about_secret(after, why=before.failing.reason))]
     return events

@@ -10,6 +10,7 @@ from access_key_provider.model.errors import KeyLimitReachedError
 from access_key_provider.model.retirement_rules import LONGEST_DEPLOYMENT, REMOVE_UNUSED, RETIRE_PREVIOUS
 from access_key_provider.model.state import INACTIVE, KEYS_PER_USER
 from access_key_provider.planning.adoption import is_retired
+from access_key_provider.planning.consumers import holders, missing_consumers
 from access_key_provider.planning.removal import remove
 from access_key_provider.planning.retirement import is_displaced, is_grace_over, may_be_in_use
 
@@ -72,7 +73,7 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
     unpublished = [
         key
         for key in draft.entry.keys_of(owner)
-        if draft.exists(key) and key.state is KeyState.PROVEN and key.id != pending
+        if draft.exists(key) and key.state is KeyState.PROVEN and key.id != pending and not holders(draft, key)
     ]
     replaced = [
         key
@@ -84,6 +85,7 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
         and not (for_rotation and is_kept_for_rollback(draft, key))
         # Who uses it is not known here: the sweep alone may tell.
         and not (key.adopted and not is_retired(draft, key))
+        and not holders(draft, key)
     ]
     inactive = [key for key in replaced if not draft.is_active(key.id)]
     active = [key for key in replaced if draft.is_active(key.id)]
@@ -104,7 +106,8 @@ def is_kept_for_rollback(draft: Draft, key: KeyRecord) -> bool:
 
 
 def _is_out_of_grace(draft: Draft, rules: RetirementRules, key: KeyRecord) -> bool:
-    return is_grace_over(rules, key, draft.now) and not may_be_in_use(draft.observed, rules, key)
+    is_over = is_grace_over(rules, key, draft.now) and not may_be_in_use(draft.observed, rules, key)
+    return is_over and not missing_consumers(draft, key.owner, key)
 
 
 def _unused(draft: Draft, owner: str) -> AccessKey | None:
@@ -138,6 +141,9 @@ def _advice(draft: Draft, owner: str, *, for_rotation: bool) -> str:
             return f"readers of the secret get {key.id}: somebody has moved AWSCURRENT back to it by hand"
         if for_rotation and is_kept_for_rollback(draft, key) and key.replaced:
             return f"{key.id} is kept until {key.replaced + LONGEST_DEPLOYMENT:%Y-%m-%d %H:%M} UTC for a rollback"
+        missing = missing_consumers(draft, key.owner, key) if draft.is_active(key.id) else ()
+        if missing:
+            return f"{key.id} is kept for {', '.join(missing)}, which may not have the current key yet"
         if draft.is_active(key.id):
             return (
                 f"{key.id} is the previous key, in its grace period or still in use: wait until it is retired, or set "

@@ -11,6 +11,7 @@ from access_key_provider.model.codec import written
 from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.errors import KeyInUseError
 from access_key_provider.model.state import CURRENT, INACTIVE
+from access_key_provider.planning.consumers import calls_end, deliver
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import tag_current
 from access_key_provider.planning.key_events import (
@@ -65,6 +66,7 @@ def plan_maintenance(draft: Draft, owner: str) -> None:
     _report_current(draft, owner, claim)
     retire(draft, owner, BY_SWEEP)
     tag_current(draft, owner)
+    deliver(draft, owner)
     retire_orphans(draft, owner)
     _report_age(draft, owner, claim)
     if claim.rules.rotation and not draft.observed.secret.rotation_enabled:
@@ -173,6 +175,7 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
             yield entry.creating[owner].until + _AFTER_A_DEATH
             yield entry.creating[owner].until + ATTEMPT_IS_OVER + _CLOCK_STEP
     yield from (key.created + _AFTER_A_DEATH for key in entry.keys.values() if _is_unfinished(entry, key))
+    yield from calls_end(entry)
     if entry.undo_asked:
         yield entry.undo_asked
     if entry.switching:

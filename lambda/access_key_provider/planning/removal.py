@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import Deactivate, DeleteKey, EndRotation, ForgetTraces, RemoveLabel, UntagUser
 from access_key_provider.model.state import PENDING
+from access_key_provider.planning.consumers import holders, release
 from access_key_provider.planning.copies import clear_copies
 
 if TYPE_CHECKING:
@@ -15,11 +16,25 @@ if TYPE_CHECKING:
 
 
 def remove(draft: Draft, key: KeyRecord, by: str) -> None:
-    """Deactivate and delete a key, then take its label and its tag away."""
-    if draft.exists(key):
-        # Also if it seems to be Inactive: it may have been activated a moment ago.
-        draft.add(Deactivate(key.id, by), DeleteKey(key.id, by))
-        clear_traces(draft, key.id)
+    """Deactivate and delete a key, then take its label and its tag away.
+
+    A key that a delivery may have brought to a consumer goes only once that consumer has the current one. What holds it
+    longer than this plan is left to the sweep.
+    """
+    if not draft.exists(key):
+        return
+    held = holders(draft, key)
+    if not held:
+        _remove(draft, key, by)
+    elif release(draft, key, held):
+        with draft.left_to_the_sweep():
+            _remove(draft, key, by)
+
+
+def _remove(draft: Draft, key: KeyRecord, by: str) -> None:
+    # Also if it seems to be Inactive: it may have been activated a moment ago.
+    draft.add(Deactivate(key.id, by), DeleteKey(key.id, by))
+    clear_traces(draft, key.id)
 
 
 def clear_traces(draft: Draft, key_id: str) -> None:

@@ -1,8 +1,8 @@
 """What becomes of the keys that are current no more. Pure rules on a draft.
 
-A key that was replaced stays Active for the grace period since the switch, then, once it is no longer used, Inactive
-for the retention period, and is deleted at its end. The ledger and what is observed decide all of that, so
-a sweep may come early, late, twice or not at all.
+A key that was replaced stays Active for the grace period since the switch, then, once it is no longer used and its
+consumers have the current one, Inactive for the retention period, and is deleted at its end. The ledger and what is
+observed decide all of that, so a sweep may come early, late, twice or not at all.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import BY_OPERATOR, BY_SWEEP, Deactivate, Postpone
 from access_key_provider.model.entry import KeyState
-from access_key_provider.model.retirement_rules import LAST_USE_LAG
+from access_key_provider.model.retirement_rules import LAST_USE_LAG, LONGEST_PAUSE
 from access_key_provider.model.state import INACTIVE
 from access_key_provider.planning.adoption import heed_activation, is_active_again
+from access_key_provider.planning.consumers import is_awaited_too_long, missing_consumers
 from access_key_provider.planning.key_events import OVERDUE, POSTPONED, about_key
 from access_key_provider.planning.removal import remove
 
@@ -132,12 +133,16 @@ def due_of(claim: Claim, key: KeyRecord) -> datetime | None:
 
 
 def _retire_replaced(draft: Draft, rules: RetirementRules, key: KeyRecord, by: str, *, at_once: bool) -> None:
-    if at_once or key.note or not rules.time_active:
+    if key.note or not rules.time_active or (at_once and by == BY_OPERATOR):
         draft.add(Deactivate(key.id, by))
-    elif is_grace_over(rules, key, draft.now):
-        if draft.is_active(key.id) and may_be_in_use(draft.observed, rules, key):
-            _postpone(draft, rules, key)
+    elif at_once or is_grace_over(rules, key, draft.now):
+        is_active = draft.is_active(key.id)
+        in_use = is_active and not at_once and may_be_in_use(draft.observed, rules, key)
+        missing = missing_consumers(draft, key.owner, key) if is_active else ()
+        if in_use or missing:
+            _postpone(draft, rules, key, missing, in_use=in_use)
         else:
+            _report_given_up(draft, rules, key)
             draft.add(Deactivate(key.id, by))
 
 
@@ -151,14 +156,29 @@ def _retire_inactive(draft: Draft, rules: RetirementRules, key: KeyRecord, by: s
             remove(draft, key, by)
 
 
-def _postpone(draft: Draft, rules: RetirementRules, key: KeyRecord) -> None:
+def _postpone(draft: Draft, rules: RetirementRules, key: KeyRecord, missing: tuple[str, ...], *, in_use: bool) -> None:
     if key.next_check and key.next_check > draft.now:
         return
     use = draft.observed.last_uses.get(key.id)
-    overdue = rules.overdue_after is not None and draft.now >= (key.replaced or key.created) + rules.overdue_after
-    draft.add(Postpone(key.id, draft.now + rules.pause(key.postponed), str(use) if use else ""))
-    why = "" if use else "its last use could not be read"
-    draft.report(OVERDUE if overdue else POSTPONED, about_key(draft.entry, key, use, why=why))
+    since = key.replaced or key.created
+    overdue = (rules.overdue_after is not None and draft.now >= since + rules.overdue_after) or (
+        bool(missing) and is_awaited_too_long(draft, key.owner, key)
+    )
+    # Who is missing is told each day. An acknowledgement or a delivery is heeded at once.
+    until = draft.now + (rules.pause(key.postponed) if in_use else LONGEST_PAUSE)
+    if missing and rules.consumers_within and since + rules.consumers_within > draft.now:
+        until = min(until, since + rules.consumers_within)
+    draft.add(Postpone(key.id, until, str(use) if use else ""))
+    why = "its last use could not be read" if in_use and not use else ""
+    detail = about_key(draft.entry, key, use, why=why, missingConsumers=", ".join(missing))
+    draft.report(OVERDUE if overdue else POSTPONED, detail)
+
+
+def _report_given_up(draft: Draft, rules: RetirementRules, key: KeyRecord) -> None:
+    """Report the consumers that are not waited for any longer."""
+    kept = missing_consumers(draft, key.owner, key, until_overdue=False) if rules.retire_overdue else ()
+    if kept and draft.is_active(key.id):
+        draft.report(OVERDUE, about_key(draft.entry, key, missingConsumers=", ".join(kept)))
 
 
 def _rounding(time: datetime, rules: RetirementRules) -> timedelta:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import BY_OPERATOR, BY_ROTATION, CreateKey, ProveKey, StoreSecret
 from access_key_provider.model.errors import RotationError
 from access_key_provider.model.state import CURRENT, INACTIVE, PENDING
+from access_key_provider.planning.consumers import deliver
 from access_key_provider.planning.copies import restore_copies, write_copies
 from access_key_provider.planning.deployment import create_and_promote, promote, require_user_and_secret, tag_current
 from access_key_provider.planning.key_slots import free_key_slot
@@ -101,6 +102,7 @@ def plan_finish_secret(draft: Draft, owner: str, token: str) -> None:
     recover(draft, owner, BY_ROTATION)
     retire(draft, owner, BY_ROTATION)
     tag_current(draft, owner)
+    deliver(draft, owner)
 
 
 def plan_rotation_by_operator(draft: Draft, owner: str) -> None:
@@ -116,6 +118,7 @@ def plan_rotation_by_operator(draft: Draft, owner: str) -> None:
     create_and_promote(draft, owner, BY_OPERATOR)
     retire(draft, owner, BY_OPERATOR)
     tag_current(draft, owner)
+    deliver(draft, owner)
 
 
 def plan_failed_step(draft: Draft, owner: str, made: tuple[str, ...]) -> None:

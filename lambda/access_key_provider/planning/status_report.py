@@ -29,6 +29,15 @@ def status_report(draft: Draft, owner: str) -> dict[str, Any]:
     }
     if entry.copies:
         report["copies"] = {known: record.key_id or "not known" for known, record in entry.copies.items()}
+    deliveries = {delivery.name for delivery in draft.claim(owner).deliveries}
+    if deliveries:
+        delivered = entry.deliveries
+        report["deliveries"] = {
+            name: delivered[name].key_id if name in delivered else "" for name in sorted(deliveries)
+        }
+    consumers = dict.fromkeys([*draft.claim(owner).rules.consumers, *entry.acknowledged])
+    if consumers:
+        report["acknowledged"] = {name: _acknowledgement(entry, name) for name in consumers}
     if entry.failing:
         report["failing"] = {"since": written(entry.failing.since), "reason": entry.failing.reason}
     try:
@@ -60,6 +69,11 @@ def _described(draft: Draft, owner: str, key: KeyRecord) -> dict[str, Any]:
         "note": key.note or ("adopted" if key.adopted else None),
     }
     return {name: value for name, value in described.items() if value is not None}
+
+
+def _acknowledgement(entry: Entry, consumer: str) -> dict[str, str]:
+    given = entry.acknowledged.get(consumer)
+    return {"accessKeyId": given.key_id, "time": written(given.time), "by": given.by} if given else {}
 
 
 def _time(time: datetime | None) -> str | None:

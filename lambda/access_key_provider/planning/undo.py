@@ -9,6 +9,7 @@ from access_key_provider.model.codec import written
 from access_key_provider.model.entry import KeyState, promotion_order
 from access_key_provider.model.errors import NothingToUndoError
 from access_key_provider.model.state import INACTIVE
+from access_key_provider.planning.consumers import deliver
 from access_key_provider.planning.deployment import make_active, promote, require_user_and_secret
 from access_key_provider.planning.recovery import recover
 
@@ -52,6 +53,7 @@ def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> Non
         make_active(draft, previous)
     promote(draft, draft.entry.keys[previous.id], by, adds_serial=claim.serial, note=_TAKEN_BACK)
     draft.add(Deactivate(current.id, by))
+    deliver(draft, owner)
 
 
 def previous_key(draft: Draft, owner: str, *, alarm: datetime | None = None) -> KeyRecord:

@@ -11,6 +11,7 @@ from access_key_provider.model.actions import (
     CreateKey,
     Deactivate,
     DeleteKey,
+    Deliver,
     EndAttempt,
     GiveBack,
     MakeCopy,
@@ -30,6 +31,7 @@ from access_key_provider.model.copies import LOST, Copy
 from access_key_provider.model.errors import (
     ConflictError,
     CopyError,
+    DeliveryError,
     LeaseLostError,
     LedgerError,
     OutOfTimeError,
@@ -117,8 +119,10 @@ class Executor:
         """Leave an action to the sweep, with all that follows for the same key unless that does not depend on it."""
         self.left.append(reason)
         log.info("left to the sweep", action=type(action).__name__, reason=reason)
-        # The copies do not wait for each other.
-        if not (action.bookkeeping or isinstance(action, PointCopy)):
+        if isinstance(action, Deliver) and action.instead_of:
+            self._left_keys.add(action.instead_of)
+        # Neither the copies nor the deliveries wait for each other.
+        elif not (action.bookkeeping or isinstance(action, (Deliver, PointCopy))):
             self._left_keys.add(_key_of(action))
 
     def _try(self, action: Action, draft: Draft, *, check: bool) -> None:
@@ -188,6 +192,8 @@ class Executor:
                 self._point(action.key_id, copy, version)
             case UnlabelCopy(copy, key_id, version):
                 self._session.copy(copy).unlabel(version, key_id)
+            case Deliver():
+                self._deliver(action)
             case RemoveCopy(copy):
                 self._session.copy(copy).remove()
             case Promote(key_id, from_version, to_version=to_version):
@@ -231,6 +237,8 @@ class Executor:
             action = replace(action, **named) if named else action
         if isinstance(action, Promote):
             action = replace(action, to_version=self._lease.entry.keys[action.key_id].version_id)
+        if isinstance(action, Deliver):
+            action = replace(action, version=self._lease.entry.keys[action.key_id].version_id)
         if isinstance(action, PointCopy):
             version = self._lease.entry.keys[action.key_id].copies.get(action.copy_id, "")
             action = replace(action, version=version, copy=self._lease.entry.copy(action.copy_id))
@@ -264,6 +272,23 @@ class Executor:
             raise missing
         self._session.copy(copy).point(version)
 
+    def _deliver(self, action: Deliver) -> None:
+        """Call the consumer's function. It gets the same for the same key each time, and no secret."""
+        entry, delivery = self._lease.entry, action.delivery
+        payload = {
+            "secretArn": entry.secret_arn,
+            "versionId": action.version,
+            "accessKeyId": action.key_id,
+            "previousAccessKeyId": entry.deliveries[delivery.name].key_id,
+            "consumer": delivery.name,
+            "phase": "BeforePublishing" if delivery.before else "AfterPublishing",
+        }
+        try:
+            self._session.functions.call(delivery.function_arn, payload)
+        except DeliveryError:
+            self._lease.change(action.failed)
+            raise
+
     def _prove(self, secret_format: SecretFormat) -> None:
         key = self._new_key
         self._session.prover.prove(key, self._lease.entry.keys[key.id].user_name)
@@ -287,7 +312,8 @@ class Executor:
 
 def _put_back(entry: Entry, before: Entry) -> Entry:
     """Take back what was recorded before a call that has changed nothing. Only the lease's holder records these."""
-    return replace(entry, keys=before.keys, creating=before.creating, switching=before.switching, copies=before.copies)
+    kept = {name: getattr(before, name) for name in ("keys", "creating", "switching", "copies", "deliveries")}
+    return replace(entry, **kept)
 
 
 def _may_be_half_done(action: Action) -> str:

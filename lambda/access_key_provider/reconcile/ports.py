@@ -105,6 +105,14 @@ class SmtpProver(Protocol):
         ...
 
 
+class Functions(Protocol):
+    """The functions that bring a key to its consumers."""
+
+    def call(self, function_arn: str, payload: dict[str, str]) -> None:
+        """Call one, and wait. Raises DeliveryError if it has failed, OutcomeUnknownError if it may be running yet."""
+        ...
+
+
 class Session(Protocol):
     """AWS as the role of one key sees it. The role is assumed at the first call."""
 
@@ -120,6 +128,11 @@ class Session(Protocol):
 
     def copy(self, copy: Copy) -> CopyVersions:
         """Give a copy of the secret."""
+        ...
+
+    @property
+    def functions(self) -> Functions:
+        """The functions that bring a key to its consumers."""
         ...
 
     @property

@@ -1,0 +1,57 @@
+"""Who uses a key: consumers that acknowledge it, and functions that deliver it to them. Frozen values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+LONGEST_CALL = timedelta(minutes=15)
+"""As long as a function of Lambda may run: a call whose response was lost may run until then, and not longer.
+
+https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """A function of the app that brings a key to a consumer.
+
+    Attributes:
+        name: the consumer.
+        function_arn: the function.
+        before: whether it is called before a new key becomes current, not after.
+        required: whether the previous key stays current, or is not retired, until it has succeeded.
+    """
+
+    name: str
+    function_arn: str
+    before: bool = False
+    required: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DeliveryRecord:
+    """What is known of a delivery.
+
+    Attributes:
+        function_arn: the function that was called.
+        key_id: the key that it has succeeded with last; empty if it has not yet.
+        delivered: when.
+        tried: the key of a call that has not succeeded: the consumer may have it. Empty if the last call succeeded.
+        calling: when a call began whose response is not known; None if none is.
+    """
+
+    function_arn: str
+    key_id: str = ""
+    delivered: datetime | None = None
+    tried: str = ""
+    calling: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """That a consumer has a key: which, since when, and who says so: the consumer itself, or an operator."""
+
+    key_id: str
+    time: datetime
+    by: str

@@ -1,0 +1,147 @@
+"""Consumers of a key: who must have the current one before the previous one goes, and the functions that bring it.
+
+A delivery that has failed, or whose response was lost, may have reached its consumer. So a key that never became
+current, or is current no more, goes only once every such consumer has the current one again.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from access_key_provider.model.actions import Deliver
+from access_key_provider.model.consumers import LONGEST_CALL, Acknowledgement
+from access_key_provider.model.errors import DeliveryError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
+
+    from access_key_provider.model.consumers import Delivery
+    from access_key_provider.model.entry import Entry, KeyRecord
+    from access_key_provider.planning.draft import Draft
+
+# Of consumers that the template does not name: whoever has the key chooses their names.
+_UNDECLARED_KEPT = 50
+
+
+def with_acknowledgement(entry: Entry, consumer: str, given: Acknowledgement) -> Entry:
+    """Record that a consumer has a key, unless it has acknowledged one since; the sweep looks at the others soon."""
+    known = entry.acknowledged.get(consumer)
+    if known and known.time >= given.time:
+        return entry
+    acknowledged = {**entry.acknowledged, consumer: given}
+    declared = {name for claim in entry.claims.values() for name in claim.rules.consumers}
+    others = sorted(acknowledged.keys() - declared, key=lambda name: acknowledged[name].time)
+    for name in others[:-_UNDECLARED_KEPT]:
+        del acknowledged[name]
+    recorded = replace(entry, acknowledged=acknowledged).to_be_checked()
+    return recorded.noted(given.time, f"{consumer} has {given.key_id}, says the {given.by}")
+
+
+def missing_consumers(draft: Draft, owner: str, key: KeyRecord, *, until_overdue: bool = True) -> tuple[str, ...]:
+    """Name the consumers of a resource that may not have the current key yet, and for which a previous one is kept.
+
+    Those that are to be retired from all the same when their time is over are left out then, unless `until_overdue` is
+    False.
+    """
+    claim, current = draft.claim(owner), draft.entry.current
+    if current is None:
+        return ()
+    silent = [
+        name
+        for name in claim.rules.consumers
+        if name not in draft.entry.acknowledged or draft.entry.acknowledged[name].key_id != current.id
+    ]
+    if until_overdue and claim.rules.retire_overdue and is_awaited_too_long(draft, owner, key):
+        silent = []
+    undelivered = [delivery.name for delivery in _due(draft.entry, claim.deliveries, current.id) if delivery.required]
+    return tuple(dict.fromkeys([*silent, *undelivered]))
+
+
+def is_awaited_too_long(draft: Draft, owner: str, key: KeyRecord) -> bool:
+    """Tell whether the consumers had the time to acknowledge that the template gives them."""
+    within = draft.claim(owner).rules.consumers_within
+    return within is not None and draft.now >= (key.replaced or key.created) + within
+
+
+def deliver_before(draft: Draft, key: KeyRecord) -> None:
+    """Bring a new key to the consumers that are to have it before it becomes current.
+
+    Raises:
+        DeliveryError: one of them has to have it, and an earlier call of its function may be running yet.
+    """
+    for delivery in _due(draft.entry, draft.claim(key.owner).deliveries, key.id):
+        if not delivery.before:
+            continue
+        if delivery.required and _is_running(draft, delivery):
+            raise DeliveryError(
+                f"the delivery to {delivery.name} has not answered and may be running yet: the previous key stays "
+                f"current; try again in {LONGEST_CALL.total_seconds() // 60:.0f} minutes"
+            )
+        if delivery.required:
+            draft.add(Deliver(delivery, key.id))
+        else:
+            _deliver(draft, [delivery], key.id)
+
+
+def deliver(draft: Draft, owner: str) -> None:
+    """Bring the current key to all consumers of a resource that do not have it; what fails is left to the sweep.
+
+    Comes after what is decided by who has it: in a plan, a delivery counts as done.
+    """
+    current = draft.entry.current
+    if current and current.owner == owner and draft.exists(current) and draft.is_read(current):
+        _deliver(draft, _due(draft.entry, draft.claim(owner).deliveries, current.id), current.id)
+
+
+def holders(draft: Draft, key: KeyRecord) -> list[Delivery]:
+    """List the deliveries whose consumer may have a key, and that can get the current one instead."""
+    current, claim = draft.entry.current, draft.entry.claims.get(key.owner)
+    if current is None or current.id == key.id or claim is None or not claim.present or not draft.is_active(key.id):
+        return []
+    if not draft.exists(current) or not draft.is_read(current):
+        return []
+    return [
+        delivery
+        for delivery in _due(draft.entry, claim.deliveries, current.id)
+        if (record := draft.entry.deliveries.get(delivery.name)) and key.id in {record.key_id, record.tried}
+    ]
+
+
+def release(draft: Draft, key: KeyRecord, held: Iterable[Delivery]) -> bool:
+    """Bring the current key to the consumers that may have another one; tell whether that one can go in this plan."""
+    current = draft.entry.current
+    held = list(held)
+    if current is None or any(_is_running(draft, delivery) for delivery in held):
+        return False
+    _deliver(draft, held, current.id, instead_of=key.id)
+    return True
+
+
+def calls_end(entry: Entry) -> list[datetime]:
+    """Tell when calls are over whose responses were lost."""
+    return [record.calling + LONGEST_CALL for record in entry.deliveries.values() if record.calling]
+
+
+def _due(entry: Entry, deliveries: Iterable[Delivery], key_id: str) -> list[Delivery]:
+    """List the deliveries that have not succeeded with a key."""
+    return [
+        delivery
+        for delivery in deliveries
+        for record in (entry.deliveries.get(delivery.name),)
+        if record is None or record.tried or record.key_id != key_id or record.function_arn != delivery.function_arn
+    ]
+
+
+def _is_running(draft: Draft, delivery: Delivery) -> bool:
+    """Tell whether an earlier call may be running: a function is never called twice at once."""
+    record = draft.entry.deliveries.get(delivery.name)
+    return record is not None and record.calling is not None and draft.now < record.calling + LONGEST_CALL
+
+
+def _deliver(draft: Draft, deliveries: Iterable[Delivery], key_id: str, *, instead_of: str = "") -> None:
+    with draft.left_to_the_sweep():
+        for delivery in deliveries:
+            if not _is_running(draft, delivery):
+                draft.add(Deliver(delivery, key_id, instead_of))
