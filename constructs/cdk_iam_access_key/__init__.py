@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from cdk_iam_access_key.access_key import AccessKey
     from cdk_iam_access_key.access_key_provider import AccessKeyProvider
     from cdk_iam_access_key.access_key_rules import AccessKeyRules
+    from cdk_iam_access_key.consumers import DeliveryPhase, OnOverdue
     from cdk_iam_access_key.copy import Copy
     from cdk_iam_access_key.deny_unmanaged_access_keys import DenyUnmanagedAccessKeys
     from cdk_iam_access_key.function_options import FunctionOptions
@@ -26,6 +27,7 @@ __all__ = [
     "AccountSelection",
     "Accounts",
     "Copy",
+    "DeliveryPhase",
     "DenyRootAccessKeyCreation",
     "DenyUnmanagedAccessKeys",
     "Escape",
@@ -33,6 +35,7 @@ __all__ = [
     "FunctionOptions",
     "NoUnmanagedAccessKeys",
     "OnKeyLimit",
+    "OnOverdue",
     "OrganizationRootKeyGuard",
     "RootAccessKeyGuard",
     "RootKeyAction",
@@ -50,6 +53,7 @@ _MODULES = {
     "AccountSelection": "root_keys.accounts",
     "Accounts": "root_keys.accounts",
     "Copy": "copy",
+    "DeliveryPhase": "consumers",
     "DenyRootAccessKeyCreation": "root_keys.deny_creation",
     "DenyUnmanagedAccessKeys": "deny_unmanaged_access_keys",
     "Escape": "secret_format",
@@ -57,6 +61,7 @@ _MODULES = {
     "FunctionOptions": "function_options",
     "NoUnmanagedAccessKeys": "no_unmanaged_access_keys",
     "OnKeyLimit": "on_key_limit",
+    "OnOverdue": "consumers",
     "OrganizationRootKeyGuard": "root_keys.organization_guard",
     "RootAccessKeyGuard": "root_keys.account_guard",
     "RootKeyAction": "root_keys.account_guard",

@@ -8,9 +8,11 @@ from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, IDependable
 
+from cdk_iam_access_key._access_key import consumers as consumers_
 from cdk_iam_access_key._access_key import validation
 from cdk_iam_access_key._access_key.age_budget import check_age
 from cdk_iam_access_key._access_key.copies import check_copies, define_copies
@@ -27,6 +29,7 @@ from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
 from cdk_iam_access_key._shared.templates import Templates, walk
 from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key.access_key_provider import AccessKeyProvider
+from cdk_iam_access_key.consumers import DeliveryPhase, OnOverdue
 from cdk_iam_access_key.copy import Copy
 from cdk_iam_access_key.on_key_limit import OnKeyLimit
 from cdk_iam_access_key.secret_format import SecretFormat
@@ -163,6 +166,9 @@ class AccessKey(Construct):
         self._declared = declared
         self._retirement, self._rotation = retirement, rotation
         self._cut_over: CfnResource | None = None
+        self._consumers: tuple[str, ...] = ()
+        self._deliveries: list[dict[str, str]] = []
+        self._user_name = user_name
         named_user = NamedUser.of(declared, home, user, user_name, user_arn)
         validation.check_no_root(user_arn, named_user.identity())
         self.secret = KeySecret(
@@ -181,7 +187,9 @@ class AccessKey(Construct):
         check_age(rotation, retirement, self.provider.sweep_seconds)
         if max_active_age is not None:
             AtSynthesis.of(self).check(self._too_old)
-        role = define_role(self, self.provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key)
+        self._role = role = define_role(
+            self, self.provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key
+        )
         check_copies(stack, copies or (), secret.secret_name if secret else secret_name, secret_format)
         copied, resources = define_copies(self, role, self._secret_arn, copies or (), self._define_custom_resource)
         self._key = self._define_key(
@@ -295,6 +303,133 @@ class AccessKey(Construct):
         if self._cut_over is None:
             self._cut_over = self._define_cut_over()
         self._cut_over.node.add_dependency(*dependents)
+
+    def grant_self_renewal(
+        self,
+        *,
+        from_addresses: Sequence[str] | None = None,
+        from_vpc_endpoints: Sequence[str] | None = None,
+        anywhere: bool = False,
+    ) -> None:
+        """Allow the key's own user to read the current value of this secret, so that its consumers renew themselves.
+
+        Whoever steals such a key can follow its rotations. So say from where it may be used for that, and see
+        docs/consumers.md for what helps besides, and for what needs no key at all.
+
+        https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
+
+        Args:
+            from_addresses: Public addresses or CIDR blocks that the calls must come from.
+            from_vpc_endpoints: VPC endpoints that they must come through.
+            anywhere: That they may come from anywhere, instead.
+
+        Raises:
+            ValueError: There is no source, one that can't be, or it was called before.
+        """
+        if self.node.try_find_child("SelfRenewal") is not None:
+            raise ValueError("grant_self_renewal must be called once for a key; pass all sources together")
+        conditions = consumers_.checked_sources(from_addresses, from_vpc_endpoints, anywhere=anywhere)
+        consumers_.define_self_renewal(self, self._user_name, self._secret_arn, self.secret.encryption_key, conditions)
+
+    def wait_for_consumers(self, *consumers: str, within: Duration, on_overdue: OnOverdue = OnOverdue.KEEP) -> None:
+        """Keep the previous key Active until each of these consumers has acknowledged the current one.
+
+        That comes on top of the grace period and of the last use. A consumer acknowledges with the client, by a proof
+        that it has the new key (`iam-access-key`, docs/consumers.md); an operator can do it for one that can't. Who is
+        missing is reported daily. An operator's `retire` does not wait.
+
+        Args:
+            consumers: Their names, such as `ci-runner-7`: a letter or digit and up to 63 letters, digits and `._-`.
+            within: How long after the switch they are waited for: longer than the grace period, at most 365 days.
+            on_overdue: What becomes of the previous key then.
+
+        Raises:
+            ValueError: A name can't be one, the key has no grace period or the time is shorter, it was called before,
+                or the previous key may then be Active longer than `max_active_age`.
+        """
+        names = consumers_.checked_consumers(consumers)
+        if self._consumers:
+            raise ValueError("wait_for_consumers must be called once for a key; pass all names together")
+        seconds = self._retirement.checked_within(within)
+        check_age(self._rotation, self._retirement, self.provider.sweep_seconds, within=seconds)
+        self._consumers = tuple(names)
+        self._key.add_property_override("Consumers", names)
+        self._key.add_property_override("ConsumersWithin", str(seconds))
+        self._key.add_property_override("OverdueConsumers", OnOverdue(on_overdue).value)
+        consumers_.define_acknowledgement(self, self._user_name)
+        self.provider.take_acknowledgements()
+
+    def deliver_to(
+        self,
+        function: lambda_.IFunction,
+        *,
+        name: str,
+        required: bool = True,
+        phase: DeliveryPhase = DeliveryPhase.BEFORE_PUBLISHING,
+    ) -> None:
+        """Have a function bring each new key to a consumer, such as the settings of a CI system.
+
+        It gets `{"secretArn", "versionId", "accessKeyId", "previousAccessKeyId", "consumer", "phase"}` and no secret:
+        it reads that version of the secret itself, which this allows it. It must answer within 40 seconds, and get
+        the same result if it is called again with the same version. It is never called twice at once for one key. When
+        a rollback or an undo makes a key current again, it is called with that one. What fails is called again by the
+        sweep, and reported.
+
+        https://docs.aws.amazon.com/lambda/latest/dg/python-handler.html
+
+        Args:
+            function: The function, with a role that the CDK may add to.
+            name: The consumer: a letter or digit and up to 63 letters, digits and `._-`.
+            required: Whether a new key must reach it: a delivery before publishing keeps the previous key current until
+                then, and each delivery keeps it from being retired.
+            phase: Whether it is called before or after readers of the secret get the new key.
+
+        Raises:
+            ValueError: The name can't be one or is taken, or there are too many, or a required delivery after
+                publishing has no grace period to be made in.
+        """
+        consumers_.check_name("deliver_to", name)
+        consumers_.check_deliveries(self._deliveries, name)
+        chosen = DeliveryPhase(phase)
+        if required and chosen is DeliveryPhase.AFTER_PUBLISHING and not self._retirement.grace:
+            raise ValueError(
+                "deliver_to must come with a grace_period of a minute or more if it is required after publishing, got "
+                "0: the previous key is deactivated in the deployment that rotates; set grace_period"
+            )
+        self._deliveries.append(
+            {
+                "Name": name,
+                "FunctionArn": function.function_arn,
+                "Phase": chosen.value,
+                "Required": "true" if required else "false",
+            }
+        )
+        self._key.add_property_override("Deliveries", self._deliveries)
+        policy = consumers_.define_delivery(self, self._role, name, function, self.secret.written)
+        self._key.node.add_dependency(policy, function)
+
+    def on_published(self, target: events.IRuleTarget) -> events.Rule:
+        """Tell a target whenever readers of the secret get another key, by whatever means; five targets at most.
+
+        By Secrets Manager's own event: `detail` has the secret's `name`, `labelUpdated` and `versionId`, and no secret.
+
+        https://docs.aws.amazon.com/secretsmanager/latest/userguide/secret-event-notifications.html
+        """
+        rule = consumers_.rule_of(self, "Published", consumers_.published_pattern(self._secret_arn))
+        rule.add_target(target)
+        return rule
+
+    def on_event(self, id: str, target: events.IRuleTarget, *kinds: str) -> events.Rule:  # noqa: A002 - the CDK's word
+        """Tell a target of what becomes of this key, such as `Access Key Retirement Overdue`; of all if none is named.
+
+        docs/how-it-works.md lists the kinds; `events.schema.json` of the package describes them.
+
+        Raises:
+            ValueError: There is no such kind of event.
+        """
+        rule = events.Rule(self, id, event_pattern=consumers_.transition_pattern(self._secret_arn, kinds))
+        rule.add_target(target)
+        return rule
 
     def _changing(self, attribute: str) -> str:
         return self._key.get_att(attribute).to_string()

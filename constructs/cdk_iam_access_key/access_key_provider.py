@@ -22,7 +22,13 @@ from cdk_iam_access_key._shared.durations import in_words
 from cdk_iam_access_key._shared.encryption import refuse_late_key
 from cdk_iam_access_key._shared.functions import define_function, define_log_group, network_of, role_statements
 from cdk_iam_access_key._shared.lambda_asset import HANDLER_PACKAGE, handler_asset
-from cdk_iam_access_key._shared.permissions import ENCRYPTION_ACTIONS, on_events, through
+from cdk_iam_access_key._shared.permissions import (
+    ACKNOWLEDGEMENT,
+    CONSUMER_SOURCE,
+    ENCRYPTION_ACTIONS,
+    on_events,
+    through,
+)
 from cdk_iam_access_key._shared.provider_settings import (
     check_concurrency,
     checked_role_path,
@@ -38,6 +44,7 @@ _ID = "AccessKeyProvider"
 _NAME = "cdk-iam-access-key"
 _ROTATION_PERMISSION = "RotationPermission"
 _ALARM_PERMISSION = "AlarmPermission"
+_ACKNOWLEDGEMENT_RULE = "AcknowledgementRule"
 _FUNCTION_TIMEOUT = Duration.seconds(300)
 # Longer than the function may run, so that a response sent with its last second still counts.
 _SERVICE_TIMEOUT = Duration.seconds(330)
@@ -45,6 +52,7 @@ _WORK_IS_WORTH_DOING = Duration.hours(1)
 # The next sweep makes up for one that did not come.
 _SWEEP_RETRIES = 2
 _SWEEP_DELAY = 300
+_PROOF_IS_VALID = 900
 _DUE, _OF_USER = "due", "user"
 
 
@@ -247,6 +255,31 @@ class AccessKeyProvider(Construct):
         stack = Stack.of(self)
         rules = stack.format_arn(service="events", resource="rule", resource_name="*")
         return self._allow(_ALARM_PERMISSION, "events.amazonaws.com", account=stack.account, source=rules)
+
+    def take_acknowledgements(self) -> None:
+        """Let consumers acknowledge keys to the worker, once for all keys."""
+        if self.node.try_find_child(_ACKNOWLEDGEMENT_RULE) is not None:
+            return
+        rule = events.CfnRule(
+            self,
+            _ACKNOWLEDGEMENT_RULE,
+            description="Tells the worker which consumers have the current access key",
+            event_pattern={"source": [CONSUMER_SOURCE], "detail-type": [ACKNOWLEDGEMENT]},
+            targets=[
+                events.CfnRule.TargetProperty(
+                    id="Acknowledge",
+                    arn=self.worker.function_arn,
+                    input_transformer=events.CfnRule.InputTransformerProperty(
+                        input_template='{"Operation":"ConsumerAcknowledgement","Event":<aws.events.event.json>}'
+                    ),
+                    # STS takes a signature for a quarter of an hour.
+                    retry_policy=events.CfnRule.RetryPolicyProperty(
+                        maximum_event_age_in_seconds=_PROOF_IS_VALID, maximum_retry_attempts=_SWEEP_RETRIES
+                    ),
+                )
+            ],
+        )
+        self._allow("AcknowledgementPermission", "events.amazonaws.com", source=rule.attr_arn)
 
     def _allow(
         self, name: str, principal: str, *, account: str | None = None, source: str | None = None

@@ -79,7 +79,7 @@ __all__ = [
 REGION = "eu-central-1"
 ACCOUNT_ID = "123456789012"
 
-Service = Literal["dynamodb", "events", "iam", "secretsmanager", "ssm", "sts"]
+Service = Literal["dynamodb", "events", "iam", "lambda", "secretsmanager", "ssm", "sts"]
 
 
 class FakeAccount:

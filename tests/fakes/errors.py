@@ -50,6 +50,16 @@ _HTTP_STATUS: Final = {
         "Throttling": 400,
         "ValidationError": 400,
     },
+    "lambda": {
+        "AccessDeniedException": 403,
+        "ExpiredTokenException": 403,
+        "InvalidSignatureException": 403,
+        "ResourceNotFoundException": 404,
+        "ServiceException": 500,
+        "TooManyRequestsException": 429,
+        "UnrecognizedClientException": 403,
+        "ValidationException": 400,
+    },
     "secretsmanager": {
         "AccessDeniedException": 400,
         "EncryptionFailure": 400,

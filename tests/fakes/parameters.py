@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
 from fakes.errors import ServiceError, rejected_by_sdk
-from fakes.rules import Attributes, Flag, Structures, Tags, Text, TextMap, Texts, Whole, members_wrong
+from fakes.rules import Attributes, Bytes, Flag, Structures, Tags, Text, TextMap, Texts, Whole, members_wrong
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -130,6 +130,7 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
             required=True,
         )
     },
+    "lambda:Invoke": {"FunctionName": Text(1, 170, required=True), "Payload": Bytes()},
     "sts:AssumeRole": {
         "RoleArn": Text(20, 2048, required=True),
         "RoleSessionName": Text(2, 64, _matching(r"[\w+=,.@-]*"), required=True),

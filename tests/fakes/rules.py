@@ -36,6 +36,23 @@ class Text:
 
 
 @dataclass(frozen=True, slots=True)
+class Bytes:
+    """A blob."""
+
+    required: bool = False
+
+    def unsendable(self, name: str, value: object) -> Iterator[str]:
+        """Say what botocore finds wrong."""
+        if not isinstance(value, bytes):
+            yield f"Invalid type for parameter {name}, type: {type(value)}, valid types: {bytes}"
+
+    def invalid(self, name: str, value: Any) -> Iterator[str]:
+        """Find nothing wrong."""
+        del name, value
+        return iter(())
+
+
+@dataclass(frozen=True, slots=True)
 class Whole:
     """An integer."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from fakes import administrator, dynamodb, events, iam, secret_tags, secretsmanager, ssm, sts
+from fakes import administrator, dynamodb, events, functions, iam, secret_tags, secretsmanager, ssm, sts
 from fakes.parameters import ACTIONS
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ OPERATIONS: Final[dict[str, Operation]] = {
     "ssm:LabelParameterVersion": ssm.label_parameter_version,
     "ssm:DeleteParameter": ssm.delete_parameter,
     "events:PutEvents": events.put_events,
+    "lambda:Invoke": functions.invoke,
     "sts:AssumeRole": sts.assume_role,
 }
 """What anybody may ask for, if permitted. GetCallerIdentity is about who asks, not about the state."""

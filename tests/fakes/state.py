@@ -12,6 +12,7 @@ from fakes.lags import Lags
 
 if TYPE_CHECKING:
     from fakes.dynamodb import Table
+    from fakes.functions import Function
     from fakes.iam import AccessKey, User
     from fakes.lags import Seen
     from fakes.secretsmanager import Secret
@@ -108,7 +109,8 @@ class Names:
 class State:
     """Everything in the account. `secret_access_keys` are all that were ever made, for those who look for leaks.
 
-    Parameters are by region and name. `asked_in` is the region of the endpoint that is asked; empty for the own one.
+    Parameters are by region and name, functions by ARN. `asked_in` is the region of the endpoint that is asked; empty
+    for the own one.
     """
 
     account_id: str
@@ -124,6 +126,7 @@ class State:
     sessions: dict[str, Session] = field(default_factory=dict)
     tables: dict[str, Table] = field(default_factory=dict)
     parameters: dict[tuple[str, str], Parameter] = field(default_factory=dict)
+    functions: dict[str, Function] = field(default_factory=dict)
     events: list[dict[str, Any]] = field(default_factory=list)
     secret_access_keys: list[str] = field(default_factory=list, repr=False)
     revision: int = 0

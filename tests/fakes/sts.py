@@ -35,7 +35,7 @@ _PARAMETER_ACTIONS: Final = frozenset({"PutParameter", "LabelParameterVersion", 
 _EVENT_SOURCE: Final = "cdk-iam-access-key"
 
 # Each service has its own words for the same.
-_JSON: Final = ("dynamodb", "events", "secretsmanager", "ssm")
+_JSON: Final = ("dynamodb", "events", "lambda", "secretsmanager", "ssm")
 _UNKNOWN: Final = dict.fromkeys(_JSON, "UnrecognizedClientException")
 _EXPIRED: Final = dict.fromkeys(_JSON, "ExpiredTokenException")
 _WRONG_SIGNATURE: Final = dict.fromkeys(_JSON, "InvalidSignatureException")
@@ -56,7 +56,7 @@ class Role:
         call_denials: how many calls in its sessions are denied, because its policy does not work yet.
         user_tag_keys: which tags of the user it may set, as patterns.
         copies: the names of the parameters and secrets that it may write to as copies, and the ARNs of the roles
-            that it may assume for that; None is any.
+            that it may assume for that, and of the functions that it may call; None is any.
     """
 
     arn: str
@@ -71,6 +71,8 @@ class Role:
         """Evaluate the role's policy."""
         if service == "iam":
             return self._allows_user(state, action, parameters)
+        if service == "lambda":
+            return self.copies is None or parameters.get("FunctionName") in self.copies
         name = parameters.get("SecretId", parameters.get("Name"))
         if service == "sts":
             return self.copies is None or parameters.get("RoleArn") in self.copies

@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 from fakes.aws import Context, FakeAccount, ProcessDeath, cold_start
+from fakes.functions import Function
 from fakes.installation import LEDGER_TABLE
+from fakes.signed_requests import acknowledgement
 
 from access_key_provider import main
 from lambda_shared import cfn_response
@@ -51,6 +53,22 @@ COPIES = [
 
 # Those that are there from the beginning.
 _SECRETS = 2
+
+
+def function_arn(name: str) -> str:
+    """Name a function of the app."""
+    return f"arn:aws:lambda:{REGION}:{ACCOUNT}:function:{name}"
+
+
+def delivery(name: str = "github", *, before: bool = True, required: bool = True) -> dict[str, str]:
+    """Declare a delivery."""
+    phase = "BeforePublishing" if before else "AfterPublishing"
+    return {
+        "Name": name,
+        "FunctionArn": function_arn(name),
+        "Phase": phase,
+        "Required": "true" if required else "false",
+    }
 
 
 @dataclass
@@ -238,6 +256,19 @@ class Stack:
     def operate(self, operation: str) -> Any:
         """Ask for an operation, as an operator."""
         return self.invoke({"Operation": operation, "SecretId": self.secret_arn}, "provider")
+
+    def add_function(self, name: str = "github") -> Function:
+        """Let the app have a function that brings keys to a consumer."""
+        return self.account.state.functions.setdefault(function_arn(name), Function())
+
+    def function(self, name: str = "github") -> Function:
+        """Return a function of the app."""
+        return self.account.state.functions[function_arn(name)]
+
+    def acknowledgement(self, consumer: str, key_id: str = "") -> Event:
+        """Make the event by which a consumer acknowledges a key, the current one if none is named."""
+        key, _ = self.account.state.keys[key_id or self.current_key()[0]]
+        return acknowledgement(key, self.secret_arn, consumer, self.account.clock.now(), REGION)
 
     def begin_rotation(self, token: str = TOKEN) -> Callable[[str], Event]:
         """Let Secrets Manager begin to rotate; return what makes the event of a step."""

@@ -14,7 +14,9 @@ from cdk_iam_access_key._shared.durations import HOUR, in_words
 _ROTATION = HOUR
 
 
-def check_age(rotation: Rotation, retirement: Retirement, sweep: int, *, deferred: bool = False) -> None:
+def check_age(
+    rotation: Rotation, retirement: Retirement, sweep: int, *, deferred: bool = False, within: int = 0
+) -> None:
     """Refuse a key that may be Active longer than it is allowed to.
 
     Args:
@@ -22,6 +24,7 @@ def check_age(rotation: Rotation, retirement: Retirement, sweep: int, *, deferre
         retirement: What becomes of the previous key.
         sweep: How often the provider does what is due, in seconds.
         deferred: Whether consumers decide when a deployment deactivates the previous key.
+        within: How long after the switch consumers are waited for, in seconds.
 
     Raises:
         ValueError: The key is not rotated by a schedule, or what its schedule and its retirement take is too long.
@@ -38,7 +41,7 @@ def check_age(rotation: Rotation, retirement: Retirement, sweep: int, *, deferre
         f"between two rotations by {rotation.given}": rotation.rules.farthest,
         "until a window closes, within which Secrets Manager rotates": rotation.rules.open_for,
         "for the rotation itself": _ROTATION,
-        **retirement.longest(sweep, deferred=deferred),
+        **retirement.longest(sweep, deferred=deferred, within=within),
     }
     total = sum(parts.values())
     if total > rotation.max_active_age:

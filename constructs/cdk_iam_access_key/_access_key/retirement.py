@@ -70,10 +70,30 @@ class Retirement:
             properties["OverdueAfter"] = str(overdue)
         return cls(grace, unused, properties | _on_key_limit(on_key_limit))
 
-    def longest(self, sweep: int, *, deferred: bool = False) -> dict[str, int]:
+    def checked_within(self, within: Duration) -> int:
+        """Return how long after the switch consumers are waited for, in seconds.
+
+        Raises:
+            ValueError: There is no grace period in which they could acknowledge, or it is no shorter.
+        """
+        if not self.grace:
+            raise ValueError(
+                "wait_for_consumers must come with a grace_period of a minute or more, got 0: the previous key is "
+                "deactivated in the deployment that rotates; set grace_period"
+            )
+        seconds = checked_seconds("within", within, maximum=_LONGEST_WAIT)
+        if seconds <= self.grace:
+            raise ValueError(
+                f"within must be longer than grace_period, got {in_words(seconds)} and {in_words(self.grace)}; until "
+                "that is over the previous key stays Active anyway"
+            )
+        return seconds
+
+    def longest(self, sweep: int, *, deferred: bool = False, within: int = 0) -> dict[str, int]:
         """List for how long the previous key may stay Active after the switch, in seconds, if it is unused after that.
 
-        A key that is used longer is postponed for as long as it is used.
+        A key that is used longer is postponed for as long as it is used, and one whose consumers take longer than
+        `within` for as long as they do, unless it is to be retired then.
         """
         active = max(self.grace, _DEPLOYMENT) if deferred else self.grace
         if not active:
@@ -89,6 +109,7 @@ class Retirement:
                 else "in which it must be unused after that (retire_when_unused_for, which is left out)"
             ): unused,
             "until it is checked again": min(2 * unused, _LONGEST_PAUSE),
+            **({"in which consumers acknowledge (wait_for_consumers)": within - active} if within > active else {}),
             "until the next sweep (sweep_every)": sweep,
         }
 

@@ -58,7 +58,8 @@ class WrittenKey:
             retirement = Retirement(self._seconds("GracePeriod") or 0, self._seconds("RetireWhenUnusedFor"), {})
             given = "automatically_after" if "AutomaticallyAfterDays" in (self.schedule or {}) else "rotation_schedule"
             rotation = Rotation(self._rules(), given, allowed or self._seconds("MaxActiveAge"), self.inactive)
-            check_age(rotation, retirement, self._swept_every(), deferred=self.properties.get("CutOver") == "Deferred")
+            deferred, within = self.properties.get("CutOver") == "Deferred", self._seconds("ConsumersWithin") or 0
+            check_age(rotation, retirement, self._swept_every(), deferred=deferred, within=within)
         except ValueError as error:
             return f"{self.path}: {error}"
         return None

@@ -3,7 +3,10 @@
 from aws_cdk import Aws, Stack
 from aws_cdk import aws_iam as iam
 
-_EVENT_SOURCE = "cdk-iam-access-key"
+EVENT_SOURCE = "cdk-iam-access-key"
+# Of the events by which consumers acknowledge keys.
+CONSUMER_SOURCE = "cdk-iam-access-key.consumer"
+ACKNOWLEDGEMENT = "Access Key Acknowledgement"
 # What services ask of a KMS key with which they encrypt their data.
 # https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/encryption.usagenotes.html
 # https://docs.aws.amazon.com/AmazonCloudWatch/latest/logs/encrypt-log-data-kms.html
@@ -26,7 +29,7 @@ def on_events(stack: Stack) -> iam.PolicyStatement:
         # A request has many entries. `Null` keeps out one that names no source.
         # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-single-vs-multi-valued-context-keys.html
         conditions={
-            "ForAllValues:StringEquals": {"events:source": _EVENT_SOURCE},
+            "ForAllValues:StringEquals": {"events:source": EVENT_SOURCE},
             "Null": {"events:source": "false"},
         },
     )

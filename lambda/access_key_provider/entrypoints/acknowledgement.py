@@ -54,9 +54,9 @@ def acknowledge(work: Work, consumer: str, given: Acknowledgement) -> None:
     """Record it, and tell of it; one that is known already, or was overtaken by a later one, is no news."""
     before = work.lease.entry
     key = before.keys.get(given.key_id)
-    if key is None or with_acknowledgement(before, consumer, given) is before:
+    if key is None or with_acknowledgement(before, consumer, given, work.lease.now()) is before:
         return
-    work.lease.change(lambda entry, _: with_acknowledgement(entry, consumer, given))
+    work.lease.change(lambda entry, now: with_acknowledgement(entry, consumer, given, now))
     work.reconciler.events.append((ACKNOWLEDGED, about_key(before, key, consumer=consumer, by=given.by)))
 
 

@@ -262,7 +262,7 @@ class Deliver(Action):
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record that the consumer has it."""
         ended = self._recorded(entry, DeliveryRecord(self.delivery.function_arn, self.key_id, now))
-        return ended.to_be_checked().noted(now, f"delivered {self.key_id} to {self.delivery.name}")
+        return ended.checked_at(now).noted(now, f"delivered {self.key_id} to {self.delivery.name}")
 
     def failed(self, entry: Entry, _: datetime) -> Entry:
         """Record that the function runs no more. How far it has come is not known."""

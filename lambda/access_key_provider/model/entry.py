@@ -293,9 +293,10 @@ class Entry:
         """Add a line to the history."""
         return replace(self, history=(*self.history, f"{time:%Y-%m-%dT%H:%M:%SZ} {what}")[-HISTORY_LENGTH:])
 
-    def to_be_checked(self) -> Entry:
-        """Let the next sweep look at the keys that wait: what they wait for may have come."""
-        return replace(self, keys={known: replace(key, next_check=None) for known, key in self.keys.items()})
+    def checked_at(self, time: datetime) -> Entry:
+        """Have the sweep look at the keys that wait: what they wait for may have come."""
+        keys = {known: replace(key, next_check=time) if key.next_check else key for known, key in self.keys.items()}
+        return replace(self, keys=keys)
 
     def made_for(self, owner: str) -> bool:
         """Tell whether a key of the resource exists or may exist."""

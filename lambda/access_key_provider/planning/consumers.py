@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _UNDECLARED_KEPT = 50
 
 
-def with_acknowledgement(entry: Entry, consumer: str, given: Acknowledgement) -> Entry:
+def with_acknowledgement(entry: Entry, consumer: str, given: Acknowledgement, now: datetime) -> Entry:
     """Record that a consumer has a key, unless it has acknowledged one since; the sweep looks at the others soon."""
     known = entry.acknowledged.get(consumer)
     if known and known.time >= given.time:
@@ -35,8 +35,8 @@ def with_acknowledgement(entry: Entry, consumer: str, given: Acknowledgement) ->
     others = sorted(acknowledged.keys() - declared, key=lambda name: acknowledged[name].time)
     for name in others[:-_UNDECLARED_KEPT]:
         del acknowledged[name]
-    recorded = replace(entry, acknowledged=acknowledged).to_be_checked()
-    return recorded.noted(given.time, f"{consumer} has {given.key_id}, says the {given.by}")
+    recorded = replace(entry, acknowledged=acknowledged).checked_at(now)
+    return recorded.noted(now, f"{consumer} has {given.key_id}, says the {given.by}")
 
 
 def missing_consumers(draft: Draft, owner: str, key: KeyRecord, *, until_overdue: bool = True) -> tuple[str, ...]:

@@ -1,0 +1,191 @@
+"""What a key needs so that its consumers get the new one before the previous one goes."""
+
+import ipaddress
+import json
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from aws_cdk import Annotations, Aws, Stack
+from aws_cdk import aws_events as events
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_secretsmanager as secretsmanager
+from constructs import Construct
+
+from cdk_iam_access_key._access_key import permissions
+from cdk_iam_access_key._shared.permissions import ACKNOWLEDGEMENT, CONSUMER_SOURCE, EVENT_SOURCE, through
+from cdk_iam_access_key._shared.tokens import is_token
+from cdk_iam_access_key._shared.validation import shown
+
+_SCHEMA = Path(__file__).parent.parent / "events.schema.json"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
+_MOST_CONSUMERS = 50
+_MOST_DELIVERIES = 10
+_PRIVATE = [ipaddress.ip_network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+
+
+def checked_sources(
+    from_addresses: Sequence[str] | None, from_vpc_endpoints: Sequence[str] | None, *, anywhere: bool
+) -> list[dict[str, Any]]:
+    """Return the conditions on where a call may come from: one of them has to hold.
+
+    Raises:
+        ValueError: There is none, or one that can't hold.
+    """
+    if anywhere == bool(from_addresses or from_vpc_endpoints):
+        raise ValueError(
+            "grant_self_renewal must have either from_addresses or from_vpc_endpoints, or anywhere=True, got "
+            f"{'both' if anywhere else 'none'}; a thief of the key can follow its rotation from wherever it is allowed"
+        )
+    conditions: list[dict[str, Any]] = [{}] if anywhere else []
+    if from_addresses:
+        checked = [_checked_address(address) for address in from_addresses]
+        conditions.append({"IpAddress": {"aws:SourceIp": checked}})
+    if from_vpc_endpoints:
+        for endpoint in from_vpc_endpoints:
+            if not is_token(endpoint) and not _ENDPOINT.fullmatch(endpoint):
+                raise ValueError(
+                    f"from_vpc_endpoints must have ids of VPC endpoints such as vpce-0a1b2c3d, got {shown(endpoint)}"
+                )
+        conditions.append({"StringEquals": {"aws:SourceVpce": list(from_vpc_endpoints)}})
+    return conditions
+
+
+def define_self_renewal(
+    key: Construct, user_name: str, secret_arn: str, encryption_key: kms.IKey | None, conditions: list[dict[str, Any]]
+) -> None:
+    """Let the key's own user read the current value of the key's secret, and decrypt it."""
+    statements = [
+        permissions.allow(["secretsmanager:GetSecretValue"], secret_arn, _with_stage(condition))
+        for condition in conditions
+    ]
+    if encryption_key is not None:
+        context = {"kms:EncryptionContext:SecretARN": secret_arn}
+        # Secrets Manager asks KMS for the user: where that came from has been decided by then.
+        decrypt = {"StringEquals": {**through(Stack.of(key), "secretsmanager"), **context}}
+        statements.append(permissions.allow(["kms:Decrypt"], encryption_key.key_arn, decrypt))
+    _define_policy(key, "SelfRenewal", user_name, statements)
+
+
+def checked_consumers(consumers: Sequence[str]) -> list[str]:
+    """Return the names of consumers.
+
+    Raises:
+        ValueError: There is none, there are too many, or one can't be a name or is there twice.
+    """
+    if not 1 <= len(consumers) <= _MOST_CONSUMERS:
+        raise ValueError(f"wait_for_consumers must have 1 to {_MOST_CONSUMERS} names, got {len(consumers)}; change it")
+    for name in consumers:
+        check_name("wait_for_consumers", name)
+    twice = next((name for name in consumers if list(consumers).count(name) > 1), None)
+    if twice is not None:
+        raise ValueError(f"wait_for_consumers must have different names, got {twice} twice; leave one out")
+    return list(consumers)
+
+
+def check_name(what: str, name: Any) -> None:
+    """Refuse what can't be the name of a consumer. Raises ValueError."""
+    if not isinstance(name, str) or is_token(name) or not _NAME.fullmatch(name):
+        raise ValueError(
+            f"{what} must name a consumer with a letter or digit and up to 63 letters, digits and ._- more, known at "
+            f"synth, got {shown(name)}; change it"
+        )
+
+
+def define_acknowledgement(key: Construct, user_name: str) -> None:
+    """Let the key's own user acknowledge a key: put events of consumers on the default bus, and no others."""
+    bus = f"arn:{Aws.PARTITION}:events:{Aws.REGION}:{Aws.ACCOUNT_ID}:event-bus/default"
+    condition = {
+        "ForAllValues:StringEquals": {"events:source": CONSUMER_SOURCE, "events:detail-type": ACKNOWLEDGEMENT},
+        "Null": {"events:source": "false", "events:detail-type": "false"},
+    }
+    _define_policy(key, "Acknowledgement", user_name, [permissions.allow(["events:PutEvents"], bus, condition)])
+
+
+def define_delivery(
+    key: Construct, role: iam.CfnRole, name: str, function: lambda_.IFunction, secret: secretsmanager.ISecret
+) -> iam.CfnRolePolicy:
+    """Let the key's role call a function, and the function read the secret before the key is there."""
+    granted = secret.grant_read(function)
+    if not granted.success:
+        Annotations.of(key).add_warning_v2(
+            "cdk-iam-access-key:delivery",
+            f"{function.node.path} delivers the key of {key.node.path}, and the CDK can't add to its role: let it read "
+            "the secret, or its deliveries fail",
+        )
+    return iam.CfnRolePolicy(
+        key,
+        f"Delivery{name}",
+        policy_name=f"Delivery-{name}",
+        role_name=role.ref,
+        policy_document=permissions.document(permissions.allow(["lambda:InvokeFunction"], function.function_arn)),
+    )
+
+
+def check_deliveries(deliveries: list[dict[str, str]], name: str) -> None:
+    """Refuse another delivery to the same consumer, and more than the provider takes. Raises ValueError."""
+    if name in {delivery["Name"] for delivery in deliveries}:
+        raise ValueError(f"deliver_to must name another consumer each time, got {name} twice; change one")
+    if len(deliveries) == _MOST_DELIVERIES:
+        raise ValueError(f"deliver_to must be called at most {_MOST_DELIVERIES} times for a key, got one more")
+
+
+def rule_of(key: Construct, name: str, pattern: events.EventPattern) -> events.Rule:
+    """Return a rule of a key, defined if there is none yet."""
+    found = key.node.try_find_child(name)
+    return cast("events.Rule", found) if found else events.Rule(key, name, event_pattern=pattern)
+
+
+def published_pattern(secret_arn: str) -> events.EventPattern:
+    """Describe Secrets Manager's own event: the current version of exactly this secret is another one.
+
+    https://docs.aws.amazon.com/secretsmanager/latest/userguide/event-detail-secret-label-updated-secretsmanager.html
+    """
+    return events.EventPattern(
+        source=["aws.secretsmanager"],
+        detail_type=["Secret Label Updated"],
+        resources=[secret_arn],
+        detail={"labelUpdated": ["AWSCURRENT"]},
+    )
+
+
+def transition_pattern(secret_arn: str, kinds: Sequence[str]) -> events.EventPattern:
+    """Describe the provider's own events about exactly this secret. Raises ValueError for a kind that there is not."""
+    known: list[str] = json.loads(_SCHEMA.read_text("utf-8"))["properties"]["detail-type"]["enum"]
+    for kind in kinds:
+        if kind not in known:
+            raise ValueError(f"on_event must name kinds of events, got {shown(kind)}; pass some of {', '.join(known)}")
+    return events.EventPattern(source=[EVENT_SOURCE], detail_type=list(kinds or known), resources=[secret_arn])
+
+
+def _with_stage(condition: dict[str, Any]) -> dict[str, Any]:
+    current = {"secretsmanager:VersionStage": "AWSCURRENT"}
+    return {**condition, "StringEquals": {**condition.get("StringEquals", {}), **current}}
+
+
+def _checked_address(address: str) -> str:
+    try:
+        block = ipaddress.ip_network(address)
+    except ValueError:
+        raise ValueError(
+            f"from_addresses must have addresses or CIDR blocks such as 203.0.113.0/24, got {shown(address)}"
+        ) from None
+    if not block.prefixlen:
+        raise ValueError(f"from_addresses must leave somebody out, got {address}; say anywhere=True if that is meant")
+    if any(block.version == other.version and block.overlaps(other) for other in _PRIVATE):
+        raise ValueError(
+            f"from_addresses must be public addresses, got {address}: AWS sees a private one only through a VPC "
+            "endpoint; pass from_vpc_endpoints"
+        )
+    return address
+
+
+def _define_policy(key: Construct, name: str, user_name: str, statements: list[permissions.Statement]) -> None:
+    policy = permissions.document(*statements)
+    iam.CfnUserPolicy(
+        key, name, policy_name=f"{name}-{key.node.addr[-8:]}", user_name=user_name, policy_document=policy
+    )

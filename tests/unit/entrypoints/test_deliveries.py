@@ -1,0 +1,228 @@
+"""Functions that bring keys to consumers: when they are called, with what, and what waits for them."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+from typing import TYPE_CHECKING
+
+import pytest
+from fakes.aws import ProcessDeath
+from fakes.faults import ACCESS_DENIED, CONNECTION_LOST, PROCESS_DEATH, TIMED_OUT
+from support.stack import TOKEN, Stack, delivery, function_arn
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from support.stack import Properties
+
+KEPT = {"GracePeriod": "3600", "RetentionPeriod": "3600"}
+
+
+@pytest.fixture
+def stack() -> Iterator[Stack]:
+    """Users, secrets, and a function that brings keys to a consumer."""
+    with Stack.on_fake_account() as stack:
+        stack.add_function()
+        yield stack
+
+
+def declared(stack: Stack, serial: str, *deliveries: dict[str, str]) -> Properties:
+    """Build the properties of a key with a required delivery before publishing, or with those that are given."""
+    return stack.properties(serial, Deliveries=list(deliveries or (delivery(),)), **KEPT)
+
+
+def test_a_new_key_is_delivered_before_it_is_published(stack: Stack) -> None:
+    """The function gets ids and no secret; the version that it reads is there, and readers get it later."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    stack.must(stack.update(declared(stack, "2")))
+    second, _ = stack.current_key()
+    calls = stack.function().calls
+    assert [call["accessKeyId"] for call in calls] == [first, second]
+    versions = {key["id"]: key["version_id"] for key in stack.entry["keys"].values()}
+    assert calls[1] == {
+        "secretArn": stack.secret_arn,
+        "versionId": versions[second],
+        "accessKeyId": second,
+        "previousAccessKeyId": first,
+        "consumer": "github",
+        "phase": "BeforePublishing",
+    }
+    names = [call.name for call in stack.account.log.entries]
+    assert names.index("lambda:Invoke") < names.index("secretsmanager:UpdateSecretVersionStage")
+    delivered = [event for event in stack.account.state.events if event["DetailType"] == "Access Key Delivered"]
+    assert [json.loads(event["Detail"])["consumer"] for event in delivered] == ["github", "github"]
+
+
+def test_after_publishing(stack: Stack) -> None:
+    """Readers of the secret get the key first."""
+    stack.must(stack.create(declared(stack, "1", delivery(before=False))))
+    names = [call.name for call in stack.account.log.entries if call.wrote]
+    assert names.index("secretsmanager:PutSecretValue") < names.index("lambda:Invoke")
+    assert stack.function().calls[0]["phase"] == "AfterPublishing"
+    assert stack.function().has == stack.current_key()[0]
+
+
+def test_a_required_delivery_that_fails_keeps_the_previous_key_current(stack: Stack) -> None:
+    """The consumer may have got the new key: it gets the previous one again, before the new one goes."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    function = stack.function()
+    function.error = "GitHubError"
+    update = stack.update(declared(stack, "2"))
+    assert stack.deliver(update) == "FAILED"
+    assert "the delivery to github failed: its function raised GitHubError" in stack.answers[-1]["Reason"]
+    assert "not told" not in json.dumps(stack.answers)
+    assert stack.current_key() == (first, "Active")
+    (second,) = set(stack.our_keys()) - {first}
+    assert (stack.keys()[second], function.has) == ("Active", first), "the consumer may have it yet"
+    function.error = ""
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    stack.sweep()
+    assert stack.our_keys() == [first]
+    assert function.has == first
+
+
+def test_a_delivery_that_was_never_made_leaves_nothing(stack: Stack) -> None:
+    """The function may not be called: nobody can have the new key."""
+    stack.must(stack.create(declared(stack, "1")))
+    stack.account.fail(ACCESS_DENIED, "lambda:Invoke", times=None)
+    assert stack.deliver(stack.update(declared(stack, "2"))) == "FAILED"
+    assert "the delivery to github failed" in stack.answers[-1]["Reason"]
+    assert stack.our_keys() == [stack.current_key()[0]]
+
+
+def test_what_is_not_required_is_left_to_the_sweep(stack: Stack) -> None:
+    """It holds back neither the switch nor the retirement, is tried again, and told."""
+    optional = delivery(required=False)
+    stack.must(stack.create(declared(stack, "1", optional)))
+    function = stack.function()
+    function.error = "GitHubError"
+    stack.must(stack.update(declared(stack, "2", optional)))
+    second, _ = stack.current_key()
+    assert stack.sweep()["failed"] == 1
+    assert "github" in stack.entry["failing"]["reason"]
+    function.error = ""
+    stack.sweep(timedelta(minutes=30))
+    assert function.has == second
+    assert "failing" not in stack.entry
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_required_delivery_holds_retirement_back(stack: Stack, *, before: bool) -> None:
+    """However long the previous key has not been used."""
+    needed = delivery(before=before)
+    stack.must(stack.create(declared(stack, "1", needed)))
+    first, _ = stack.current_key()
+    stack.must(stack.update(declared(stack, "2", needed)))
+    function = stack.function()
+    function.error = "GitHubError"
+    other = delivery("gitlab", before=before)
+    gitlab = stack.add_function("gitlab")
+    gitlab.error = "GitLabError"
+    stack.must(stack.update(declared(stack, "2", needed, other)))
+    stack.sweep_for(timedelta(days=3))
+    assert stack.keys()[first] == "Active"
+    postponed = [event for event in stack.account.state.events if event["DetailType"].endswith("Postponed")]
+    assert {json.loads(event["Detail"])["missingConsumers"] for event in postponed} == {"gitlab"}
+    gitlab.error = ""
+    stack.sweep_for(timedelta(days=2))
+    assert stack.keys().get(first) != "Active"
+
+
+def test_rollback_and_undo_deliver_the_other_way_round(stack: Stack) -> None:
+    """Whoever goes back is not kept from it by a delivery."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    update = stack.update(declared(stack, "2"))
+    assert stack.deliver(update) == "SUCCESS"
+    function = stack.function()
+    function.error = "GitHubError"
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    function.error = ""
+    stack.sweep(timedelta(minutes=10))
+    assert function.has == first
+    stack.sweep_for(timedelta(days=2))
+    stack.must(stack.update(declared(stack, "3")))
+    assert function.has == stack.current_key()[0] != first
+    stack.operate("Undo")
+    assert function.has == stack.current_key()[0] == first
+
+
+def test_a_rotation_by_secrets_manager(stack: Stack) -> None:
+    """The step fails until the consumer has the key; the same version is the same call."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    function = stack.function()
+    function.error = "GitHubError"
+    event = stack.begin_rotation()
+    for step in ("createSecret", "setSecret", "testSecret"):
+        stack.invoke(event(step), "worker")
+    with pytest.raises(Exception, match="GitHubError"):
+        stack.invoke(event("finishSecret"), "worker")
+    assert stack.current_key() == (first, "Active")
+    function.error = ""
+    stack.invoke(event("finishSecret"), "worker")
+    assert function.calls[-1] == function.calls[-2]
+    assert function.calls[-1]["versionId"] == TOKEN
+    assert stack.current_key()[0] == function.has != first
+
+
+@pytest.mark.parametrize("phase", ["before", "after"])
+@pytest.mark.parametrize("fault", [TIMED_OUT, CONNECTION_LOST], ids=str)
+def test_a_function_is_never_called_while_it_may_be_running(stack: Stack, fault: object, phase: str) -> None:
+    """One that did not answer may run for a quarter of an hour; the consumer has the current key in the end."""
+    stack.must(stack.create(declared(stack, "1")))
+    function = stack.function()
+    function.seconds = 890
+    stack.account.fail(fault, "lambda:Invoke", phase=phase)
+    update = stack.update(declared(stack, "2"))
+    assert stack.deliver(update) == "FAILED"
+    assert "may be running yet" in stack.answers[-1]["Reason"]
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    stack.sweep_for(timedelta(hours=2), every=timedelta(minutes=1))
+    assert function.overlaps == 0
+    assert function.has == stack.current_key()[0]
+    assert stack.our_keys() == [function.has]
+
+
+@pytest.mark.parametrize("phase", ["before", "after"])
+def test_a_death_while_a_function_is_called(stack: Stack, phase: str) -> None:
+    """The sweep puts it in order."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    function = stack.function()
+    function.seconds = 890
+    stack.account.fail(PROCESS_DEATH, "lambda:Invoke", phase=phase)
+    assert stack.invoke(stack.update(declared(stack, "2")), "provider") is ProcessDeath
+    stack.sweep_for(timedelta(hours=2), every=timedelta(minutes=1))
+    assert (function.overlaps, function.has) == (0, first)
+    assert stack.our_keys() == [first]
+
+
+def test_a_delivery_that_is_declared_later(stack: Stack) -> None:
+    """The deployment that declares it brings the current key, and no new one is made."""
+    stack.deploy("1", **KEPT)
+    stack.must(stack.update(declared(stack, "1")))
+    assert stack.function().has == stack.current_key()[0]
+    assert len(stack.our_keys()) == 1
+
+
+def test_another_function_for_the_same_consumer(stack: Stack) -> None:
+    """It is told, too."""
+    stack.must(stack.create(declared(stack, "1")))
+    moved = delivery() | {"FunctionArn": function_arn("moved")}
+    stack.add_function("moved")
+    stack.must(stack.update(declared(stack, "1", moved)))
+    assert stack.function("moved").has == stack.current_key()[0]
+
+
+def test_deletion_calls_nobody(stack: Stack) -> None:
+    """The key is gone whatever its deliveries say."""
+    stack.must(stack.create(declared(stack, "1")))
+    stack.function().error = "GitHubError"
+    assert stack.deliver(stack.delete()) == "SUCCESS"
+    assert stack.our_keys() == []
+    assert len(stack.function().calls) == 1
