@@ -6,7 +6,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from fakes.faults import PROCESS_DEATH
-from support.stack import COPIES, INVENTED_ID, SMTP, STEPS, SWEEP, TOKEN, Operation
+from support.stack import COPIES, INVENTED_ID, SMTP, STEPS, SWEEP, TOKEN, Operation, delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +20,8 @@ ADOPTED_FOR = timedelta(days=1, minutes=1)
 KEPT = {"GracePeriod": str(int(GRACE.total_seconds())), "RetentionPeriod": str(int(RETENTION.total_seconds()))}
 RETIRES_PREVIOUS = {"OnKeyLimit": "RetirePrevious"}
 COPIED = {"Copies": COPIES}
+DELIVERED = {"Deliveries": [delivery(), delivery("gitlab", before=False), delivery("wiki", required=False)]}
+AWAITED = {"Consumers": ["ci-runner-7"], "ConsumersWithin": "604800"}
 RENAMED = "Renamed"
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
 
@@ -107,6 +109,17 @@ def use_previous(stack: Stack) -> None:
 def renamed(stack: Stack) -> None:
     """Create the construct under its new name; the one under its old name is still there."""
     assert stack.deliver(create_renamed(stack)) == "SUCCESS"
+
+
+def with_functions(stack: Stack) -> None:
+    """Let the app have functions that bring keys to consumers, and that run for a while."""
+    for name in ("github", "gitlab", "wiki"):
+        stack.add_function(name).seconds = 20
+
+
+def acknowledge(stack: Stack) -> Event:
+    """Let a consumer say that it has the current key."""
+    return stack.acknowledgement("ci-runner-7")
 
 
 def take_for_deployed(stack: Stack) -> None:
@@ -280,6 +293,11 @@ def _by_cloudformation() -> tuple[Operation, ...]:
         Operation("cut over", kept("1", "2", CutOver="Deferred"), cut_over),
         Operation("rotate with another format", kept("1"), keep("1", **SMTP)),
         Operation("adopt with copies", adoptable, create_adopting_with_copies),
+        Operation("create and deliver", with_functions, lambda stack: stack.create(stack.properties(**DELIVERED))),
+        Operation("rotate and deliver", then(with_functions, kept("1", **DELIVERED)), keep("2", **DELIVERED)),
+        Operation("restore and deliver", then(with_functions, kept("1", "2", **DELIVERED)), keep("1", **DELIVERED)),
+        Operation("begin to deliver", then(with_functions, kept("1")), keep("1", **DELIVERED)),
+        Operation("delete what is delivered", then(with_functions, kept("1", "2", **DELIVERED)), delete),
     )
 
 
@@ -325,6 +343,10 @@ def _by_others() -> tuple[Operation, ...]:
         by_rotation("finishSecret", "", kept("1"), run_steps(3)),
         by_rotation("createSecret", " with copies", kept("1", **COPIED)),
         by_rotation("finishSecret", " with copies", kept("1", **COPIED), run_steps(3)),
+        by_rotation("finishSecret", " and deliver", with_functions, kept("1", **DELIVERED), run_steps(3)),
+        by_operator("Undo", "and deliver", with_functions, kept("1", "2", **DELIVERED), minutes),
+        by_sweep("delivers", with_functions, kept("1"), dies(keep("1", **DELIVERED), "lambda:Invoke"), wait(GRACE)),
+        Operation("acknowledge", then(kept("1", "2", **AWAITED), minutes), acknowledge, function="worker"),
     )
 
 

@@ -332,6 +332,8 @@ class Stack:
     def check_always(self) -> None:
         """Check what holds at every moment, also after a death."""
         assert self.account.violations == []
+        for arn, function in self.account.state.functions.items():
+            assert function.overlaps == 0, f"{arn} was called while it was running"
         for user, keys in self.unmanaged.items():
             assert self.keys(user).items() >= keys.items(), "an unmanaged key was touched"
         if self.untouched_since and self.account.clock.now() < self.untouched_since + timedelta(days=1):
@@ -384,6 +386,9 @@ class Stack:
             self.check(self.expected(properties, user=properties["UserName"], secret_arn=properties["SecretArn"]))
         if self.account.state.parameters or len(self.account.state.secrets) > _SECRETS:
             self._check_copies(properties)
+        for declared in (properties or {}).get("Deliveries", []):
+            has, (current, _) = self.function(declared["Name"]).has, self.current_key()
+            assert has == current, f"{declared['Name']} has {has}, {current} is current"
         pairs = {("deploy", self.secret_arn), ("vendor", self.other_arn)}
         taken = {properties["UserName"], properties["SecretArn"]} if properties else set[str]()
         self.check(

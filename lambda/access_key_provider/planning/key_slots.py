@@ -41,7 +41,8 @@ def free_key_slot(draft: Draft, owner: str, by: str, *, for_rotation: bool = Fal
     while draft.missing_key_slots:
         key = next(iter(_removable(draft, owner, for_rotation=for_rotation)), None)
         if key is not None:
-            remove(draft, key, by)
+            # What still holds it the template has decided, or `_removable` has.
+            remove(draft, key, by, is_held=False)
             continue
         unused = _unused(draft, owner)
         if unused is None:
@@ -69,11 +70,15 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
     if is_displaced(draft.entry, owner):
         return []
     rules = draft.claim(owner).rules
+    is_forced = rules.on_key_limit == RETIRE_PREVIOUS
     pending = draft.entry.pending_key_id
     unpublished = [
         key
         for key in draft.entry.keys_of(owner)
-        if draft.exists(key) and key.state is KeyState.PROVEN and key.id != pending and not holders(draft, key)
+        if draft.exists(key)
+        and key.state is KeyState.PROVEN
+        and key.id != pending
+        and (is_forced or not holders(draft, key))
     ]
     replaced = [
         key
@@ -85,12 +90,12 @@ def _removable(draft: Draft, owner: str, *, for_rotation: bool) -> list[KeyRecor
         and not (for_rotation and is_kept_for_rollback(draft, key))
         # Who uses it is not known here: the sweep alone may tell.
         and not (key.adopted and not is_retired(draft, key))
-        and not holders(draft, key)
+        and (is_forced or not holders(draft, key))
     ]
     inactive = [key for key in replaced if not draft.is_active(key.id)]
     active = [key for key in replaced if draft.is_active(key.id)]
     chosen = [*unpublished, *inactive, *(key for key in active if _is_out_of_grace(draft, rules, key))]
-    if rules.on_key_limit == RETIRE_PREVIOUS:
+    if is_forced:
         chosen += [key for key in active if key not in chosen]
     return chosen
 
@@ -133,6 +138,12 @@ def _is_old(rules: RetirementRules, key: AccessKey, now: datetime) -> bool:
 def _advice(draft: Draft, owner: str, *, for_rotation: bool) -> str:
     """Say when a managed key may go; empty if there is none."""
     for key in draft.entry.keys_of(owner):
+        waiting = [delivery.name for delivery in holders(draft, key)]
+        if key.state is KeyState.REPLACED and draft.is_active(key.id):
+            waiting += missing_consumers(draft, owner, key)
+        if waiting:
+            names = ", ".join(dict.fromkeys(waiting))
+            return f"{key.id} is kept for {names}, which may not have the current key yet"
         if key.state not in {KeyState.REPLACED, KeyState.INACTIVE}:
             continue
         if key.adopted:
@@ -141,9 +152,6 @@ def _advice(draft: Draft, owner: str, *, for_rotation: bool) -> str:
             return f"readers of the secret get {key.id}: somebody has moved AWSCURRENT back to it by hand"
         if for_rotation and is_kept_for_rollback(draft, key) and key.replaced:
             return f"{key.id} is kept until {key.replaced + LONGEST_DEPLOYMENT:%Y-%m-%d %H:%M} UTC for a rollback"
-        missing = missing_consumers(draft, key.owner, key) if draft.is_active(key.id) else ()
-        if missing:
-            return f"{key.id} is kept for {', '.join(missing)}, which may not have the current key yet"
         if draft.is_active(key.id):
             return (
                 f"{key.id} is the previous key, in its grace period or still in use: wait until it is retired, or set "

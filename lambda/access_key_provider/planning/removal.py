@@ -15,15 +15,15 @@ if TYPE_CHECKING:
     from access_key_provider.planning.draft import Draft
 
 
-def remove(draft: Draft, key: KeyRecord, by: str) -> None:
+def remove(draft: Draft, key: KeyRecord, by: str, *, is_held: bool = True) -> None:
     """Deactivate and delete a key, then take its label and its tag away.
 
     A key that a delivery may have brought to a consumer goes only once that consumer has the current one. What holds it
-    longer than this plan is left to the sweep.
+    longer than this plan is left to the sweep; so it is unless the key is not to be held.
     """
     if not draft.exists(key):
         return
-    held = holders(draft, key)
+    held = holders(draft, key) if is_held else []
     if not held:
         _remove(draft, key, by)
     elif release(draft, key, held):
