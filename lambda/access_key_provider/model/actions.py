@@ -347,7 +347,7 @@ class Activate(Action):
         key = entry.keys.get(self.key_id)
         if key:
             state = KeyState.REPLACED if key.state is KeyState.INACTIVE else key.state
-            entry = entry.with_key(replace(key, state=state, deactivated=None))
+            entry = entry.with_key(replace(key, state=state, deactivated=None, deactivating=False))
         return entry.noted(now, f"activated {self.key_id}")
 
 
@@ -371,13 +371,15 @@ class Deactivate(Action):
         state = key.state
         if state in {KeyState.REPLACED, KeyState.PROVEN, KeyState.CREATED, KeyState.STORED}:
             state = KeyState.INACTIVE
-        return entry.with_key(replace(key, state=state, deactivated=since, note=self.note or key.note))
+        begun = replace(key, state=state, deactivated=since, deactivating=True, note=self.note or key.note)
+        return entry.with_key(begun)
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Note it, unless it was Inactive already."""
-        since = entry.keys[self.key_id].deactivated
-        repeated = since is not None and now - since > LEASE_LENGTH
-        return entry if repeated else entry.noted(now, f"deactivated {self.key_id} by {self.by}")
+        """Record that it was done, and note it unless it was Inactive already."""
+        key = entry.keys[self.key_id]
+        ended = entry.with_key(replace(key, deactivating=False))
+        repeated = key.deactivated is not None and now - key.deactivated > LEASE_LENGTH
+        return ended if repeated else ended.noted(now, f"deactivated {self.key_id} by {self.by}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -104,6 +104,7 @@ class KeyRecord:
         version_id: the version of the secret that holds it; empty before it is stored.
         created, stored, proven, published, replaced, deactivated: when; `published` is when AWSCURRENT moved to it.
         came_after: the version that AWSCURRENT moved from when it was published, if no key of the ledger was in it.
+        deactivating: whether its deactivation has begun, and it is not known to have been done.
         by: what replaced or stopped it.
         last_use: what IAM said last of its use, in words.
         note: why it must not be restored; empty if it may be.
@@ -128,6 +129,7 @@ class KeyRecord:
     published: datetime | None = None
     replaced: datetime | None = None
     deactivated: datetime | None = None
+    deactivating: bool = False
     came_after: str = ""
     by: str = ""
     last_use: str = ""

@@ -94,8 +94,9 @@ def is_retired(draft: Draft, key: KeyRecord) -> bool:
 
 
 def is_active_again(draft: Draft, key: KeyRecord) -> bool:
-    """Tell whether somebody has activated an adopted key that was retired, or the call that retired it never came."""
-    return key.deactivated is not None and draft.is_active(key.id) and not key.note
+    """Tell whether somebody has activated an adopted key that was retired."""
+    is_retired_on_record = key.deactivated is not None and not key.deactivating
+    return is_retired_on_record and draft.is_active(key.id) and not key.note
 
 
 def heed_activation(draft: Draft, owner: str, key: KeyRecord) -> None:
