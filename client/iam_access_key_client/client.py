@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import time
 from dataclasses import replace
@@ -51,6 +50,7 @@ class Client:
         self, store: Store, *, interval: float, consumer: str | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._store, self._interval, self._consumer, self._clock = store, interval, consumer, clock
+        self._warned = False
 
     def credentials(self) -> tuple[KeyPair, float]:
         """Return the key to use, and until when an SDK may use it, in seconds since 1970.
@@ -138,6 +138,8 @@ class Client:
         Raises:
             ClientError: Nothing is stored, AWS refuses what is, or the command can't be run.
         """
+        import subprocess  # noqa: PLC0415 - not for `credentials`
+
         from iam_access_key_client import uses  # noqa: PLC0415 - not for `credentials`
 
         try:
@@ -174,6 +176,8 @@ class Client:
             ClientError: Nothing is stored, or AWS refuses what is.
             OSError: The file can't be written. It is as before.
         """
+        import subprocess  # noqa: PLC0415 - not for `credentials`
+
         from iam_access_key_client import files  # noqa: PLC0415 - not for `credentials`
 
         target = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow a symbolic link
@@ -242,7 +246,9 @@ class Client:
         try:
             return self._store.update(change)
         except OSError as error:
-            note(f"{self._store.path} can't be written ({error.strerror}); the key is used all the same")
+            if not self._warned:
+                note(f"{self._store.path} can't be written ({error.strerror}); the key is used all the same")
+            self._warned = True
             return change(otherwise)
 
     def _aws(self, consumer: str | None) -> Aws:

@@ -21,8 +21,8 @@ if TYPE_CHECKING:
 _HEADER = re.compile(r"\s*\[([^\]]*)\]")
 _SETTING = re.compile(r"([\w.-]+)\s*[=:]\s*(.*)")
 _PROFILE = re.compile(r"[\w.@/+-]+", re.ASCII)
-# AWS documents these for the path of a credential process, and no other character.
-_COMMAND_PART = re.compile(r"[A-Za-z0-9_./\\ -]+")
+# AWS documents these for the path of a credential process, and no other character but those of its examples.
+_PATH = re.compile(r"([A-Za-z]:)?[A-Za-z0-9_./\\ -]+")
 _SECRET_LINE = re.compile(r"(?i)^([-+][\w.-]*(?:secret|token|password)[\w.-]*\s*[=:]\s*)\S.*")
 # An SDK takes these before credential_process.
 _BEFORE = ("role_arn", "sso_session", "sso_start_url", "sso_account_id", "web_identity_token_file", "credential_source")
@@ -82,12 +82,11 @@ def command_line(parts: Sequence[str]) -> str:
     Raises:
         ClientError: The path of this program has characters that SDKs don't take in the same way.
     """
-    for part in parts[:1]:
-        if not _COMMAND_PART.fullmatch(part):
-            raise ClientError(
-                f"SDKs take letters, digits, blanks and _./\\- in the path of a credential process, got {part}; "
-                "install this program elsewhere"
-            )
+    if not _PATH.fullmatch(parts[0]):
+        raise ClientError(
+            f"SDKs take letters, digits, blanks and _./\\- in the path of a credential process, got {parts[0]}; "
+            "install this program elsewhere"
+        )
     return " ".join(f'"{part}"' if " " in part else part for part in parts)
 
 

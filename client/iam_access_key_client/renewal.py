@@ -102,20 +102,20 @@ def _followed(state: State, version: Version, now: float, ports: Ports) -> Step:
         return Step(replace(done, current=replace(state.current, version_id=version.version_id)))
     if version.server_time - version.created_at < SETTLED:
         return Step(done)
-    return _moved(done, pair, version.version_id, ports)
-
-
-def _moved(state: State, pair: KeyPair, version_id: str, ports: Ports) -> Step:
-    """Use another key if it works. The one until now stands for all that SDKs may still have in their memory."""
     try:
-        if not ports.works(pair):
-            return Step(state, (f"key {pair.access_key_id} of the secret does not work; {_kept(state)}",))
+        works = ports.works(pair)
     except UnavailableError as error:
         return Step(state, (f"key {pair.access_key_id} could not be checked ({error}); {_kept(state)}",))
+    unusable = Step(done, (f"key {pair.access_key_id} of the secret does not work; {_kept(state)}",))
+    return Step(_moved(done, pair, version.version_id)) if works else unusable
+
+
+def _moved(state: State, pair: KeyPair, version_id: str) -> State:
+    """Use another key. The one until now stands for all that SDKs may still have in their memory."""
     known = next((key for key in state.keys if key.pair == pair), StoredKey(pair))
     others = max(key.given_out_until for key in state.keys if key.pair != pair)
     previous = replace(state.current, given_out_until=others)
-    return Step(replace(state, current=replace(known, version_id=version_id), previous=previous))
+    return replace(state, current=replace(known, version_id=version_id), previous=previous)
 
 
 def _kept(state: State) -> str:

@@ -21,7 +21,7 @@ _SECRET = re.compile(r"[A-Za-z0-9/+=]{16,128}")
 # base64 of a version byte, 4, and 32 bytes. https://docs.aws.amazon.com/ses/latest/dg/smtp-credentials.html
 _SMTP_PASSWORD = re.compile(r"B[A-Za-z0-9/+]{43}")
 _ID_IN_TEXT = re.compile(r"(?<![A-Za-z0-9])AKIA[A-Z0-9]{12,28}(?![A-Za-z0-9])")
-_SECRET_IN_TEXT = re.compile(r"(?<![A-Za-z0-9/+=%])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
+_SECRET_IN_TEXT = re.compile(r"(?<![A-Za-z0-9/+%])[A-Za-z0-9/+]{40}(?![A-Za-z0-9/+=])")
 _SETTING = re.compile(r"""\s*(?:export\s+|set\s+)?["']?([\w.-]+)["']?\s*[:=]\s*["']?([^\s"']+)["']?[\s,;]*""")
 
 

@@ -46,7 +46,7 @@ def others(prefix: Path, access_key_id: str) -> bool:
 def _uses_another(path: Path, access_key_id: str) -> bool:
     try:
         descriptor = os.open(path, os.O_RDWR)
-    except OSError:
+    except FileNotFoundError:
         return False
     try:
         if not locks.take(descriptor):
