@@ -71,6 +71,8 @@ class Client:
             ClientError: Nothing is stored, or AWS refuses what is.
         """
         state = self._store.load()
+        if named(state, self._consumer) != state:
+            state = self._stored(lambda found: named(found, self._consumer), state)
         if is_due(state, self._clock(), self._interval):
             with locks.attempted(self._store.renewal_lock) as alone:
                 if alone:
@@ -205,7 +207,7 @@ class Client:
 
     def _renewed(self) -> State:
         """Renew, unless somebody else has just done so. The caller holds the lock."""
-        state = named(self._store.load(), self._consumer)
+        state = self._store.load()
         now = self._clock()
         if not is_due(state, now, self._interval):
             return state
@@ -216,7 +218,7 @@ class Client:
         state, notes = renewal.renewed(before, now, aws)
         for text in notes:
             note(text)
-        stored = self._stored(lambda found: named(renewal.merged(state, before, found), self._consumer), state)
+        stored = self._stored(lambda found: renewal.merged(state, before, found), state)
         return self._acknowledged(stored, aws)
 
     def _acknowledged(self, state: State, aws: Aws) -> State:
