@@ -59,7 +59,7 @@ types: setup
 	$(BIN)/mypy
 
 layers: setup
-	PYTHONPATH=constructs:lambda $(BIN)/lint-imports --no-cache
+	PYTHONPATH=constructs:lambda:client $(BIN)/lint-imports --no-cache
 
 deploy: setup ## Deploy the example app to your own AWS account, with your credentials. ARGS="-c serial=2" rotates.
 	$(CDK) deploy $(ARGS)

@@ -1,0 +1,259 @@
+"""One secret on one host: what each command does, by the store, AWS and the clock."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from iam_access_key_client import locks
+from iam_access_key_client.errors import ClientError, CorruptedError, NotEnrolledError, RefusedError
+from iam_access_key_client.state import State, StoredKey, expiration, is_due, named, promised
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from iam_access_key_client.aws import Aws
+    from iam_access_key_client.state import KeyPair
+    from iam_access_key_client.store import Store
+
+# What would come before the key, or beside it, in the environment of a command.
+_OTHER_CREDENTIALS = (
+    "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+)
+_NOT_FOUND = 127
+
+
+def note(text: str) -> None:
+    """Write a line to standard error."""
+    print(f"iam-access-key: {text}", file=sys.stderr)
+
+
+class Client:
+    """Keeps the key of one secret current.
+
+    Args:
+        store: Where the key is on this host.
+        interval: How long a key is given out before the secret is read again, in seconds.
+        consumer: The name under which keys are acknowledged, if it is to change.
+        clock: Returns seconds since 1970.
+    """
+
+    def __init__(
+        self, store: Store, *, interval: float, consumer: str | None = None, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._store, self._interval, self._consumer, self._clock = store, interval, consumer, clock
+        self._warned = False
+
+    def credentials(self) -> tuple[KeyPair, float]:
+        """Return the key to use, and until when an SDK may use it, in seconds since 1970.
+
+        Raises:
+            ClientError: Nothing is stored, or AWS refuses what is.
+        """
+        state = self.key()
+        now = self._clock()
+        if promised(state, now, self._interval) != state:
+            state = self._stored(lambda found: promised(found, now, self._interval), state)
+        return state.current.pair, expiration(now, self._interval)
+
+    def key(self) -> State:
+        """Return what is stored, after a renewal if the interval is over and nobody else renews at this moment.
+
+        Raises:
+            ClientError: Nothing is stored, or AWS refuses what is.
+        """
+        state = self._store.load()
+        if named(state, self._consumer) != state:
+            state = self._stored(lambda found: named(found, self._consumer), state)
+        if is_due(state, self._clock(), self._interval):
+            with locks.attempted(self._store.renewal_lock) as alone:
+                if alone:
+                    state = self._renewed()
+        if state.refused:
+            raise RefusedError(
+                f"AWS refuses the stored key {' and '.join(key.pair.access_key_id for key in state.keys)}: it was "
+                "rotated while this host could not read the secret, or deactivated. Get the current key and run: "
+                f"iam-access-key reseed --secret {self._store.secret_arn}"
+            )
+        return state
+
+    def enrol(self, pair: KeyPair, *, fields: tuple[str, str] | None = None, in_keyring: bool | None = None) -> State:
+        """Check the first key pair, store it, and follow the secret from it.
+
+        Args:
+            pair: The key pair.
+            fields: See `State`; what is stored already if left out.
+            in_keyring: See `State`; what is stored already if left out.
+
+        Raises:
+            ClientError: The key does not work, or can't be checked. What was stored stays.
+            OSError: It can't be stored.
+        """
+        from iam_access_key_client import renewal  # noqa: PLC0415 - slow
+
+        aws = self._aws(self._consumer)
+        try:
+            identity = aws.identity(pair)
+        except RefusedError as error:
+            raise RefusedError(f"key {pair.access_key_id} does not work ({error}); nothing was stored") from None
+        if identity.endswith(":root"):
+            raise ClientError("this is a key of the account's root user, which no program should have; delete it")
+        self._store.make_folder()
+        with locks.held(self._store.renewal_lock):
+            try:
+                found = self._store.load()
+            except (NotEnrolledError, CorruptedError):
+                found = State(self._store.secret_arn, StoredKey(pair))
+            other = next((key for key in found.keys if key.pair != pair), None)
+            begun = replace(
+                named(found, self._consumer),
+                current=next((key for key in found.keys if key.pair == pair), StoredKey(pair)),
+                previous=other,
+                refused=False,
+                fields=fields or found.fields,
+                in_keyring=found.in_keyring if in_keyring is None else in_keyring,
+            )
+            now = self._clock()
+            state, notes = renewal.renewed(begun, now, aws)
+            if state.refused:  # an endpoint may learn of a new key later than STS
+                state, notes = replace(state, refused=False), ("the secret could not be read with it yet",)
+            for text in notes:
+                note(text)
+            self._store.put(state)
+            return self._acknowledged(state, aws)
+
+    def acknowledge(self, pair: KeyPair, consumer: str) -> None:
+        """Acknowledge a key by hand, at once. Raises ClientError."""
+        self._aws(consumer).acknowledge(pair, consumer)
+
+    def run(self, command: Sequence[str]) -> int:
+        """Run a command with the key in its environment. On POSIX it takes the place of this process.
+
+        Raises:
+            ClientError: Nothing is stored, AWS refuses what is, or the command can't be run.
+        """
+        import subprocess  # noqa: PLC0415 - not for `credentials`
+
+        from iam_access_key_client import uses  # noqa: PLC0415 - not for `credentials`
+
+        try:
+            mark = uses.begin(self._store.path)
+        except OSError:
+            mark = -1  # a folder that takes no file, so no key is acknowledged either
+        pair = self.key().current.pair
+        environment = {name: value for name, value in os.environ.items() if name not in _OTHER_CREDENTIALS}
+        environment["AWS_ACCESS_KEY_ID"] = pair.access_key_id
+        environment["AWS_SECRET_ACCESS_KEY"] = pair.secret_access_key
+        try:
+            if mark >= 0:
+                uses.name(mark, pair.access_key_id)
+                os.set_inheritable(mark, True)
+            if os.name == "nt":
+                return subprocess.run(list(command), env=environment, check=False).returncode  # noqa: S603 - the user's
+            os.execvpe(command[0], list(command), environment)  # noqa: S606 - the user's own command
+        except OSError as error:
+            note(f"{command[0]} can't be run: {error.strerror}")
+            return _NOT_FOUND
+
+    def write(self, path: Path, render: Callable[[KeyPair, str], str], then: str | None = None) -> bool:
+        """Write the key into a file if it is not there, and run a command after a change until it succeeds.
+
+        Args:
+            path: The file.
+            render: Makes the text of the file from the key and its present text.
+            then: The command, for the shell.
+
+        Returns:
+            Whether the command succeeded, or there was nothing to do.
+
+        Raises:
+            ClientError: Nothing is stored, or AWS refuses what is.
+            OSError: The file can't be written. It is as before.
+        """
+        import subprocess  # noqa: PLC0415 - not for `credentials`
+
+        from iam_access_key_client import files  # noqa: PLC0415 - not for `credentials`
+
+        target = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow a symbolic link
+        with locks.attempted(self._store.write_lock(target)) as alone:
+            if not alone:  # somebody else writes this very file
+                return True
+            state = self.key()
+            access_key_id = state.current.pair.access_key_id
+            found = files.read(path)
+            text = render(state.current.pair, found)
+            if text == found and state.files.get(target) == access_key_id:
+                return True
+            state = self._stored(lambda now: replace(now, files={**now.files, target: ""}), state)
+            if text != found:
+                files.replace(path, text)
+            if then and subprocess.run(then, shell=True, check=False).returncode:  # noqa: S602 - the user's own command
+                note("the command after --then failed; it runs again next time")
+                return False
+            self._stored(lambda now: replace(now, files={**now.files, target: access_key_id}), state)
+        with locks.attempted(self._store.renewal_lock) as alone:
+            if alone:
+                state = self._store.load()
+                self._acknowledged(state, self._aws(state.consumer))
+        return True
+
+    def _renewed(self) -> State:
+        """Renew, unless somebody else has just done so. The caller holds the lock."""
+        state = self._store.load()
+        now = self._clock()
+        if not is_due(state, now, self._interval):
+            return state
+        from iam_access_key_client import renewal  # noqa: PLC0415 - slow
+
+        aws = self._aws(state.consumer)
+        before = state
+        state, notes = renewal.renewed(before, now, aws)
+        for text in notes:
+            note(text)
+        stored = self._stored(lambda found: renewal.merged(state, before, found), state)
+        return self._acknowledged(stored, aws)
+
+    def _acknowledged(self, state: State, aws: Aws) -> State:
+        """Acknowledge the key if it is stored and no other one is in use here."""
+        from iam_access_key_client import renewal, uses  # noqa: PLC0415 - slow
+
+        now = self._clock()
+        state = replace(state, files={path: key for path, key in state.files.items() if Path(path).exists()})
+        if not renewal.is_acknowledgement_due(state, now) or uses.others(
+            self._store.path, state.current.pair.access_key_id
+        ):
+            return state
+        try:
+            found = self._store.load()
+            if (found.current.pair, found.read_at) != (state.current.pair, state.read_at):
+                return state
+        except ClientError:
+            return state
+        state, notes = renewal.acknowledged(state, now, aws)
+        for text in notes:
+            note(text)
+        version_id = state.acknowledged
+        return self._stored(lambda found: replace(found, acknowledged=version_id, files=state.files), state)
+
+    def _stored(self, change: Callable[[State], State], otherwise: State) -> State:
+        """Store a change. Where nothing can be stored, the key is given out all the same."""
+        try:
+            return self._store.update(change)
+        except OSError as error:
+            if not self._warned:
+                note(f"{self._store.path} can't be written ({error.strerror}); the key is used all the same")
+            self._warned = True
+            return change(otherwise)
+
+    def _aws(self, consumer: str | None) -> Aws:
+        from iam_access_key_client.aws import Aws  # noqa: PLC0415 - slow
+
+        return Aws(self._store.secret_arn, consumer)

@@ -1,0 +1,61 @@
+"""Replace a file so that a reader, a crash or a full disk finds the old text or the new one, never a part."""
+
+from __future__ import annotations
+
+import os
+import stat
+from pathlib import Path
+
+
+def read(path: Path) -> str:
+    """Return the text of a file, with bytes that are not UTF-8 and ends of lines as they are; empty without a file."""
+    try:
+        return path.read_bytes().decode("utf-8", "surrogateescape")
+    except FileNotFoundError:
+        return ""
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a text to a file by an atomic rename, through symbolic links. Mode and owner stay; a new file has 0600.
+
+    Callers hold a lock, so the name of the new file beside it is always the same: what a crash left is overwritten.
+
+    Raises:
+        OSError: The file is as before.
+    """
+    target = Path(os.path.realpath(path))
+    new = target.with_name(f".{target.name}.iam-access-key")
+    new.unlink(missing_ok=True)
+    descriptor = os.open(new, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0), 0o600)
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(text.encode("utf-8", "surrogateescape"))
+            file.flush()
+            os.fsync(file.fileno())
+        _keep_owner_and_mode(target, new)
+        os.replace(new, target)  # noqa: PTH105 - the tests make each call of os fail
+    except OSError:
+        new.unlink(missing_ok=True)
+        raise
+    _sync_folder(target.parent)
+
+
+def _keep_owner_and_mode(old: Path, new: Path) -> None:
+    try:
+        found = old.stat()
+    except FileNotFoundError:
+        return
+    if hasattr(os, "chown") and (found.st_uid, found.st_gid) != (os.getuid(), os.getgid()):
+        os.chown(new, found.st_uid, found.st_gid)
+    new.chmod(stat.S_IMODE(found.st_mode))
+
+
+def _sync_folder(folder: Path) -> None:
+    """Keep the rename through a power failure. Windows has no such call."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,145 @@
+"""Point a profile of the shared AWS files at this program. All other lines stay as they are.
+
+https://docs.aws.amazon.com/sdkref/latest/guide/file-format.html
+https://docs.aws.amazon.com/sdkref/latest/guide/feature-process-credentials.html
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from iam_access_key_client import files
+from iam_access_key_client.errors import ClientError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+_HEADER = re.compile(r"\s*\[([^\]]*)\]")
+_SETTING = re.compile(r"([\w.-]+)\s*[=:]\s*(.*)")
+_PROFILE = re.compile(r"[\w.@/+-]+", re.ASCII)
+# AWS documents these for the path of a credential process, and no other character but those of its examples.
+_PATH = re.compile(r"([A-Za-z]:)?[A-Za-z0-9_./\\ -]+")
+_SECRET_LINE = re.compile(r"(?i)^([-+][\w.-]*(?:secret|token|password)[\w.-]*\s*[=:]\s*)\S.*")
+# An SDK takes these before credential_process.
+_BEFORE = ("role_arn", "sso_session", "sso_start_url", "sso_account_id", "web_identity_token_file", "credential_source")
+_STATIC = {"aws_access_key_id": None, "aws_secret_access_key": None, "aws_session_token": None}
+
+
+class Change(NamedTuple):
+    """A file before and after."""
+
+    path: Path
+    before: str
+    after: str
+
+    def shown(self) -> str:
+        """Return the lines that change, without secrets."""
+        lines = difflib.unified_diff(
+            self.before.splitlines(), self.after.splitlines(), str(self.path), str(self.path), lineterm="", n=0
+        )
+        return "\n".join(_SECRET_LINE.sub(r"\1…", line) for line in lines)
+
+
+def planned(profile: str, command: str, access_key_id: str) -> list[Change]:
+    """Return what to change so that a profile gets its credentials from a command.
+
+    Both files get the setting: some clients read `~/.aws/credentials` only. Keys that the profile has are removed,
+    because an SDK would take them first.
+
+    Raises:
+        ClientError: The profile has another key, or takes its credentials from elsewhere.
+    """
+    if not _PROFILE.fullmatch(profile):
+        raise ClientError("--profile must consist of letters, digits and _.@/+-")
+    config = "default" if profile == "default" else f"profile {profile}"
+    changes = []
+    for variable, name, section in (
+        ("AWS_CONFIG_FILE", "config", config),
+        ("AWS_SHARED_CREDENTIALS_FILE", "credentials", profile),
+    ):
+        path = Path(os.environ.get(variable) or Path("~", ".aws", name)).expanduser()
+        before = files.read(path)
+        found = _settings(before, section)
+        other = next((setting for setting in _BEFORE if setting in found), None)
+        if other:
+            raise ClientError(f"profile {profile} in {path} has {other}, which SDKs prefer; choose another --profile")
+        if found.get("aws_access_key_id", access_key_id) != access_key_id:
+            raise ClientError(
+                f"profile {profile} in {path} has another key, {found['aws_access_key_id']}; remove it there or choose "
+                "another --profile"
+            )
+        changes.append(Change(path, before, edited(before, section, {"credential_process": command, **_STATIC})))
+    return [change for change in changes if change.before != change.after]
+
+
+def command_line(parts: Sequence[str]) -> str:
+    """Return the value of `credential_process`: parts with blanks in double quotes, as AWS documents it.
+
+    Raises:
+        ClientError: The path of this program has characters that SDKs don't take in the same way.
+    """
+    if not _PATH.fullmatch(parts[0]):
+        raise ClientError(
+            f"SDKs take letters, digits, blanks and _./\\- in the path of a credential process, got {parts[0]}; "
+            "install this program elsewhere"
+        )
+    return " ".join(f'"{part}"' if " " in part else part for part in parts)
+
+
+def edited(text: str, section: str, settings: Mapping[str, str | None]) -> str:
+    """Return the text of a file with other settings in one section, which is made if it is not there.
+
+    Args:
+        text: The text.
+        section: The section, as between the brackets.
+        settings: By name the value, or None to remove the setting and the lines that continue it.
+    """
+    end = "\r\n" if "\r\n" in text else "\n"
+    whole = text if not text or text.endswith("\n") else text + end
+    lines: list[str] = []
+    left, place, inside, continued = dict(settings), None, False, False
+    for line in whole.splitlines(keepends=True):
+        header, name = _HEADER.match(line.lstrip("\ufeff")), _name(line)
+        if header:
+            inside = _is(header.group(1), section)
+        # A line that begins with a blank continues the setting above it.
+        continued = inside and (name in settings if name else continued and line[0] in " \t")
+        if not continued:
+            lines.append(line)
+        elif left.get(name) is not None:
+            lines.append(f"{name} = {left.pop(name)}{end}")
+        if header and inside and place is None:
+            place = len(lines)
+    new = [f"{name} = {value}{end}" for name, value in left.items() if value is not None]
+    if place is not None:
+        lines[place:place] = new
+    elif new:
+        lines += [*([end] if lines else []), f"[{section}]{end}", *new]
+    after = "".join(lines)
+    return text if after == whole else after
+
+
+def _settings(text: str, section: str) -> dict[str, str]:
+    found, inside = {}, False
+    for line in text.splitlines():
+        header = _HEADER.match(line.lstrip("\ufeff"))
+        setting = _SETTING.match(line)
+        if header:
+            inside = _is(header.group(1), section)
+        elif inside and setting:
+            found[setting.group(1).lower()] = setting.group(2).strip()
+    return found
+
+
+def _name(line: str) -> str:
+    """Name the setting that begins in a line."""
+    setting = _SETTING.match(line)
+    return setting.group(1).lower() if setting else ""
+
+
+def _is(header: str, section: str) -> bool:
+    return [part.strip("\"'") for part in header.split()] == section.split()

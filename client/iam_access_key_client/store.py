@@ -1,0 +1,182 @@
+"""Where a secret's keys are on this host: one file a secret, for nobody but its owner."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from iam_access_key_client import files, locks
+from iam_access_key_client.errors import ClientError, CorruptedError, NotEnrolledError
+from iam_access_key_client.state import KeyPair, State, StoredKey
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+_SCHEMA = 1
+_KEYRING = "iam-access-key"
+
+
+def default_folder() -> Path:
+    """Return the folder: IAM_ACCESS_KEY_HOME, or ~/.aws/iam-access-key."""
+    named = os.environ.get("IAM_ACCESS_KEY_HOME")
+    return Path(named) if named else Path.home() / ".aws" / "iam-access-key"
+
+
+class Store:
+    """Keeps the state of one secret.
+
+    Args:
+        secret_arn: The secret.
+        folder: Where its file is.
+    """
+
+    def __init__(self, secret_arn: str, folder: Path) -> None:
+        self.secret_arn, self.folder = secret_arn, folder
+        self.path = folder / f"{_digest(secret_arn)}.json"
+        # Who holds this one talks to AWS.
+        self.renewal_lock = self.path.with_suffix(".renewal-lock")
+
+    def write_lock(self, target: str) -> Path:
+        """Return the lock of a file that `write` keeps."""
+        return self.path.with_suffix(f".{_digest(target)}.write-lock")
+
+    def load(self) -> State:
+        """Return what is stored.
+
+        Raises:
+            NotEnrolledError: Nothing is.
+            CorruptedError: It can't be read.
+        """
+        again = f"iam-access-key reseed --secret {self.secret_arn}"
+        try:
+            return _state(json.loads(self.path.read_bytes()), self.secret_arn)
+        except FileNotFoundError:
+            raise NotEnrolledError(
+                f"nothing is stored for {self.secret_arn} in {self.folder}; run: iam-access-key enrol --secret "
+                f"{self.secret_arn}"
+            ) from None
+        except (ValueError, TypeError, LookupError, AttributeError):
+            raise CorruptedError(f"{self.path} is corrupted; get the current key and run: {again}") from None
+        except OSError as error:
+            raise CorruptedError(f"{self.path} can't be read ({error.strerror}); mend that, or run: {again}") from None
+
+    def update(self, change: Callable[[State], State]) -> State:
+        """Change what is stored, alone. Return what is stored then.
+
+        Raises:
+            ClientError: Nothing that can be read is stored.
+            OSError: It can't be written; the former state stays.
+        """
+        with locks.held(self.path.with_suffix(".lock")):
+            found = self.load()
+            state = change(found)
+            if state != found:
+                self._write(state, found)
+        return state
+
+    def put(self, state: State) -> None:
+        """Store a state, whatever is there. Raises OSError."""
+        self.make_folder()
+        with locks.held(self.path.with_suffix(".lock")):
+            try:
+                found = self.load()
+            except ClientError:
+                found = None
+            self._write(state, found)
+
+    def make_folder(self) -> None:
+        """Make the folder, for nobody but the owner. Raises OSError."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        if self.folder.stat().st_mode & 0o077 and os.name != "nt":
+            self.folder.chmod(0o700)
+
+    def _write(self, state: State, found: State | None) -> None:
+        """Put secrets into the keyring before the file names them, and take them out after it has ceased to."""
+        if state.in_keyring:
+            for key in state.keys:
+                _keyring().set_password(_KEYRING, key.pair.access_key_id, key.pair.secret_access_key)
+        files.replace(self.path, json.dumps(_document(state), indent=1))
+        kept = {key.pair.access_key_id for key in state.keys} if state.in_keyring else set()
+        for key in found.keys if found and found.in_keyring else ():
+            if key.pair.access_key_id not in kept:
+                _keyring().delete_password(_KEYRING, key.pair.access_key_id)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
+
+
+def stored_arns(folder: Path) -> list[str]:
+    """Name the secrets that have a file in a folder; by the path of the file if it can't be read."""
+    return [_stored_arn(path) for path in sorted(folder.glob("*.json"))]
+
+
+def _stored_arn(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["secretArn"])
+    except (OSError, ValueError, TypeError, LookupError):
+        return str(path)
+
+
+def _document(state: State) -> dict[str, Any]:
+    return {
+        "schemaVersion": _SCHEMA,
+        "secretArn": state.secret_arn,
+        "keys": [
+            {
+                "accessKeyId": key.pair.access_key_id,
+                **({} if state.in_keyring else {"secretAccessKey": key.pair.secret_access_key}),
+                "versionId": key.version_id,
+                "givenOutUntil": key.given_out_until,
+            }
+            for key in state.keys
+        ],
+        "readAt": state.read_at,
+        "triedAt": state.tried_at,
+        "refused": state.refused,
+        "consumer": state.consumer,
+        "acknowledged": state.acknowledged,
+        "fields": state.fields,
+        "files": dict(state.files),
+        "inKeyring": state.in_keyring,
+    }
+
+
+def _state(document: dict[str, Any], secret_arn: str) -> State:
+    if document["schemaVersion"] != _SCHEMA or document["secretArn"] != secret_arn:
+        raise ValueError("of another schema or secret")
+    in_keyring = bool(document["inKeyring"])
+    keys = [_key(key, in_keyring=in_keyring) for key in document["keys"]]
+    fields = document["fields"]
+    return State(
+        secret_arn=secret_arn,
+        current=keys[0],
+        previous=keys[1] if keys[1:] else None,
+        read_at=float(document["readAt"]),
+        tried_at=float(document["triedAt"]),
+        refused=bool(document["refused"]),
+        consumer=document["consumer"],
+        acknowledged=document["acknowledged"],
+        fields=(str(fields[0]), str(fields[1])) if fields else None,
+        files={str(path): str(access_key_id) for path, access_key_id in document["files"].items()},
+        in_keyring=in_keyring,
+    )
+
+
+def _key(document: dict[str, Any], *, in_keyring: bool) -> StoredKey:
+    access_key_id = document["accessKeyId"]
+    secret = _keyring().get_password(_KEYRING, access_key_id) if in_keyring else document["secretAccessKey"]
+    if not isinstance(access_key_id, str) or not isinstance(secret, str) or not secret:
+        raise ValueError("no key")
+    return StoredKey(KeyPair(access_key_id, secret), document["versionId"], float(document["givenOutUntil"]))
+
+
+def _keyring() -> Any:
+    try:
+        import keyring  # noqa: PLC0415 - an extra, and slow
+    except ImportError:
+        raise ClientError("the keys are in the keyring: pip install 'iam-access-key-client[keyring]'") from None
+    return keyring

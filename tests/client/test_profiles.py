@@ -1,0 +1,139 @@
+"""Profiles get the setting, and everything else in the files stays."""
+
+from __future__ import annotations
+
+import configparser
+import stat
+from typing import TYPE_CHECKING
+
+import pytest
+from support.aws_server import ARN
+
+from iam_access_key_client.errors import ClientError
+from iam_access_key_client.profiles import command_line, edited
+
+if TYPE_CHECKING:
+    from client.conftest import Host
+    from support.aws_server import Account
+
+FILE = """# mine
+[default]
+region = eu-central-1
+
+[profile  "build"]
+# comment
+credential_process = /old/one \\
+  --continued
+s3 =
+  max_concurrent_requests = 20
+output=json
+[other]
+aws_secret_access_key = stays
+"""
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_one_setting_changes_and_all_other_lines_stay(end: str) -> None:
+    """Comments, nested settings, other sections and the ends of lines are kept; what continued the old value goes."""
+    after = edited(FILE.replace("\n", end), "profile build", {"credential_process": "/new", "gone": None})
+    expected = FILE.replace("credential_process = /old/one \\\n  --continued\n", "credential_process = /new\n")
+    assert after == expected.replace("\n", end)
+
+
+@pytest.mark.parametrize("text", ["", "[other]\nregion = x", "[default]", "\ufeff[default]\nregion = x\n", FILE])
+def test_setting_is_there_for_a_parser(text: str) -> None:
+    """A section is made if there is none; doing it twice changes nothing."""
+    after = edited(text, "default", {"credential_process": "/new"})
+    parser = configparser.RawConfigParser(default_section="none")
+    parser.read_string(after.lstrip("\ufeff"))
+    assert parser["default"]["credential_process"] == "/new"
+    assert edited(after, "default", {"credential_process": "/new"}) == after
+    assert all(line in after.splitlines() for line in text.splitlines())
+
+
+def test_removal_of_what_is_not_there_changes_nothing() -> None:
+    """Not even the end of the last line."""
+    assert edited("[a]\nx = 1", "a", {"y": None}) == "[a]\nx = 1"
+    assert edited("", "a", {"y": None}) == ""
+
+
+def test_both_files_get_the_setting(host: Host, account: Account) -> None:
+    """The key that the profile had is taken out, its secret is not shown, and modes are kept."""
+    key = account.rotate()
+    folder = host.home / ".aws"
+    folder.mkdir()
+    credentials, config = folder / "credentials", folder / "config"
+    credentials.write_text(
+        f"[ci]\naws_access_key_id = {key.access_key_id}\naws_secret_access_key = {key.secret_access_key}\n[b]\nx = 1\n"
+    )
+    credentials.chmod(0o640)
+    done = host.enrol(key, "--profile", "ci", "--interval", "10m")
+    assert key.secret_access_key not in done.out + done.err
+    assert "-aws_secret_access_key = …" in done.out
+    line = f"credential_process = {config_value(config.read_text())}\n"
+    assert f"credentials --secret {ARN} --interval 600" in line
+    assert config.read_text() == f"[profile ci]\n{line}"
+    assert credentials.read_text() == f"[ci]\n{line}[b]\nx = 1\n"
+    assert stat.S_IMODE(credentials.stat().st_mode) == 0o640
+    assert stat.S_IMODE(config.stat().st_mode) == 0o600
+
+
+def config_value(text: str) -> str:
+    """Return the command in a file."""
+    return text.partition("credential_process = ")[2].partition("\n")[0]
+
+
+def test_files_are_where_the_environment_says(host: Host, account: Account) -> None:
+    """As for every SDK; a symbolic link stays one."""
+    key = account.rotate()
+    real = host.home / "real"
+    real.write_text("[x]\n")
+    (host.home / "linked").symlink_to(real)
+    host.patch.setenv("AWS_CONFIG_FILE", str(host.home / "linked"))
+    host.patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(host.home / "new" / "credentials"))
+    host.enrol(key)
+    assert (host.home / "linked").is_symlink()
+    assert real.read_text().startswith("[x]\n\n[default]\ncredential_process = ")
+    assert (host.home / "new" / "credentials").exists()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[default]\nrole_arn = arn:x\n", "role_arn"),
+        ("[default]\nsso_session = x\n", "sso_session"),
+        ("[default]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\n", "another key, AKIAI44QH8DHBEXAMPLE"),
+    ],
+)
+def test_profile_that_works_otherwise_is_left_alone(host: Host, account: Account, text: str, message: str) -> None:
+    """An SDK would prefer that; nothing is stored or changed."""
+    key = account.rotate()
+    (host.home / ".aws").mkdir()
+    (host.home / ".aws" / "credentials").write_text(text)
+    done = host.run(
+        *("enrol", "--yes"), AWS_ACCESS_KEY_ID=key.access_key_id, AWS_SECRET_ACCESS_KEY=key.secret_access_key
+    )
+    assert (done.code, message in done.err) == (1, True)
+    assert (host.home / ".aws" / "credentials").read_text() == text
+    assert not host.store.path.exists()
+
+
+@pytest.mark.parametrize(
+    ("program", "expected"),
+    [
+        ("/usr/bin/iam-access-key", "/usr/bin/iam-access-key credentials"),
+        ("/opt/my tools/iam-access-key", '"/opt/my tools/iam-access-key" credentials'),
+        (r"C:\Tools\iam-access-key.exe", r"C:\Tools\iam-access-key.exe credentials"),
+        (r"C:\Program Files\iam-access-key.exe", r'"C:\Program Files\iam-access-key.exe" credentials'),
+    ],
+)
+def test_command_is_quoted_as_aws_documents_it(program: str, expected: str) -> None:
+    """In double quotes where there are blanks; a drive is no parameter."""
+    assert command_line([program, "credentials"]) == expected
+
+
+@pytest.mark.parametrize("program", ["/opt/$HOME/x", "/opt/it's/x", "C:\\50%\\x", "/opt/a;b/x"])
+def test_path_that_clients_take_differently_is_refused(program: str) -> None:
+    """The shell of one is not the shell of another."""
+    with pytest.raises(ClientError, match="letters, digits"):
+        command_line([program])
