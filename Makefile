@@ -13,7 +13,7 @@ help: ## List the targets.
 
 setup: .venv/.ready node_modules/.ready ## Make the virtual environment and fetch the pinned CDK command line.
 
-demo: setup ## The life of a key on an AWS account embedded in this machine. STEPS=basic or rotation: one part.
+demo: setup ## The life of a key on an AWS account embedded in this machine. STEPS=basic, rotation or consumer: one part.
 	$(BIN)/python -m demo --steps $(or $(STEPS),all) $(ARGS)
 
 demo-root: setup ## Root access keys in an organization of 500 accounts embedded in this machine.

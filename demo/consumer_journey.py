@@ -69,13 +69,10 @@ class ConsumerJourney:
 
     def rotate(self) -> Iterator[Expectation]:
         """Let Secrets Manager rotate, and the grace period end before the consumer has acknowledged."""
-        renewing, _ = self._programs
         yield from self._driver.rotate_natively(seconds=_PATIENCE)
         seen = self._driver.look(declared="Active")
         yield expect.is_new(seen.current, self._old)
-        yield self._driver.wait(
-            "the program has the new key", lambda: renewing.key_id, seen.current.id, seconds=_PATIENCE
-        )
+        yield self._takes(seen.current.id)
         yield self._tells("the grace period is over, and somebody is missing", _POSTPONED, self._old.id)
         told = self._last(_POSTPONED, self._old.id)
         names = {"Event": "event", "Access key": "accessKeyId", "Missing": "missingConsumers"}
@@ -102,17 +99,19 @@ class ConsumerJourney:
         yield expect.invariants_hold(seen)
 
     def undo(self) -> Iterator[Expectation]:
-        """Rotate by a deployment, and go back before the client takes the new key."""
+        """Rotate by a deployment, and go back once the client has taken the new key."""
+        renewing, plain = self._programs
         good = self._driver.seen.current
         self._driver.deploy(serial="2")
         bad = self._driver.look(declared="Active").current
         yield expect.is_new(bad, good)
+        yield self._takes(bad.id)
         self._driver.undo()
-        yield self._driver.becomes("the bad key is deactivated", bad.id, "Inactive", seconds=_PATIENCE)
+        yield self._takes(good.id)
         seen = self._driver.look(declared="Active")
         yield expect.is_the_same(seen.current, good)
+        yield expect.is_in_grace("the bad key", seen.key(bad.id))
         yield expect.invariants_hold(seen)
-        renewing, plain = self._programs
         refused = plain.next_answers()
         yield expect.program_works("by credential_process", good.id, renewing.key_id, renewing.answers)
         yield expect.program_is_refused("with a plain file", refused)
@@ -127,6 +126,7 @@ class ConsumerJourney:
         seen = self._driver.look(declared=None)
         yield expect.user_has_only(seen)
         yield expect.all_are_rejected(seen.keys)
+        yield expect.user_tags_were_removed(self._driver.calls())
         yield from expect.nothing_is_left(self._driver.left())
         yield expect.invariants_hold(seen)
 
@@ -158,7 +158,8 @@ class ConsumerJourney:
             ),
             Step(
                 "Rotate, then undo",
-                "A deployment rotates and an operator goes back, before the new key is a minute old.",
+                "A deployment rotates, the client takes the new key, and an operator goes back. The key that is taken "
+                "back works on until the consumer has the other one again.",
                 self.undo,
             ),
             Step("Destroy", "Both keys, the ledger and the rest go.", self.destroy),
@@ -173,6 +174,10 @@ class ConsumerJourney:
         ):
             program.next_answers()
             yield expect.program_works(how, key, program.key_id, program.answers)
+
+    def _takes(self, key_id: str) -> Expectation:
+        renewing, _ = self._programs
+        return self._driver.wait(f"the client has taken {key_id}", lambda: renewing.key_id, key_id, seconds=_PATIENCE)
 
     def _acknowledges(self, key_id: str) -> Expectation:
         return self._tells(f"{_CONSUMER} has acknowledged the key", _ACKNOWLEDGED, key_id)
