@@ -69,10 +69,10 @@ class SignedIdentity:
 
     def _add_headers(self, params: dict[str, Any], **_about: Any) -> None:
         """Add what the consumer has signed. The SDK adds the other two: the host, and the type of the content."""
-        scope = f"{self.key_id}/{self.signed_at[:8]}/{self._region}/sts/aws4_request"
+        credential = f"Credential={self.key_id}/{self.signed_at[:8]}/{self._region}/sts/aws4_request"
         params["headers"] |= {
             "X-Amz-Date": self.signed_at,
             "X-Iam-Access-Key-Consumer": self.consumer,
             "X-Iam-Access-Key-Secret": self.secret_arn,
-            "Authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={_SIGNED}, Signature={self.signature}",
+            "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={_SIGNED}, Signature={self.signature}",
         }
