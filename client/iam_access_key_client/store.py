@@ -20,9 +20,12 @@ _KEYRING = "iam-access-key"
 
 
 def default_folder() -> Path:
-    """Return the folder: IAM_ACCESS_KEY_HOME, or ~/.aws/iam-access-key."""
+    """Return the folder: IAM_ACCESS_KEY_HOME, or ~/.aws/iam-access-key. Raises ClientError if there is neither."""
     named = os.environ.get("IAM_ACCESS_KEY_HOME")
-    return Path(named) if named else Path.home() / ".aws" / "iam-access-key"
+    try:
+        return Path(named) if named else Path.home() / ".aws" / "iam-access-key"
+    except RuntimeError:
+        raise ClientError("this user has no home; set IAM_ACCESS_KEY_HOME to a folder, or pass --home") from None
 
 
 class Store:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import stat
 import time
 from typing import TYPE_CHECKING
@@ -401,6 +403,30 @@ def test_keyring_holds_the_secrets(host: Host, account: Account) -> None:
     assert "reseed" in host.run("credentials").err
     host.patch.setitem(__import__("sys").modules, "keyring", None)
     assert "iam-access-key-client[keyring]" in host.run("credentials").err
+
+
+def test_file_system_without_locks_stops_no_key(enrolled: Host, account: Account) -> None:
+    """Such as some on a network: what can't be locked is not written, and the key is given out."""
+
+    def refuse(_: int) -> None:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    new = account.rotate()
+    enrolled.let_the_interval_pass()
+    enrolled.patch.setattr("iam_access_key_client.locks._take", refuse)
+    done = enrolled.run("credentials")
+    assert (done.code, done.key_id, done.err.count("\n")) == (0, new.access_key_id, 1)
+
+
+def test_user_without_a_home_is_told(host: Host) -> None:
+    """As in a container; the message names the setting."""
+
+    def refuse() -> None:
+        raise RuntimeError
+
+    host.patch.setattr("pathlib.Path.home", refuse)
+    done = host.run("credentials")
+    assert (done.code, "IAM_ACCESS_KEY_HOME" in done.err) == (1, True)
 
 
 def test_home_is_where_it_is_said(host: Host, account: Account) -> None:
