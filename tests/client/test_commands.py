@@ -8,14 +8,17 @@ import json
 import os
 import stat
 import time
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import pytest
 from support.aws_server import ARN
 
+from iam_access_key_client import locks
 from iam_access_key_client.command import main
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
     from client.conftest import Host
@@ -287,6 +290,25 @@ def test_calls_of_a_minute_read_once(enrolled: Host, account: Account) -> None:
     assert enrolled.store.path.stat().st_mtime_ns == written
 
 
+def test_renewal_that_comes_second_reads_nothing(enrolled: Host, account: Account) -> None:
+    """Two see that the interval is over; one has renewed before the other looks for the lock."""
+    new = account.rotate()
+    enrolled.let_the_interval_pass()
+    attempted = locks.attempted
+
+    @contextmanager
+    def preceded(path: Path) -> Iterator[bool]:
+        with enrolled.patch.context() as patch:
+            patch.setattr(locks, "attempted", attempted)
+            assert enrolled.run("credentials").key_id == new.access_key_id
+        with attempted(path) as alone:
+            yield alone
+
+    enrolled.patch.setattr(locks, "attempted", preceded)
+    assert enrolled.run("credentials").key_id == new.access_key_id
+    assert account.count("GetSecretValue") == 1
+
+
 def test_profile_of_the_environment_does_not_matter(enrolled: Host, account: Account) -> None:
     """It is the one that calls this program, or is missing; and a broken file stops no key."""
     new = account.rotate()
@@ -331,6 +353,12 @@ def test_command_that_failed_runs_again(enrolled: Host) -> None:
     fail.unlink()
     assert [enrolled.run("write", *arguments).code for _ in range(2)] == [0, 0]
     assert ran.read_text() == "run\n" * 3
+    path.write_text("edited by hand")
+    fail.touch()
+    assert enrolled.run("write", *arguments).code == 1
+    fail.unlink()
+    assert [enrolled.run("write", *arguments).code for _ in range(2)] == [0, 0]
+    assert ran.read_text() == "run\n" * 5
 
 
 def test_formats_of_a_file(enrolled: Host, account: Account) -> None:

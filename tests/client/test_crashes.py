@@ -73,6 +73,9 @@ def test_key_is_given_out_whatever_the_disk_says(kind: str) -> None:
         keys = {NEW.access_key_id} if kind.endswith("+") else {OLD.access_key_id, NEW.access_key_id}
         assert json.loads(said["out"])["AccessKeyId"] in keys
         assert said["err"].count("\n") <= 1
+        # What is not stored is not acknowledged.
+        stored = json.loads(case["texts"][0])["keys"][0]["accessKeyId"]
+        assert said["sent"] == 0 or stored == NEW.access_key_id
         assert json.loads(case["credentials"]["out"])["AccessKeyId"] == NEW.access_key_id
         assert case["leftovers"] == []
 
