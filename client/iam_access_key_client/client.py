@@ -50,7 +50,7 @@ class Client:
         self, store: Store, *, interval: float, consumer: str | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._store, self._interval, self._consumer, self._clock = store, interval, consumer, clock
-        self._warned = False
+        self._cannot_store = False
 
     def credentials(self) -> tuple[KeyPair, float]:
         """Return the key to use, and until when an SDK may use it, in seconds since 1970.
@@ -60,7 +60,7 @@ class Client:
         """
         state = self.key()
         now = self._clock()
-        if promised(state, now, self._interval) != state:
+        if not self._cannot_store and promised(state, now, self._interval) != state:
             state = self._stored(lambda found: promised(found, now, self._interval), state)
         return state.current.pair, expiration(now, self._interval)
 
@@ -254,9 +254,9 @@ class Client:
         try:
             return self._store.update(change)
         except OSError as error:
-            if not self._warned:
+            if not self._cannot_store:
                 note(f"{self._store.path} can't be written ({error.strerror}); the key is used all the same")
-            self._warned = True
+            self._cannot_store = True
             return change(otherwise)
 
     def _aws(self, consumer: str | None) -> Aws:

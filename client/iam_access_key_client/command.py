@@ -70,7 +70,7 @@ def _parser() -> argparse.ArgumentParser:
         command.add_argument("--home", type=Path, help="the folder of what is stored; IAM_ACCESS_KEY_HOME if left out")
         if name != "status":
             command.add_argument(
-                *("--consumer",),
+                "--consumer",
                 type=_consumer,
                 required=name == "acknowledge",
                 metavar="NAME",
@@ -78,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name in {"enrol", "credentials", "exec", "write"}:
             command.add_argument(
-                *("--interval",),
+                "--interval",
                 type=_duration,
                 default=1800,
                 metavar="TIME",

@@ -427,6 +427,19 @@ def test_keyring_holds_the_secrets(host: Host, account: Account) -> None:
         assert host.run("credentials").key_id == keys[-1].access_key_id
     assert [name for _, name in ring] == [key.access_key_id for key in keys[1:]]
     assert not any(key.secret_access_key in host.store.path.read_text() for key in keys)
+
+    def locked(*_: str) -> None:
+        raise RuntimeError("locked")
+
+    new = account.rotate()
+    host.let_the_interval_pass()
+    with host.patch.context() as patch:
+        patch.setattr(Keyring, "set_password", locked)
+        done = host.run("credentials")
+        assert (done.code, done.key_id, done.err.count("\n")) == (0, new.access_key_id, 1)
+        patch.setattr(Keyring, "get_password", locked)
+        done = host.run("credentials")
+        assert (done.code, "keyring failed: RuntimeError" in done.err) == (1, True)
     ring.clear()
     assert "reseed" in host.run("credentials").err
     host.patch.setitem(__import__("sys").modules, "keyring", None)
