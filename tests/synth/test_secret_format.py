@@ -216,12 +216,15 @@ def test_regions_of_the_stacks_partition(app: App) -> None:
 
 
 def test_hosts_of_other_partitions() -> None:
-    """Their names end otherwise."""
-    text = SecretFormat.ses_smtp(["us-gov-west-1", "eusc-de-east-1"]).text
-    assert re.findall(r'"host_[^"]*": "([^"]*)"', text) == [
-        "email-smtp.us-gov-west-1.amazonaws.com",
-        "email-smtp.eusc-de-east-1.amazonaws.eu",
-    ]
+    """Their names end otherwise. The oldest boto3 that is supported does not know the newest partition."""
+    hosts = {
+        "us-gov-west-1": "email-smtp.us-gov-west-1.amazonaws.com",
+        "eusc-de-east-1": "email-smtp.eusc-de-east-1.amazonaws.eu",
+    }
+    known = {region: host for region, host in hosts.items() if region in _regions()}
+    text = SecretFormat.ses_smtp(list(known)).text
+    assert re.findall(r'"host_[^"]*": "([^"]*)"', text) == list(known.values())
+    assert known
 
 
 def test_the_provider_proves_at_the_hosts_that_readers_get() -> None:
