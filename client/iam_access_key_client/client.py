@@ -62,7 +62,7 @@ class Client:
         now = self._clock()
         if not self._cannot_store and promised(state, now, self._interval) != state:
             state = self._stored(lambda found: promised(found, now, self._interval), state)
-        return state.current.pair, expiration(now, self._interval)
+        return state.current.pair, expiration(state, now, self._interval)
 
     def key(self) -> State:
         """Return what is stored, after a renewal if the interval is over and nobody else renews at this moment.
