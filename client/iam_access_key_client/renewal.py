@@ -8,7 +8,7 @@ One visit of a consumer is
         state, notes = acknowledged(state, now, ports)
         # store it
     state = promised(state, now, interval)
-    # store it, unless it is the same; give out state.current.pair until expiration(now, interval)
+    # store it, unless it is the same; give out state.current.pair until expiration(state, now, interval)
 """
 
 from __future__ import annotations
