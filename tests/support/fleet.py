@@ -21,7 +21,7 @@ GRACE = DAY
 INTERVAL = 30 * MINUTE
 # A new key is refused for so long at an endpoint, at most.
 PROPAGATION = 15.0
-STRICT = True
+STRICT = False
 _ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:fleet-AbCdEf"
 # How long before `Expiration` an SDK asks again; the AWS CLI asks each time. Measured, or read in their code.
 _LEADS = {"botocore": 15 * MINUTE, "js": 5 * MINUTE, "go": 0.0, "cli": float("inf"), "exec": float("-inf")}
@@ -58,9 +58,7 @@ class Key:
 
     def __post_init__(self) -> None:
         """Write the value of the secret."""
-        self.text = json.dumps(
-            {"accessKeyId": self.pair.access_key_id, "secretAccessKey": self.pair.secret_access_key}
-        )
+        self.text = json.dumps({"accessKeyId": self.pair.access_key_id, "secretAccessKey": self.pair.secret_access_key})
 
 
 class Provider:
@@ -117,7 +115,9 @@ class Provider:
         if now < key.replaced + GRACE:
             return False
         given = (self.acknowledged.get(name) for name in self._fleet.awaited)
-        return all(one is not None and one[0] == self.current.pair and (not STRICT or one[1] >= key.replaced) for one in given)
+        return all(
+            one is not None and one[0] == self.current.pair and (not STRICT or one[1] >= key.replaced) for one in given
+        )
 
     def _deactivate(self, key: Key, now: float) -> None:
         if key.is_active:
@@ -156,7 +156,9 @@ class Host:
             case "reboot":
                 self._turn_off(now, random.uniform(1, 10) * MINUTE)
             case "off":
-                self._turn_off(now, random.choice((random.uniform(1, 12) * HOUR, random.uniform(1, 10) * DAY)))
+                self._turn_off(
+                    now, random.uniform(1, 10) * DAY if random.random() < 0.03 else random.uniform(1, 12) * HOUR
+                )
             case "clock":
                 self.ahead = random.uniform(-5, 5) * HOUR
             case _:
@@ -180,7 +182,7 @@ class Host:
         if state.refused:
             raise RefusedError("all stored keys")
         self.state = promised(state, clock, INTERVAL)
-        return self.state.current.pair, expiration(clock, INTERVAL)
+        return self.state.current.pair, expiration(self.state, clock, INTERVAL)
 
     def read_current(self, pair: KeyPair) -> Version:
         """Read the secret."""
