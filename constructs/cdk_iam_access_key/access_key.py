@@ -422,7 +422,7 @@ class AccessKey(Construct):
     def on_event(self, id: str, target: events.IRuleTarget, *kinds: str) -> events.Rule:  # noqa: A002 - the CDK's word
         """Tell a target of what becomes of this key, such as `Access Key Retirement Overdue`; of all if none is named.
 
-        docs/how-it-works.md lists the kinds; `events.schema.json` of the package describes them.
+        `events.schema.json` of the package has the kinds and what each tells.
 
         Raises:
             ValueError: There is no such kind of event.

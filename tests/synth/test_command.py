@@ -109,11 +109,11 @@ class Account:
         self.has_entry()
         self.has_function()
 
-    def responds(self, operation: str, payload: Any, **more: Any) -> None:
+    def responds(self, operation: str, payload: Any, about: dict[str, str] | None = None, **more: Any) -> None:
         """Announce that the function is called once for an operation, and what it returns."""
         content = payload if isinstance(payload, bytes) else json.dumps(payload).encode()
         body = StreamingBody(io.BytesIO(content), len(content))
-        event = json.dumps({"Operation": operation, "SecretId": ARN}).encode()
+        event = json.dumps({"Operation": operation, "SecretId": ARN, **(about or {})}).encode()
         self.stubs["lambda"].add_response(
             "invoke", {"StatusCode": 200, "Payload": body, **more}, {"FunctionName": FUNCTION, "Payload": event}
         )
@@ -454,3 +454,18 @@ def test_module_runs_without_node(tmp_path: Path) -> None:
         check=False,
     )
     assert module.returncode == 2
+
+
+def test_an_operator_acknowledges_for_a_consumer(account: Account, capsys: pytest.CaptureFixture[str]) -> None:
+    """The current key is shown, and who has it afterwards."""
+    account.has_key()
+    given = {"accessKeyId": NEW, "time": TIMES[1], "by": "operator"}
+    after = report(acknowledged={"vendor-x": given, "ci-7": {}}, deliveries={"github": NEW, "wiki": ""})
+    account.responds("Show", report())
+    account.responds("Acknowledge", after, about={"Consumer": "vendor-x"})
+    arguments = ["acknowledge", "--secret", ARN, "--consumer", "vendor-x", "--yes"]
+    assert main(arguments) == DONE
+    shown = capsys.readouterr().out
+    assert f"{NEW} counts as the key that the consumer uses" in shown
+    assert f"consumer vendor-x acknowledged {NEW} at {TIMES[1]}\nconsumer ci-7 acknowledged nothing\n" in shown
+    assert f"delivery to github: {NEW}\ndelivery to wiki: none yet\n" in shown

@@ -17,6 +17,7 @@ from aws_cdk import Acknowledgment, App, CfnParameter, Duration, Stack, Validati
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from aws_cdk import aws_ssm as ssm
 from aws_cdk.aws_events import Schedule
@@ -62,6 +63,8 @@ ON_BEHALF = {
 }
 # Called by the handler and allowed to everybody who can sign.
 NEEDS_NO_PERMISSION = {"sts:GetCallerIdentity"}
+# Where an action is not named as its operation.
+ACTIONS = {"lambda:Invoke": "lambda:InvokeFunction"}
 
 
 def several_keys(app: App) -> Stack:
@@ -73,7 +76,9 @@ def several_keys(app: App) -> Stack:
     )
     parameter = CfnParameter(stack, "Name").value_as_string
     secret = secretsmanager.Secret
-    AccessKey(stack, "Plain", user=iam.User(stack, "User"))
+    plain = AccessKey(stack, "Plain", user=iam.User(stack, "User"))
+    deliver = "arn:aws:lambda:eu-west-1:111122223333:function:deliver"
+    plain.deliver_to(lambda_.Function.from_function_arn(stack, "Deliver", deliver), name="github")
     AccessKey(
         stack,
         "Full",
@@ -325,7 +330,7 @@ def handler_calls() -> set[str]:
             for operation in models.load_service_model(service, "service-2")["operations"]
             if xform_name(operation) in attributes | texts
         }
-    return calls
+    return {ACTIONS.get(call, call) for call in calls}
 
 
 def test_the_roles_allow_what_the_handler_calls(app: App) -> None:

@@ -110,8 +110,8 @@ def define_delivery(
     key: Construct, role: iam.CfnRole, name: str, function: lambda_.IFunction, secret: secretsmanager.ISecret
 ) -> iam.CfnRolePolicy:
     """Let the key's role call a function, and the function read the secret before the key is there."""
-    granted = secret.grant_read(function)
-    if not granted.success:
+    # An imported function has no role that the CDK knows.
+    if function.role is None or not secret.grant_read(function).success:
         Annotations.of(key).add_warning_v2(
             "cdk-iam-access-key:delivery",
             f"{function.node.path} delivers the key of {key.node.path}, and the CDK can't add to its role: let it read "

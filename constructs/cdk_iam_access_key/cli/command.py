@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 DONE, REFUSED, WRONG_USE, ABORTED = 0, 1, 2, 3
 
 _DESCRIPTION = """\
-Show the access keys of a secret, make the previous key current again, make a new one, or deactivate the previous one.
+Show the access keys of a secret, make the previous key current again, make a new one, deactivate the previous one, or
+acknowledge the current one for a consumer.
 
 With your AWS credentials, which need secretsmanager:DescribeSecret on the secret, ssm:GetParametersByPath on
 /cdk-iam-access-key/, dynamodb:GetItem on the provider's table, and lambda:GetFunctionConfiguration and
@@ -30,6 +31,7 @@ _HELP = {
     "show": "show the keys, and what an undo would do",
     "undo": "make the previous key Active and current again, deactivate the current one",
     "rotate": "make a new key current now; the previous one retires as after each rotation",
+    "acknowledge": "say that a consumer has the current key, for one that can't do it with the client",
     "retire": "deactivate the previous key now, as when it has leaked, whatever its grace period and its last use",
 }
 
@@ -49,7 +51,7 @@ def main(arguments: Sequence[str] | None = None, connect: "Callable[..., Operati
         if given.command == "show":
             _write(remarks(report))
             return DONE
-        return _change(given.command, operations, report, confirmed=given.yes)
+        return _change(given, operations, report)
     except RefusedError as error:
         _write(printable(error), error=True)
         return REFUSED
@@ -70,18 +72,22 @@ def _parser() -> argparse.ArgumentParser:
             "--region", help="the secret's region; that of the ARN or of your configuration if left out"
         )
         command.add_argument("--profile", help="a profile of your AWS configuration")
+        if name == "acknowledge":
+            command.add_argument("--consumer", required=True, metavar="NAME", help="one that the key waits for")
         if name != "show":
             command.add_argument("--yes", action="store_true", help="do not ask")
     return parser
 
 
-def _change(command: str, operations: Operations, report: "Report", *, confirmed: bool) -> int:
-    _write(_EFFECTS[command](report))
-    if not confirmed and not _agreed(command):
+def _change(given: argparse.Namespace, operations: Operations, report: "Report") -> int:
+    _write(_EFFECTS[given.command](report))
+    if not given.yes and not _agreed(given.command):
         _write("nothing was changed", error=True)
         return ABORTED
-    after = {"undo": operations.undo, "rotate": operations.rotate, "retire": operations.retire}[command]()
+    after: Report = getattr(operations, given.command)(*([given.consumer] if given.command == "acknowledge" else []))
     _write(status_table(after))
+    if given.command == "acknowledge":
+        _write(remarks(after))
     return DONE
 
 
@@ -97,6 +103,15 @@ def _effect_of_rotate(report: "Report") -> str:
     return "a new key becomes current, the key that is current becomes the previous one"
 
 
+def _effect_of_acknowledge(report: "Report") -> str:
+    current = next((key for key in report["keys"] if key["state"] == "current"), None)
+    if current is None:
+        raise RefusedError("nothing to acknowledge: no key is current")
+    return (
+        f"{printable(current['accessKeyId'])} counts as the key that the consumer uses; the previous one may be retired"
+    )
+
+
 def _effect_of_retire(report: "Report") -> str:
     previous = active_previous_keys(report)
     if not previous:
@@ -108,6 +123,7 @@ _EFFECTS: "dict[str, Callable[[Report], str]]" = {
     "undo": _effect_of_undo,
     "rotate": _effect_of_rotate,
     "retire": _effect_of_retire,
+    "acknowledge": _effect_of_acknowledge,
 }
 
 

@@ -65,8 +65,16 @@ class Operations:
         """
         return self._call("Retire")
 
-    def _call(self, operation: str) -> dict[str, Any]:
-        event = {"Operation": operation, "SecretId": self.secret_arn}
+    def acknowledge(self, consumer: str) -> dict[str, Any]:
+        """Say that a consumer, which can't do it itself, has the current key.
+
+        Raises:
+            RefusedError: The function can't be called, or the key waits for no such consumer.
+        """
+        return self._call("Acknowledge", Consumer=consumer)
+
+    def _call(self, operation: str, **more: str) -> dict[str, Any]:
+        event = {"Operation": operation, "SecretId": self.secret_arn, **more}
         try:
             response = self.client.invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
         except (ClientError, BotoCoreError) as error:

@@ -42,11 +42,18 @@ def status_table(report: Mapping[str, Any]) -> str:
 
 
 def remarks(report: Mapping[str, Any]) -> str:
-    """Say what comes next, what fails, what an undo would do, and what was done last."""
+    """Say what fails, who has the current key, what comes next, what an undo would do, and what was done last."""
     lines = []
     failing = report.get("failing")
     if isinstance(failing, dict):
         lines.append(f"failing since {printable(failing.get('since', '-'))}: {printable(failing.get('reason', '-'))}")
+    for name, given in _members(report.get("acknowledged")):
+        who = (
+            f"{printable(given.get('accessKeyId', '-'))} at {printable(given.get('time', '-'))}" if given else "nothing"
+        )
+        lines.append(f"consumer {name} acknowledged {who}")
+    for name, key in _members(report.get("deliveries")):
+        lines.append(f"delivery to {name}: {printable(key) or 'none yet'}")
     if report.get("nextSweep") is not None:
         lines.append(f"next sweep: {printable(report['nextSweep'])}")
     if report.get("undoRestores") is not None:
@@ -63,6 +70,10 @@ def active_previous_keys(report: Mapping[str, Any]) -> list[str]:
     """Name the keys that were replaced and are not deactivated yet."""
     keys = [key for key in _listed(report.get("keys")) if isinstance(key, dict)]
     return [printable(key.get("accessKeyId")) for key in keys if key.get("state") == _REPLACED]
+
+
+def _members(value: object) -> list[tuple[str, Any]]:
+    return [(printable(name), member) for name, member in value.items()] if isinstance(value, dict) else []
 
 
 def _listed(value: object) -> list[Any]:

@@ -90,6 +90,11 @@ class Claim:
     adopted: tuple[str, ...] = ()
     secret_format: SecretFormat = DEFAULT_FORMAT
 
+    @property
+    def has_consumers(self) -> bool:
+        """Whether a key that is current no more is kept for those who may have it."""
+        return bool(self.rules.consumers) or any(delivery.required for delivery in self.deliveries)
+
 
 @dataclass(frozen=True, slots=True)
 class KeyRecord:

@@ -133,7 +133,8 @@ def due_of(claim: Claim, key: KeyRecord) -> datetime | None:
 
 
 def _retire_replaced(draft: Draft, rules: RetirementRules, key: KeyRecord, by: str, *, at_once: bool) -> None:
-    if key.note or not rules.time_active or (at_once and by == BY_OPERATOR):
+    is_taken_back = bool(key.note) and not draft.claim(key.owner).has_consumers
+    if is_taken_back or not rules.time_active or (at_once and by == BY_OPERATOR):
         draft.add(Deactivate(key.id, by))
     elif at_once or is_grace_over(rules, key, draft.now):
         is_active = draft.is_active(key.id)

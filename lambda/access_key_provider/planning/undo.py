@@ -25,6 +25,8 @@ _TAKEN_BACK = "an undo has taken it back"
 def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> None:
     """Make the previous key Active and current again, and deactivate the key that was current.
 
+    If consumers are known that may have that one, it is retired as any other key instead, once they have come back.
+
     The restored key becomes the key of the serial that is declared, so that the next deployment does not bring the bad
     one back.
 
@@ -52,7 +54,8 @@ def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> Non
     if not alarm:
         make_active(draft, previous)
     promote(draft, draft.entry.keys[previous.id], by, adds_serial=claim.serial, note=_TAKEN_BACK)
-    draft.add(Deactivate(current.id, by))
+    if not claim.has_consumers:
+        draft.add(Deactivate(current.id, by))
     deliver(draft, owner)
 
 
@@ -125,7 +128,7 @@ def _is_half_undone(draft: Draft, current: KeyRecord) -> bool:
     """Tell whether an undo has made the key current, and it does not work, or the bad one still does."""
     if draft.claim(current.owner).status == INACTIVE:
         return False
-    taken_back = _taken_back(draft, current)
+    taken_back = [] if draft.claim(current.owner).has_consumers else _taken_back(draft, current)
     return any(draft.is_active(key.id) for key in taken_back) or bool(taken_back and not draft.is_active(current.id))
 
 

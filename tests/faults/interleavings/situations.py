@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from fakes.aws import ProcessDeath
 from fakes.faults import PROCESS_DEATH
 from faults.interleavings.turns import Caller
-from support.stack import COPIES, INVENTED_ID, SMTP, SWEEP, Stack
+from support.stack import COPIES, INVENTED_ID, SMTP, SWEEP, Stack, delivery
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 NAMES = ("first", "second", "third", "fourth", "fifth")
 OWN_VALUE = "a value of somebody else"
+DELIVERIES = [delivery(), delivery("gitlab", before=False)]
+AWAITED = {"Consumers": ["ci-runner-7"], "ConsumersWithin": "86400", "OverdueConsumers": "Retire"}
 RULES = {"GracePeriod": "3600", "RetentionPeriod": "3600"}
 _NOBODY_ROLLS_BACK = timedelta(hours=26)
 _SWEEP_COMES_BACK = timedelta(minutes=6)
@@ -26,10 +28,14 @@ _EVENT_IS_MADE = timedelta(seconds=1)
 
 
 def declared(stack: Stack, serial: str) -> Properties:
-    """Build the properties of a key with an hour of grace and of retention, which adopts and is copied if told so."""
+    """Build the properties of a key with an hour of grace and of retention.
+
+    It adopts and is copied if told so, and is delivered if the app has functions for that.
+    """
     adoption = {"AdoptedKey": stack.adoptable} if stack.adoptable else {}
     copies = {"Copies": stack.copies} if stack.copies else {}
-    return stack.properties(serial, **RULES, **adoption, **copies)
+    deliveries = {"Deliveries": DELIVERIES, **AWAITED} if stack.account.state.functions else {}
+    return stack.properties(serial, **RULES, **adoption, **copies, **deliveries)
 
 
 @dataclass(frozen=True)
@@ -101,6 +107,7 @@ KINDS = {
         Kind("retire", "provider", _operation("Retire")),
         Kind("alarm", "worker", lambda stack, _: stack.alarm()),
         Kind("sweep", "worker", lambda _stack, _: dict(SWEEP)),
+        Kind("acknowledge", "worker", lambda stack, _: stack.acknowledgement("ci-runner-7")),
         *(Kind(step, "worker", _step(step)) for step in ("createSecret", "setSecret", "testSecret", "finishSecret")),
     )
 }
@@ -222,6 +229,16 @@ def _copied(stack: Stack) -> None:
     stack.account.clock.sleep(60)
 
 
+def _delivered(stack: Stack) -> None:
+    """A deployment has replaced the key, functions have brought both to consumers, and one has to acknowledge."""
+    for name in ("github", "gitlab"):
+        stack.add_function(name).seconds = 5
+    for serial in ("1", "2"):
+        properties = declared(stack, serial)
+        stack.must(stack.update(properties) if stack.known else stack.create(properties))
+    stack.account.clock.sleep(60)
+
+
 def _pending(stack: Stack) -> None:
     """A rotation has stored its key, and not made it current."""
     _one_key(stack)
@@ -268,6 +285,9 @@ SITUATIONS = {
         Situation("adopted", _adopted, ("update", "rollback", "delete", "retire", "sweep", "createSecret")),
         Situation("adopted, retired", _adopted_and_retired, ("update", "rollback", "delete", "retire", "sweep")),
         Situation("copied", _copied, ("update", "rollback", "delete", "undo", "rotate", "sweep")),
+        Situation(
+            "delivered", _delivered, ("update", "rollback", "delete", "undo", "rotate", "alarm", "sweep", "acknowledge")
+        ),
         Situation("pending", _pending, ("update", "delete", *_OPERATORS, *_STEPS)),
         Situation("stuck", _stuck, ("update", "delete", "rotate", "sweep", *_STEPS)),
         Situation("died creating", _died("iam:CreateAccessKey", "after"), _AFTER_A_DEATH),

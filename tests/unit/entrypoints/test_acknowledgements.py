@@ -157,6 +157,31 @@ def test_an_operator_who_retires_waits_for_nobody(stack: Stack) -> None:
     assert stack.keys()[previous] == "Inactive"
 
 
+def test_an_undo_waits_for_those_who_have_to_come_back(stack: Stack) -> None:
+    """The key that is taken back works until they have the restored one; `retire` stops it at once."""
+    first, (second, _) = _previous(stack), stack.current_key()
+    for consumer in ("ci-runner-7", "vendor-x"):
+        stack.invoke(stack.acknowledgement(consumer), "worker")
+    stack.operate("Undo")
+    assert stack.current_key() == (first, "Active")
+    with pytest.raises(Exception, match="was taken back by an undo"):
+        stack.operate("Undo")
+    stack.sweep_for(timedelta(days=1))
+    assert stack.keys()[second] == "Active"
+    for consumer in ("ci-runner-7", "vendor-x"):
+        stack.invoke(stack.acknowledgement(consumer), "worker")
+    stack.sweep()
+    assert stack.keys()[second] == "Inactive"
+
+
+def test_a_key_that_was_taken_back_and_leaked_is_retired_at_once(stack: Stack) -> None:
+    """An operator says so."""
+    second, _ = stack.current_key()
+    stack.operate("Undo")
+    stack.operate("Retire")
+    assert stack.keys()[second] == "Inactive"
+
+
 def test_a_key_slot_is_not_made_of_a_key_that_somebody_waits_for(stack: Stack) -> None:
     """A rotation fails instead, and says whom it waits for."""
     stack.account.clock.sleep(2 * 86400)

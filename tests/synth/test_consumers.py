@@ -1,0 +1,259 @@
+"""What an app says so that consumers get the new key before the previous one goes."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+from aws_cdk import App, Duration, Stack
+from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_iam as iam
+from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
+from aws_cdk import aws_sns as sns
+from aws_cdk.assertions import Annotations, Match, Template
+from synth.templates import KEY, only
+
+from cdk_iam_access_key import AccessKey, DeliveryPhase, OnOverdue
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+WEEK = Duration.days(7)
+
+
+@pytest.fixture
+def key(stack: Stack, user: iam.User) -> AccessKey:
+    """Define a key with an hour of grace."""
+    return AccessKey(stack, "Key", user=user)
+
+
+def function(stack: Stack, name: str = "Deliver") -> lambda_.Function:
+    """Define a function that delivers."""
+    code = lambda_.Code.from_inline("def handler(event, context): pass")
+    return lambda_.Function(stack, name, runtime=lambda_.Runtime.PYTHON_3_13, handler="index.handler", code=code)
+
+
+def statements(stack: Stack, kind: str, name: str) -> list[dict[str, Any]]:
+    """List the statements of the inline policies of a type whose names begin so."""
+    found = Template.from_stack(stack).find_resources(kind).values()
+    policies = [one["Properties"] for one in found if one["Properties"]["PolicyName"].startswith(name)]
+    return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+
+
+# --- self-renewal
+
+
+def test_the_user_reads_the_current_value_of_this_secret_from_there(stack: Stack, key: AccessKey) -> None:
+    """One statement a kind of source: one of them has to hold, and nothing else is allowed."""
+    key.grant_self_renewal(from_addresses=["203.0.113.0/24"], from_vpc_endpoints=["vpce-0a1b2c3d"])
+    stage = {"secretsmanager:VersionStage": "AWSCURRENT"}
+    found = statements(stack, "AWS::IAM::UserPolicy", "SelfRenewal")
+    assert [statement["Condition"] for statement in found] == [
+        {"IpAddress": {"aws:SourceIp": ["203.0.113.0/24"]}, "StringEquals": stage},
+        {"StringEquals": {"aws:SourceVpce": ["vpce-0a1b2c3d"], **stage}},
+    ]
+    assert {str(statement["Action"]) for statement in found} == {"['secretsmanager:GetSecretValue']"}
+    assert {str(statement["Resource"]) for statement in found} == {str(only(stack, KEY)["SecretArn"])}
+
+
+def test_a_kms_key_is_used_through_secrets_manager_for_this_secret(stack: Stack, user: iam.User) -> None:
+    """Nothing else can be decrypted with it."""
+    key = AccessKey(stack, "Key", user=user, encryption_key=kms.Key(stack, "Kms"))
+    key.grant_self_renewal(anywhere=True)
+    read, decrypt = statements(stack, "AWS::IAM::UserPolicy", "SelfRenewal")
+    assert read["Condition"] == {"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}
+    assert decrypt["Action"] == ["kms:Decrypt"]
+    assert decrypt["Condition"]["StringEquals"].keys() == {"kms:ViaService", "kms:EncryptionContext:SecretARN"}
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "from_addresses or from_vpc_endpoints, or anywhere=True, got none; a thief of the key can follow"),
+        ({"anywhere": True, "from_addresses": ["203.0.113.7"]}, "or anywhere=True, got both"),
+        ({"from_addresses": ["0.0.0.0/0"]}, "from_addresses must leave somebody out, got 0.0.0.0/0; say anywhere=True"),
+        ({"from_addresses": ["::/0"]}, "from_addresses must leave somebody out"),
+        ({"from_addresses": ["10.1.2.0/24"]}, "from_addresses must be public addresses, got 10.1.2.0/24"),
+        ({"from_addresses": ["203.0.113.0/8"]}, "from_addresses must have addresses or CIDR blocks such as"),
+        ({"from_addresses": ["example.com"]}, "from_addresses must have addresses or CIDR blocks such as"),
+        ({"from_vpc_endpoints": ["vpc-0a1b2c3d"]}, "from_vpc_endpoints must have ids of VPC endpoints such as vpce-"),
+    ],
+)
+def test_sources_that_cannot_be(key: AccessKey, given: dict[str, Any], message: str) -> None:
+    """Nothing is granted by leaving something out."""
+    with pytest.raises(ValueError, match=message):
+        key.grant_self_renewal(**given)
+
+
+def test_self_renewal_is_granted_once(key: AccessKey) -> None:
+    """A second call would widen the first without a word."""
+    key.grant_self_renewal(from_addresses=["203.0.113.7"])
+    with pytest.raises(ValueError, match="grant_self_renewal must be called once"):
+        key.grant_self_renewal(anywhere=True)
+
+
+# --- acknowledgements
+
+
+def test_the_provider_gets_the_names_and_the_user_may_acknowledge(stack: Stack, key: AccessKey) -> None:
+    """By events of one source and type on the default bus, which one rule of the provider takes for all keys."""
+    key.wait_for_consumers("ci-runner-7", "vendor-x", within=WEEK)
+    other = AccessKey(stack, "Other", user=iam.User(stack, "OtherUser"))
+    other.wait_for_consumers("ci-runner-7", within=WEEK, on_overdue=OnOverdue.RETIRE)
+    properties, others = (one["Properties"] for one in Template.from_stack(stack).find_resources(KEY).values())
+    assert others["OverdueConsumers"] == "Retire"
+    assert properties["Consumers"] == ["ci-runner-7", "vendor-x"]
+    assert (properties["ConsumersWithin"], properties["OverdueConsumers"]) == ("604800", "Keep")
+    allowed, same = statements(stack, "AWS::IAM::UserPolicy", "Acknowledgement")
+    assert allowed == same
+    assert allowed["Action"] == ["events:PutEvents"]
+    assert allowed["Condition"]["ForAllValues:StringEquals"] == {
+        "events:source": "cdk-iam-access-key.consumer",
+        "events:detail-type": "Access Key Acknowledgement",
+    }
+    assert allowed["Condition"]["Null"] == {"events:source": "false", "events:detail-type": "false"}
+    rules = Template.from_stack(stack).find_resources(
+        "AWS::Events::Rule", {"Properties": {"EventPattern": {"source": ["cdk-iam-access-key.consumer"]}}}
+    )
+    assert len(rules) == 1
+
+
+@pytest.mark.parametrize(
+    ("wait", "message"),
+    [
+        (lambda key: key.wait_for_consumers(within=WEEK), "wait_for_consumers must have 1 to 50 names, got 0"),
+        (lambda key: key.wait_for_consumers("a b", within=WEEK), "must name a consumer with a letter or digit"),
+        (lambda key: key.wait_for_consumers("", within=WEEK), "must name a consumer with a letter or digit"),
+        (lambda key: key.wait_for_consumers("x" * 65, within=WEEK), "must name a consumer with a letter or digit"),
+        (lambda key: key.wait_for_consumers("a", "a", within=WEEK), "must have different names, got a twice"),
+        (lambda key: key.wait_for_consumers("a", within=Duration.hours(1)), "within must be longer than grace_period"),
+        (lambda key: key.wait_for_consumers("a", within=Duration.days(366)), "within must be whole seconds"),
+        (lambda key: key.wait_for_consumers("a", within=WEEK, on_overdue="Later"), "'Later' is not a valid OnOverdue"),
+    ],
+)
+def test_what_cannot_be_waited_for(key: AccessKey, wait: Callable[[AccessKey], None], message: str) -> None:
+    """The message says what is allowed."""
+    with pytest.raises(ValueError, match=message):
+        wait(key)
+
+
+def test_a_key_waits_once_and_needs_a_grace_period(stack: Stack, key: AccessKey) -> None:
+    """Without one its previous key is deactivated before anybody could say anything."""
+    key.wait_for_consumers("a", within=WEEK)
+    with pytest.raises(ValueError, match="wait_for_consumers must be called once"):
+        key.wait_for_consumers("b", within=WEEK)
+    hasty = AccessKey(stack, "Hasty", user=iam.User(stack, "Other"), grace_period=Duration.seconds(0))
+    with pytest.raises(ValueError, match="wait_for_consumers must come with a grace_period of a minute or more, got 0"):
+        hasty.wait_for_consumers("a", within=WEEK)
+
+
+def test_the_time_counts_into_the_age(stack: Stack, user: iam.User) -> None:
+    """A previous key in its wait is Active, and judged by its age."""
+    key = AccessKey(stack, "Key", user=user, max_active_age=Duration.days(90), automatically_after=Duration.days(80))
+    with pytest.raises(ValueError, match=r"max_active_age must be at least .* in which consumers acknowledge"):
+        key.wait_for_consumers("a", within=Duration.days(30))
+    key.wait_for_consumers("a", within=Duration.days(5))
+
+
+# --- deliveries
+
+
+def test_a_delivery_is_allowed_before_the_key_is_made(stack: Stack, key: AccessKey) -> None:
+    """The key's role may call that function; the function may read the secret; the key waits for both."""
+    key.deliver_to(function(stack), name="github")
+    key.deliver_to(function(stack, "Late"), name="wiki", required=False, phase=DeliveryPhase.AFTER_PUBLISHING)
+    first, second = only(stack, KEY)["Deliveries"]
+    assert (first["Name"], first["Phase"], first["Required"]) == ("github", "BeforePublishing", "true")
+    assert (second["Name"], second["Phase"], second["Required"]) == ("wiki", "AfterPublishing", "false")
+    (allowed,) = statements(stack, "AWS::IAM::RolePolicy", "Delivery-github")
+    assert allowed == {"Effect": "Allow", "Action": ["lambda:InvokeFunction"], "Resource": first["FunctionArn"]}
+    template = Template.from_stack(stack)
+    template.has_resource_properties(
+        "AWS::IAM::Policy",
+        {
+            "PolicyDocument": {
+                "Statement": Match.array_with(
+                    [Match.object_like({"Action": Match.array_with(["secretsmanager:GetSecretValue"])})]
+                )
+            }
+        },
+    )
+    (resource,) = template.find_resources(KEY).values()
+    policies = (
+        template.find_resources("AWS::IAM::RolePolicy").keys() | template.find_resources("AWS::IAM::Policy").keys()
+    )
+    assert {name for name in policies if name.startswith(("Key", "Deliver", "Late"))} <= set(resource["DependsOn"])
+
+
+def test_deliveries_that_cannot_be(stack: Stack, key: AccessKey) -> None:
+    """The message says what to change."""
+    key.deliver_to(function(stack), name="github")
+    with pytest.raises(ValueError, match="deliver_to must name another consumer each time, got github twice"):
+        key.deliver_to(function(stack, "Other"), name="github")
+    with pytest.raises(ValueError, match="deliver_to must name a consumer with a letter or digit"):
+        key.deliver_to(function(stack, "Third"), name="git hub")
+    hasty = AccessKey(stack, "Hasty", user=iam.User(stack, "Two"), grace_period=Duration.seconds(0))
+    with pytest.raises(ValueError, match="deliver_to must come with a grace_period of a minute or more"):
+        hasty.deliver_to(function(stack, "Fourth"), name="wiki", phase=DeliveryPhase.AFTER_PUBLISHING)
+    for number in range(9):
+        key.deliver_to(function(stack, f"More{number}"), name=f"more-{number}")
+    with pytest.raises(ValueError, match="deliver_to must be called at most 10 times"):
+        key.deliver_to(function(stack, "Eleventh"), name="eleventh")
+
+
+def test_an_imported_function_must_be_let_in_by_hand(stack: Stack, key: AccessKey) -> None:
+    """The CDK can't add to its role, which a warning says."""
+    arn = "arn:aws:lambda:eu-west-1:111122223333:function:deliver"
+    key.deliver_to(lambda_.Function.from_function_arn(stack, "Imported", arn), name="github")
+    Annotations.from_stack(stack).has_warning("/Stack/Key", Match.string_like_regexp("let it read the secret"))
+
+
+# --- events
+
+
+def test_targets_hear_of_this_secret_alone(stack: Stack, key: AccessKey) -> None:
+    """By Secrets Manager's own event, and by the provider's."""
+    for name in ("Restart", "Tell"):
+        key.on_published(targets.SnsTopic(sns.Topic(stack, name)))
+    key.on_event("Overdue", targets.SnsTopic(sns.Topic(stack, "Page")), "Access Key Retirement Overdue")
+    arn = only(stack, KEY)["SecretArn"]
+    template = Template.from_stack(stack)
+    template.has_resource_properties(
+        "AWS::Events::Rule",
+        {
+            "EventPattern": {
+                "source": ["aws.secretsmanager"],
+                "detail-type": ["Secret Label Updated"],
+                "resources": [arn],
+                "detail": {"labelUpdated": ["AWSCURRENT"]},
+            },
+            "Targets": [Match.any_value(), Match.any_value()],
+        },
+    )
+    template.has_resource_properties(
+        "AWS::Events::Rule",
+        {
+            "EventPattern": {
+                "source": ["cdk-iam-access-key"],
+                "detail-type": ["Access Key Retirement Overdue"],
+                "resources": [arn],
+            }
+        },
+    )
+
+
+def test_a_kind_of_event_that_there_is_not(stack: Stack, key: AccessKey) -> None:
+    """A rule that matches nothing would never tell."""
+    with pytest.raises(
+        ValueError, match=r"on_event must name kinds of events, got 'Overdue'.*; pass some of Access Key"
+    ):
+        key.on_event("Overdue", targets.SnsTopic(sns.Topic(stack, "Page")), "Overdue")
+
+
+def test_none_of_it_changes_a_key_that_does_not_ask(app: App) -> None:
+    """The properties are left out."""
+    stack = Stack(app, "Plain")
+    AccessKey(stack, "Key", user=iam.User(stack, "User"))
+    properties = only(stack, KEY)
+    assert not properties.keys() & {"Consumers", "ConsumersWithin", "OverdueConsumers", "Deliveries"}
