@@ -37,7 +37,7 @@ class GitHubSecrets(Stack):
             "DeployKey",
             user=iam.User(self, "DeployUser"),
             automatically_after=Duration.days(30),
-            grace_period=Duration.hours(7),  # longer than a job may run: GitHub stops it after six hours
+            grace_period=Duration.hours(7),  # longer than a job: GitHub's own runners stop it after six hours
             max_active_age=Duration.days(45),
         )
         function = lambda_.Function(
