@@ -46,7 +46,9 @@ class GitHubSecrets(Stack):
             runtime=lambda_.Runtime.PYTHON_3_13,
             architecture=lambda_.Architecture.ARM_64,
             handler="index.handler",
-            code=lambda_.Code.from_asset(str(Path(__file__).parent / "functions" / "github")),
+            code=lambda_.Code.from_asset(
+                str(Path(__file__).parent / "functions" / "github"), exclude=["**/__pycache__"]
+            ),
             timeout=Duration.seconds(35),  # the provider waits for 40
             environment={"REPOSITORY": REPOSITORY, "TOKEN_SECRET": TOKEN},
         )

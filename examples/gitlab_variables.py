@@ -43,7 +43,9 @@ class GitLabVariables(Stack):
             "Delivery",
             runtime=lambda_.Runtime.PYTHON_3_13,
             handler="index.handler",
-            code=lambda_.Code.from_asset(str(Path(__file__).parent / "functions" / "gitlab")),
+            code=lambda_.Code.from_asset(
+                str(Path(__file__).parent / "functions" / "gitlab"), exclude=["**/__pycache__"]
+            ),
             timeout=Duration.seconds(35),  # the provider waits for 40
             environment={"API_URL": "https://gitlab.com", "PROJECT": PROJECT, "TOKEN_SECRET": TOKEN},
         )
