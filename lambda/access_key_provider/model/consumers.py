@@ -47,6 +47,10 @@ class DeliveryRecord:
     tried: str = ""
     calling: datetime | None = None
 
+    def is_running(self, now: datetime) -> bool:
+        """Tell whether an earlier call may be running: a function is never called twice at once."""
+        return self.calling is not None and now < self.calling + LONGEST_CALL
+
 
 @dataclass(frozen=True, slots=True)
 class Acknowledgement:

@@ -322,7 +322,9 @@ class Entry:
         keys = {key.id: key for key in self.keys.values() if key.exists or key.id in traces}
         recent = {what: time for what, time in self.reported.items() if time > now - 2 * TOMBSTONE_KEPT}
         declared = {delivery.name for claim in kept.values() for delivery in claim.deliveries}
-        deliveries = {name: record for name, record in self.deliveries.items() if name in declared or record.calling}
+        deliveries = {
+            name: record for name, record in self.deliveries.items() if name in declared or record.is_running(now)
+        }
         return replace(self, claims=kept, keys=keys, reported=recent, deliveries=deliveries)
 
     @property

@@ -135,9 +135,8 @@ def _due(entry: Entry, deliveries: Iterable[Delivery], key_id: str) -> list[Deli
 
 
 def _is_running(draft: Draft, delivery: Delivery) -> bool:
-    """Tell whether an earlier call may be running: a function is never called twice at once."""
     record = draft.entry.deliveries.get(delivery.name)
-    return record is not None and record.calling is not None and draft.now < record.calling + LONGEST_CALL
+    return record is not None and record.is_running(draft.now)
 
 
 def _deliver(draft: Draft, deliveries: Iterable[Delivery], key_id: str, *, instead_of: str = "") -> None:

@@ -219,6 +219,20 @@ def test_another_function_for_the_same_consumer(stack: Stack) -> None:
     assert stack.function("moved").has == stack.current_key()[0]
 
 
+def test_a_delivery_that_is_declared_no_more_is_forgotten(stack: Stack) -> None:
+    """Once its last call is over: if it comes back sooner, it must not be called at the same time."""
+    stack.must(stack.create(declared(stack, "1")))
+    function = stack.function()
+    function.seconds = 890
+    stack.account.fail(TIMED_OUT, "lambda:Invoke", phase="after")
+    update = stack.update(declared(stack, "2"))
+    assert stack.deliver(update) == "FAILED"
+    stack.must(stack.update(stack.properties("1", **KEPT)))
+    assert stack.entry["deliveries"].keys() == {"github"}
+    stack.sweep_for(timedelta(hours=1), every=timedelta(minutes=5))
+    assert "deliveries" not in stack.entry
+
+
 def test_deletion_calls_nobody(stack: Stack) -> None:
     """The key is gone whatever its deliveries say."""
     stack.must(stack.create(declared(stack, "1")))
