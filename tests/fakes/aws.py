@@ -40,6 +40,7 @@ import pickle
 import threading
 from typing import TYPE_CHECKING, Any, Literal
 
+from botocore import UNSIGNED
 from fakes.calls import Call, CallLog
 from fakes.client import FakeClient
 from fakes.clock import Context, VirtualClock
@@ -53,6 +54,7 @@ from fakes.lags import Lag, Lags
 from fakes.parameters import check_valid
 from fakes.person import Person
 from fakes.service import ADMINISTRATION, OPERATIONS, actions_of
+from fakes.signed_requests import UnsignedClient
 from fakes.state import State, Switches
 from fakes.sts import Credentials, Role, Session, authenticate, authorize, denied, get_caller_identity
 
@@ -142,6 +144,8 @@ class FakeAccount:
         region: str | None = None,
     ) -> Any:
         """Give a client as the provider gets it; without credentials it is the function's own."""
+        if getattr(config, "signature_version", None) is UNSIGNED:
+            return UnsignedClient(self, region or self.state.region)
         endpoint = SignedEndpoint(self, credentials, region)
         return FakeClient(service, region or self.state.region, actions_of(service), endpoint, config)
 

@@ -54,11 +54,7 @@ class FakeClient:
 
     def __init__(self, service: str, region: str, actions: frozenset[str], endpoint: Endpoint, config: Any) -> None:
         """Give it methods for the actions; `config` says how often it sends a call."""
-        self.meta = SimpleNamespace(
-            region_name=region,
-            service_model=SimpleNamespace(service_name=service),
-            endpoint_url=f"https://{service}.{region}.amazonaws.com",
-        )
+        self.meta = SimpleNamespace(region_name=region, service_model=SimpleNamespace(service_name=service))
         self.exceptions = exceptions(service)
         self._service, self._endpoint = service, endpoint
         retries = getattr(config, "retries", None) or {}

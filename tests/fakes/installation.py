@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import os
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any
 from unittest import mock
 
 import boto3
-from fakes.signed_requests import send
 from fakes.sts import Credentials
 
-from access_key_provider.aws import possession
 from access_key_provider.aws.sts import Sessions
 from access_key_provider.entrypoints import session
 from lambda_shared.clock import InvocationClock
@@ -49,15 +46,11 @@ def installed(account: FakeAccount) -> Iterator[None]:
     def sleep(_self: object, seconds: float) -> None:
         account.clock.sleep(seconds)
 
-    def http(**_options: Any) -> Any:
-        return SimpleNamespace(send=lambda request: send(account, request))
-
     clock = InvocationClock
     with (
         mock.patch.object(boto3, "client", client),
         mock.patch.multiple(clock, now=now, sleep=sleep),
         mock.patch.object(session, "_SESSIONS", Sessions()),
-        mock.patch.object(possession, "URLLib3Session", http),
         _environment(account.state.region),
     ):
         yield

@@ -8,19 +8,18 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
+from typing import Any
 
 import boto3
-from botocore.awsrequest import AWSRequest
-from botocore.exceptions import BotoCoreError
-from botocore.httpsession import URLLib3Session
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
 
+from lambda_shared.aws_calls import CLIENT_CONFIG, THROTTLED
 from lambda_shared.errors import OutcomeUnknownError
 
-_BODY = b"Action=GetCallerIdentity&Version=2011-06-15"
-_CONTENT_TYPE = "application/x-www-form-urlencoded; charset=utf-8"
 _SIGNED = "content-type;host;x-amz-date;x-iam-access-key-consumer;x-iam-access-key-secret"
-_OK = 200
+_SENT_AS_IT_IS = CLIENT_CONFIG.merge(Config(signature_version=UNSIGNED))
 _SERVER_ERROR = 500
 
 
@@ -45,29 +44,35 @@ class SignedIdentity:
     def is_valid(self) -> bool:
         """Ask STS of the secret's region whether the key has signed it.
 
-        The request is built here: nothing that a consumer sends decides where it goes.
+        The request is made here: nothing that a consumer sends decides where it goes.
 
         Raises:
             OutcomeUnknownError: STS can't be reached, or fails.
         """
-        region = self.secret_arn.split(":")[3]
-        endpoint: str = boto3.client("sts", region_name=region).meta.endpoint_url
-        scope = f"{self.key_id}/{self.signed_at[:8]}/{region}/sts/aws4_request"
-        headers = {
-            "Content-Type": _CONTENT_TYPE,
-            "Host": urlsplit(endpoint).netloc,
+        client = boto3.client("sts", region_name=self._region, config=_SENT_AS_IT_IS)
+        client.meta.events.register("before-call.sts.GetCallerIdentity", self._add_headers)
+        try:
+            client.get_caller_identity()
+        except ClientError as error:
+            code = error.response.get("Error", {}).get("Code", "")
+            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+            if status >= _SERVER_ERROR or code in THROTTLED:
+                raise OutcomeUnknownError(f"STS does not answer: {code}") from error
+            return False
+        except BotoCoreError as error:
+            raise OutcomeUnknownError(f"STS could not be reached: {type(error).__name__}") from error
+        return True
+
+    @property
+    def _region(self) -> str:
+        return self.secret_arn.split(":")[3]
+
+    def _add_headers(self, params: dict[str, Any], **_about: Any) -> None:
+        """Add what the consumer has signed. The SDK adds the other two: the host, and the type of the content."""
+        credential = f"Credential={self.key_id}/{self.signed_at[:8]}/{self._region}/sts/aws4_request"
+        params["headers"] |= {
             "X-Amz-Date": self.signed_at,
             "X-Iam-Access-Key-Consumer": self.consumer,
             "X-Iam-Access-Key-Secret": self.secret_arn,
-            "Authorization": (
-                f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders={_SIGNED}, Signature={self.signature}"
-            ),
+            "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={_SIGNED}, Signature={self.signature}",
         }
-        request = AWSRequest("POST", f"{endpoint.rstrip('/')}/", headers, _BODY).prepare()
-        try:
-            status = URLLib3Session(timeout=10).send(request).status_code
-        except BotoCoreError as error:
-            raise OutcomeUnknownError(f"STS could not be reached: {type(error).__name__}") from error
-        if status >= _SERVER_ERROR:
-            raise OutcomeUnknownError(f"STS failed with status {status}")
-        return status == _OK

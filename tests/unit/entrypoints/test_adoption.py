@@ -307,6 +307,16 @@ def test_a_person_brings_it_back_by_activating_it(stack: Stack) -> None:
     assert stack.keys()[stack.adoptable] == "Active"
 
 
+def test_a_deactivation_that_was_interrupted_is_done_by_the_sweep(stack: Stack) -> None:
+    """The ledger has it as begun: nobody has activated the key, so it has no grace period once more."""
+    adopted(stack).account.clock.sleep(DAY.total_seconds())
+    stack.account.fail(PROCESS_DEATH, "iam:UpdateAccessKey")
+    stack.operate("Retire")
+    assert (stack.keys()[stack.adoptable], stack.adoption["state"]) == ("Active", "inactive")  # type: ignore[index]
+    stack.sweep()
+    assert stack.keys()[stack.adoptable] == "Inactive"
+
+
 def test_a_user_that_was_renamed_keeps_it(stack: Stack) -> None:
     """The Delete gives it back without a call; our own key is named as left behind."""
     adopted(stack)
