@@ -8,7 +8,7 @@ or one of a GitHub App, with the permission "Secrets: write" for this repository
 PyNaCl, which goes beside its code before you deploy:
 
     pip install --requirement examples/functions/github/requirements.txt --target examples/functions/github \
-        --platform manylinux_2_28_aarch64 --python-version 3.13 --only-binary :all:
+        --platform manylinux_2_28_aarch64 --platform manylinux2014_aarch64 --python-version 3.13 --only-binary :all:
 
 If GitHub can't be reached, the previous key stays current and the deployment or rotation fails; nothing was lost. A
 job that starts between the two writes finds the id of one key and the secret of the other, and fails: run it again.

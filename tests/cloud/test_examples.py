@@ -9,12 +9,15 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
 from cloud.stacks import Account, Deployment, Session
 from support.ci_servers import TOKEN, GitHub, GitLab, Server
 from support.examples import EXAMPLES, synthesized
+
+from cdk_iam_access_key.cli import command as command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -237,12 +240,23 @@ def _vendor_key(deployed: _Deployed) -> None:
 
 
 def _ci_secrets(deployed: _Deployed) -> None:
+    first = _as_jobs_get_it(deployed)
+    for command in ("rotate", "undo"):
+        with mock.patch.dict("os.environ", deployed.account.cloud.environment()):
+            assert command_line.main([command, "--secret", deployed.key, "--yes"]) == command_line.DONE
+        found = _as_jobs_get_it(deployed)
+        assert (found == first) is (command == "undo")
+
+
+def _as_jobs_get_it(deployed: _Deployed) -> dict[str, str]:
+    """Return the key in the CI system, which is that of the secret."""
     assert deployed.ci_system
     value = deployed.account.value(deployed.key)
     assert deployed.ci_system.has == {
         "AWS_ACCESS_KEY_ID": value["accessKeyId"],
         "AWS_SECRET_ACCESS_KEY": value["secretAccessKey"],
     }
+    return deployed.ci_system.has.copy()
 
 
 def _ecs_restart(deployed: _Deployed) -> None:
