@@ -14,7 +14,7 @@ from access_key_provider.model.consumers import LONGEST_CALL, Acknowledgement
 from access_key_provider.model.errors import DeliveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from access_key_provider.model.consumers import Delivery
@@ -119,9 +119,15 @@ def release(draft: Draft, key: KeyRecord, held: Iterable[Delivery]) -> bool:
     return True
 
 
-def calls_end(entry: Entry) -> list[datetime]:
-    """Tell when calls are over whose responses were lost."""
-    return [record.calling + LONGEST_CALL for record in entry.deliveries.values() if record.calling]
+def deliveries_due(entry: Entry) -> Iterator[datetime]:
+    """Tell when deliveries are to be made: at once, or when a call is over whose response was lost."""
+    current = entry.current
+    claim = entry.claims.get(current.owner) if current else None
+    if current is None or claim is None:
+        return
+    for delivery in _due(entry, claim.deliveries, current.id):
+        record = entry.deliveries.get(delivery.name)
+        yield record.calling + LONGEST_CALL if record and record.calling else current.published or current.created
 
 
 def _due(entry: Entry, deliveries: Iterable[Delivery], key_id: str) -> list[Delivery]:
