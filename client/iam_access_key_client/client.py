@@ -50,7 +50,7 @@ class Client:
         self, store: Store, *, interval: float, consumer: str | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._store, self._interval, self._consumer, self._clock = store, interval, consumer, clock
-        self._warned = False
+        self._cannot_store = False
 
     def credentials(self) -> tuple[KeyPair, float]:
         """Return the key to use, and until when an SDK may use it, in seconds since 1970.
@@ -60,7 +60,7 @@ class Client:
         """
         state = self.key()
         now = self._clock()
-        if promised(state, now, self._interval) != state:
+        if not self._cannot_store and promised(state, now, self._interval) != state:
             state = self._stored(lambda found: promised(found, now, self._interval), state)
         return state.current.pair, expiration(now, self._interval)
 
@@ -131,8 +131,15 @@ class Client:
             return self._acknowledged(state, aws)
 
     def acknowledge(self, pair: KeyPair, consumer: str) -> None:
-        """Acknowledge a key by hand, at once. Raises ClientError."""
+        """Acknowledge a key by hand, at once, and note it if it is the stored one. Raises ClientError."""
         self._aws(consumer).acknowledge(pair, consumer)
+        if self._store.path.exists():
+
+            def noted(found: State) -> State:
+                same = (found.current.pair, found.consumer) == (pair, consumer)
+                return replace(found, acknowledged=found.current.version_id) if same else found
+
+            self._store.update(noted)
 
     def run(self, command: Sequence[str]) -> int:
         """Run a command with the key in its environment. On POSIX it takes the place of this process.
@@ -227,15 +234,14 @@ class Client:
 
         now = self._clock()
         state = replace(state, files={path: key for path, key in state.files.items() if Path(path).exists()})
-        if not renewal.is_acknowledgement_due(state, now) or uses.others(
-            self._store.path, state.current.pair.access_key_id
-        ):
+        if not renewal.is_acknowledgement_due(state, now):
             return state
         try:
             found = self._store.load()
-            if (found.current.pair, found.read_at) != (state.current.pair, state.read_at):
+            is_stored = (found.current.pair, found.read_at) == (state.current.pair, state.read_at)
+            if not is_stored or uses.others(self._store.path, state.current.pair.access_key_id):
                 return state
-        except ClientError:
+        except (ClientError, OSError):
             return state
         state, notes = renewal.acknowledged(state, now, aws)
         for text in notes:
@@ -248,9 +254,9 @@ class Client:
         try:
             return self._store.update(change)
         except OSError as error:
-            if not self._warned:
+            if not self._cannot_store:
                 note(f"{self._store.path} can't be written ({error.strerror}); the key is used all the same")
-            self._warned = True
+            self._cannot_store = True
             return change(otherwise)
 
     def _aws(self, consumer: str | None) -> Aws:
