@@ -137,7 +137,8 @@ class Client:
 
             def noted(found: State) -> State:
                 same = (found.current.pair, found.consumer) == (pair, consumer)
-                return replace(found, acknowledged=found.current.version_id) if same else found
+                version_id, now = found.current.version_id, self._clock()
+                return replace(found, acknowledged=version_id, acknowledged_at=now) if same else found
 
             self._store.update(noted)
 
@@ -246,8 +247,12 @@ class Client:
         state, notes = renewal.acknowledged(state, now, aws)
         for text in notes:
             note(text)
-        version_id = state.acknowledged
-        return self._stored(lambda found: replace(found, acknowledged=version_id, files=state.files), state)
+        version_id, time_of_it = state.acknowledged, state.acknowledged_at
+
+        def noted(found: State) -> State:
+            return replace(found, acknowledged=version_id, acknowledged_at=time_of_it, files=state.files)
+
+        return self._stored(noted, state)
 
     def _stored(self, change: Callable[[State], State], otherwise: State) -> State:
         """Store a change. Where nothing can be stored, the key is given out all the same."""

@@ -50,7 +50,8 @@ class State:
         tried_at: When it was last tried; later than `read_at` if that failed.
         refused: Whether AWS refused every stored key at the last try.
         consumer: The name under which this host acknowledges keys.
-        acknowledged: The version that was acknowledged last.
+        acknowledged: The version that was acknowledged last; None once another one is in use.
+        acknowledged_at: When.
         fields: The names of the fields of the secret, where they don't speak for themselves.
         files: By path, the id of the key in each file that `write` keeps and whose command has succeeded; empty while
             it has not.
@@ -65,6 +66,7 @@ class State:
     refused: bool = False
     consumer: str | None = None
     acknowledged: str | None = None
+    acknowledged_at: float = 0
     fields: tuple[str, str] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     in_keyring: bool = False

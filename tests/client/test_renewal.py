@@ -217,6 +217,18 @@ def test_acknowledged_once_all_other_credentials_have_expired() -> None:
     assert state.acknowledged == version_of(K2)
 
 
+def test_acknowledged_anew_each_day_and_after_another_key() -> None:
+    """An event may be lost; and after an undo only what was said since counts."""
+    state = stored(K1, consumer="ci", read_at=NOW, tried_at=NOW, acknowledged=version_of(K1), acknowledged_at=NOW)
+    assert not is_acknowledgement_due(state, NOW + 86399)
+    assert is_acknowledgement_due(state, NOW + 86400)
+    assert is_acknowledgement_due(state, NOW - 1)
+    moved = renewed(state, NOW, Cloud(current=K2)).state
+    back = renewed(moved, NOW, Cloud(current=K1)).state
+    assert (back.current.pair, back.acknowledged) == (K1, None)
+    assert acknowledged(back, NOW, Cloud(current=K1)).state.acknowledged == version_of(K1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -225,7 +237,7 @@ def test_acknowledged_once_all_other_credentials_have_expired() -> None:
         {"read_at": NOW - 1},
         {"files": {"/etc/key": K1.access_key_id}},
         {"files": {"/etc/key": ""}},
-        {"acknowledged": version_of(K2)},
+        {"acknowledged": version_of(K2), "acknowledged_at": NOW},
     ],
 )
 def test_not_acknowledged(changes: dict[str, object]) -> None:
