@@ -21,7 +21,6 @@ GRACE = DAY
 INTERVAL = 30 * MINUTE
 # A new key is refused for so long at an endpoint, at most.
 PROPAGATION = 15.0
-STRICT = False
 _ARN = "arn:aws:secretsmanager:eu-central-1:123456789012:secret:fleet-AbCdEf"
 # How long before `Expiration` an SDK asks again; the AWS CLI asks each time. Measured, or read in their code.
 _LEADS = {"botocore": 15 * MINUTE, "js": 5 * MINUTE, "go": 0.0, "cli": float("inf"), "exec": float("-inf")}
@@ -115,9 +114,7 @@ class Provider:
         if now < key.replaced + GRACE:
             return False
         given = (self.acknowledged.get(name) for name in self._fleet.awaited)
-        return all(
-            one is not None and one[0] == self.current.pair and (not STRICT or one[1] >= key.replaced) for one in given
-        )
+        return all(one is not None and one[0] == self.current.pair and one[1] >= key.replaced for one in given)
 
     def _deactivate(self, key: Key, now: float) -> None:
         if key.is_active:
