@@ -73,47 +73,51 @@ class Machine:
 
     Args:
         cloud: The account.
+
+    Attributes:
+        home: The home directory.
     """
 
     def __init__(self, cloud: LocalCloud) -> None:
         self._folder = tempfile.TemporaryDirectory(prefix="machine-")
-        self._home = Path(self._folder.name)
+        self.home = Path(self._folder.name)
         given = {name: value for name, value in cloud.environment().items() if not name.startswith("AWS_ACCESS_KEY")}
         del given["AWS_SECRET_ACCESS_KEY"]
         self._environment = {
             **without_foreign_settings(os.environ),
             **given,
-            "HOME": str(self._home),
+            "HOME": str(self.home),
             "PYTHONPATH": str(_ROOT / "client"),
-            "AWS_CONFIG_FILE": str(self._home / "config"),
-            "AWS_SHARED_CREDENTIALS_FILE": str(self._home / "credentials"),
+            "AWS_CONFIG_FILE": str(self.home / "config"),
+            "AWS_SHARED_CREDENTIALS_FILE": str(self.home / "credentials"),
         }
         self._programs: list[Program] = []
 
     def start(self, profile: str) -> Program:
         """Run the program with a profile."""
-        program = Program(self._home / f"{profile}.log", {**self._environment, "AWS_PROFILE": profile})
+        program = Program(self.home / f"{profile}.log", {**self._environment, "AWS_PROFILE": profile})
         self._programs.append(program)
         return program
 
     def write_plain_file(self, profile: str, key: Mapping[str, str]) -> None:
         """Put a key into a profile, as people do."""
         settings = f"aws_access_key_id={key['accessKeyId']}\naws_secret_access_key={key['secretAccessKey']}\n"
-        with (self._home / "credentials").open("a", encoding="utf-8") as file:
+        with (self.home / "credentials").open("a", encoding="utf-8") as file:
             file.write(f"[{profile}]\n{settings}")
 
     def enrol(self, secret_arn: str, *options: str, key: Mapping[str, str]) -> str:
         """Enrol with the client, and give what it says. Raises CalledProcessError."""
         pair = {"AWS_ACCESS_KEY_ID": key["accessKeyId"], "AWS_SECRET_ACCESS_KEY": key["secretAccessKey"]}
         command = [sys.executable, "-m", "iam_access_key_client", "enrol", "--secret", secret_arn, *options, "--yes"]
-        return self._run(command, **pair)
+        return self.run(command, **pair)
 
     def renew(self, secret_arn: str, interval: str, *, ahead: float) -> None:
         """Let the client do what it does when an SDK asks, by a clock that is ahead. Raises CalledProcessError."""
         options = ["--secret", secret_arn, "--interval", interval]
-        self._run([sys.executable, "-c", _LATER, str(ahead), "credentials", *options])
+        self.run([sys.executable, "-c", _LATER, str(ahead), "credentials", *options])
 
-    def _run(self, command: list[str], **environment: str) -> str:
+    def run(self, command: list[str], **environment: str) -> str:
+        """Run a command there, and give what it prints. Raises CalledProcessError."""
         done = subprocess.run(  # noqa: S603 - the demo's own
             command,
             env={**self._environment, **environment},

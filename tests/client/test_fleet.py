@@ -57,7 +57,7 @@ def test_plain_files_fail() -> None:
 
 def test_retirement_that_waits_for_nobody_is_found() -> None:
     """Who is off for longer than the grace period comes back with a key that is Inactive."""
-    fleets = [Fleet(10, seed, renews=True) for seed in range(4)]
+    fleets = [Fleet(10, seed, renews=True) for seed in range(2)]
     for fleet in fleets:
         fleet.awaited = []
     assert sum(fleet.live(60).refused for fleet in fleets)
@@ -72,4 +72,4 @@ def test_acknowledgement_that_comes_too_early_is_found(monkeypatch: pytest.Monke
 
     monkeypatch.setattr(renewal, "is_acknowledgement_due", early)
     monkeypatch.setattr("support.fleet.GRACE", 0)
-    assert sum(Fleet(1, seed, renews=True).live(60).held for seed in range(40))
+    assert sum(Fleet(1, seed, renews=True).live(60).held for seed in range(20))
