@@ -76,6 +76,7 @@ class Machine:
 
     Attributes:
         home: The home directory.
+        environment: What programs there get.
     """
 
     def __init__(self, cloud: LocalCloud) -> None:
@@ -83,7 +84,7 @@ class Machine:
         self.home = Path(self._folder.name)
         given = {name: value for name, value in cloud.environment().items() if not name.startswith("AWS_ACCESS_KEY")}
         del given["AWS_SECRET_ACCESS_KEY"]
-        self._environment = {
+        self.environment = {
             **without_foreign_settings(os.environ),
             **given,
             "HOME": str(self.home),
@@ -95,7 +96,7 @@ class Machine:
 
     def start(self, profile: str) -> Program:
         """Run the program with a profile."""
-        program = Program(self.home / f"{profile}.log", {**self._environment, "AWS_PROFILE": profile})
+        program = Program(self.home / f"{profile}.log", {**self.environment, "AWS_PROFILE": profile})
         self._programs.append(program)
         return program
 
@@ -120,7 +121,7 @@ class Machine:
         """Run a command there, and give what it prints. Raises CalledProcessError."""
         done = subprocess.run(  # noqa: S603 - the demo's own
             command,
-            env={**self._environment, **environment},
+            env={**self.environment, **environment},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
