@@ -48,8 +48,10 @@ class ParameterCopy:
         self._copy, self._call = copy, call
         self._client: SSMClient = boto3.client("ssm", region_name=copy.region, **credentials, config=NO_RETRIES)
 
-    def make(self, *, known: bool) -> None:
+    def make(self, *, known: bool) -> bool:
         """Do nothing: the first version makes it."""
+        del known
+        return False
 
     def write(self, value: str, version_id: str, label: str, *, known: bool) -> str:
         """Write a version, and return its number. Raises CopyError if it is somebody else's."""
@@ -80,7 +82,7 @@ class ParameterCopy:
             )
         except CallError as error:
             if error.code in {"ParameterNotFound", "ParameterVersionNotFound"}:
-                raise in_other_words(error, ConflictError(str(error))) from error
+                raise in_other_words(error, ConflictError(f"the {self._copy.id} has changed: {error}")) from error
             raise _refused(self._copy, error) from error
 
     def unlabel(self, version: str, label: str) -> None:
@@ -102,10 +104,12 @@ class SecretCopy:
         )
         self._versions = SecretsManagerVersions(credentials, copy.name, call, copy=copy)
 
-    def make(self, *, known: bool) -> None:
-        """Make it, unless it is there. Raises CopyError if it is somebody else's."""
-        if not known or self._versions.describe().state is SecretState.MISSING:
-            _made(self._copy, lambda: self._call.once(self._create))
+    def make(self, *, known: bool) -> bool:
+        """Make it, unless it is there, and tell whether that was needed. Raises CopyError if it is somebody else's."""
+        if known and self._versions.describe().state is not SecretState.MISSING:
+            return False
+        _made(self._copy, lambda: self._call.once(self._create))
+        return True
 
     def write(self, value: str, version_id: str, label: str, *, known: bool) -> str:
         """Write a version with a label, and return its id."""

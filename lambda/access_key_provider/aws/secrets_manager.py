@@ -114,7 +114,7 @@ class SecretsManagerVersions:
             return self._call(method)
         except CallError as error:
             if error.code in {_NOT_FOUND, _INVALID_PARAMETER}:
-                raise in_other_words(error, ConflictError(str(error))) from error
+                raise in_other_words(error, ConflictError(f"{self._called} has changed: {error}")) from error
             raise self._refused(error) from error
 
     def _writing(self, method: Callable[[], _Result]) -> _Result:

@@ -17,6 +17,7 @@ from access_key_provider.model.secret_format import DEFAULT_FORMAT, SecretFormat
 from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from datetime import datetime
 
     from access_key_provider.model.entry import Entry
@@ -132,18 +133,23 @@ class MakeCopy(Action):
     """Make the secret that is to be a copy, empty; a parameter is made with its first version.
 
     What is there and was not made for this secret is somebody else's, so `known` says whether it was, or may have been.
+    `is_new` says whether it was made now, once that is known.
     """
 
     copy: Copy
     owner: str
     known: bool
+    is_new: bool = False
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that it may be there, so that it is found if the response is lost."""
         return _begun_copy(entry, self.copy, self.owner)
 
     def end(self, entry: Entry, now: datetime) -> Entry:
-        """Record that it is there."""
+        """Record that it is there. One that somebody has deleted comes back without the keys that were in it."""
+        if self.is_new:
+            entry = _lost(entry, self.copy.id, (key for key in entry.keys.values() if key.copies.get(self.copy.id)))
+            entry = entry.with_copy(replace(entry.copies[self.copy.id], key_id="", made=None))
         return _made_copy(entry, self.copy, now)
 
 
@@ -176,8 +182,7 @@ class WriteCopy(Action):
         copy_id = self.copy.id
         if self.version.isdecimal():
             lost = [key for key in entry.keys.values() if _number(key, copy_id) >= int(self.version)]
-            for key in lost:
-                entry = entry.with_key(replace(key, copies={**key.copies, copy_id: LOST}))
+            entry = _lost(entry, copy_id, lost)
         key = entry.keys[self.key_id]
         # While planning, nobody knows the version.
         copies = {**key.copies, copy_id: self.version or NEW}
@@ -633,6 +638,13 @@ def _forgotten_if_bare(entry: Entry, key: KeyRecord) -> Entry:
 
 def _begun_copy(entry: Entry, copy: Copy, owner: str) -> Entry:
     return entry.with_copy(replace(entry.copies.get(copy.id, CopyRecord(copy, owner)), copy=copy))
+
+
+def _lost(entry: Entry, copy_id: str, keys: Iterable[KeyRecord]) -> Entry:
+    """Record that keys are in a copy no more."""
+    for key in tuple(keys):
+        entry = entry.with_key(replace(key, copies={**key.copies, copy_id: LOST}))
+    return entry
 
 
 def _made_copy(entry: Entry, copy: Copy, now: datetime) -> Entry:

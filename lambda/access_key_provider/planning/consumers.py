@@ -52,7 +52,8 @@ def missing_consumers(draft: Draft, owner: str, key: KeyRecord, *, until_overdue
     claim, current = draft.claim(owner), draft.entry.current
     if current is None:
         return ()
-    said, since = draft.entry.acknowledged, key.replaced or key.created
+    # A signature tells the second only.
+    said, since = draft.entry.acknowledged, (key.replaced or key.created).replace(microsecond=0)
     silent = [
         name
         for name in claim.rules.consumers

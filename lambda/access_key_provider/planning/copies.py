@@ -14,6 +14,9 @@ from access_key_provider.model.errors import InvalidRequestError
 from access_key_provider.model.state import version_id
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+
     from access_key_provider.model.copies import Copy
     from access_key_provider.model.entry import Claim, Entry, KeyRecord
     from access_key_provider.planning.draft import Draft
@@ -78,6 +81,14 @@ def copies_agree(entry: Entry) -> bool:
     """Tell whether the readers of the copies get the current key."""
     current = entry.current
     return current is None or not _elsewhere(entry, current)
+
+
+def copies_due(entry: Entry) -> Iterator[datetime]:
+    """Tell since when there are copies whose readers do not get the current key."""
+    for copy_id in _elsewhere(entry, entry.current) if entry.current else ():
+        made = entry.copies[copy_id].made
+        if made:
+            yield made
 
 
 def is_declared(entry: Entry, copy_id: str) -> bool:

@@ -12,6 +12,7 @@ from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.errors import KeyInUseError
 from access_key_provider.model.state import CURRENT, INACTIVE
 from access_key_provider.planning.consumers import deliver, deliveries_due
+from access_key_provider.planning.copies import copies_due
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import tag_current
 from access_key_provider.planning.key_events import (
@@ -176,6 +177,7 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
             yield entry.creating[owner].until + ATTEMPT_IS_OVER + _CLOCK_STEP
     yield from (key.created + _AFTER_A_DEATH for key in entry.keys.values() if _is_unfinished(entry, key))
     yield from deliveries_due(entry)
+    yield from copies_due(entry)
     if entry.undo_asked:
         yield entry.undo_asked
     if entry.switching:

@@ -185,7 +185,7 @@ class Executor:
             case ProveKey(secret_format=secret_format):
                 self._prove(secret_format)
             case MakeCopy(copy, known=known):
-                self._session.copy(copy).make(known=known)
+                return replace(action, is_new=self._session.copy(copy).make(known=known))
             case WriteCopy():
                 return self._write_copy(action)
             case PointCopy(version=version, copy=Copy() as copy):

@@ -68,8 +68,8 @@ class SecretVersions(Protocol):
 class CopyVersions(Protocol):
     """One copy of the secret. There is no way to read a value."""
 
-    def make(self, *, known: bool) -> None:
-        """Make it; it may be there already if it is `known`. Raises CopyError if it is somebody else's."""
+    def make(self, *, known: bool) -> bool:
+        """Make it, unless it is `known` and there; tell whether that was needed. Raises CopyError if it is not ours."""
         ...
 
     def write(self, value: str, version_id: str, label: str, *, known: bool) -> str:

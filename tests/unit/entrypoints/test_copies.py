@@ -54,6 +54,21 @@ def test_readers_get_the_new_key_before_it_is_current_only_if_all_copies_have_it
     assert read(stack) == [first] * 2
 
 
+def test_a_copy_that_somebody_has_deleted_comes_back_without_the_keys_before(stack: Stack) -> None:
+    """Its first version is current by itself: that readers get a pending key there is told, until it is current."""
+    stack.deploy("1", Copies=[SECRET], **GRACE)
+    stack.delete_copy_by_hand(SECRET)
+    event = stack.begin_rotation()
+    stack.invoke(event("createSecret"), "worker")
+    stack.sweep()
+    assert "secret copies/deploy in us-west-2, whose readers may get another key" in stack.entry["failing"]["reason"]
+    for step in STEPS[1:]:
+        stack.invoke(event(step), "worker")
+    stack.sweep()
+    assert "failing" not in stack.entry
+    assert read_one(stack, SECRET) == stack.current_key()[0]
+
+
 def test_the_key_before_comes_back_to_its_readers_even_if_a_copy_is_refused(stack: Stack) -> None:
     """Who undoes must be able to; the sweep does the rest."""
     stack.deploy("1", Copies=COPIES, **GRACE)
