@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pytest
 from aws_cdk import Duration, Stack
 from aws_cdk import aws_events_targets as targets
+from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_sqs as sqs
 from aws_cdk import aws_ssm as ssm
@@ -105,6 +106,14 @@ def machine(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     machine.close()
 
 
+def published(shop: Shop) -> list[dict[str, str]]:
+    """Tell what the target of `on_published` got."""
+    queue = shop.account.cloud.client("sqs")
+    url = queue.get_queue_url(QueueName="published")["QueueUrl"]
+    messages = queue.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages", [])
+    return [json.loads(message["Body"])["detail"] for message in messages]
+
+
 def delivered(shop: Shop) -> list[dict[str, str]]:
     """Tell what the function was called with, and which key it read."""
     parameter = shop.account.cloud.client("ssm").get_parameter(Name=DELIVERED)["Parameter"]
@@ -117,6 +126,11 @@ def renews(key: AccessKey) -> None:
     key.grant_self_renewal(from_addresses=["127.0.0.0/8"])
     key.wait_for_consumers(CONSUMER, within=Duration.days(7))
     key.on_published(targets.SqsQueue(sqs.Queue(key, "Queue", queue_name="published")))
+
+
+def from_here(key: AccessKey) -> None:
+    """Let the key's user renew it from here."""
+    key.grant_self_renewal(from_addresses=["127.0.0.1"])
 
 
 def delivers(key: AccessKey) -> None:
@@ -141,6 +155,7 @@ def declare(shop: Shop) -> None:
     shop.add("elsewhere", beside=lambda key: key.grant_self_renewal(from_addresses=["203.0.113.7"]))
     shop.add("endpoint", beside=lambda key: key.grant_self_renewal(from_vpc_endpoints=["vpce-0a1b2c3d"]))
     shop.add("anywhere", beside=lambda key: key.grant_self_renewal(anywhere=True))
+    shop.add("encrypted", settings=lambda stack: {"encryption_key": kms.Key(stack, "Kms")}, beside=from_here)
     shop.add("delivered", seconds=SOON, beside=delivers)
 
 
@@ -154,7 +169,7 @@ def a_key_reads_its_own_current_value(shop: Shop) -> None:
 
     current, action = {"VersionStage": "AWSCURRENT"}, "secretsmanager:GetSecretValue"
     version_id = shop.account.secrets.get_secret_value(SecretId=shop["renewing"].secret)["VersionId"]
-    assert [reading(name, **current) for name in ("renewing", "anywhere")] == ["", ""]
+    assert [reading(name, **current) for name in ("renewing", "anywhere", "encrypted")] == [""] * 3
     assert [reading(name, **current) for name in ("elsewhere", "endpoint", "delivered")] == [action] * 3
     assert reading("renewing", VersionStage="AWSPREVIOUS") == action
     assert reading("renewing", VersionId=version_id) == action
@@ -233,6 +248,9 @@ def test_new_keys_reach_consumers(shop: Shop, machine: Machine, tmp_path: Path) 
     shop.deploy()
     new = shop["delivered"].current
     functions_get_both_ways(shop, (old["delivered"], ""), (new, old["delivered"]))
+    *_, told = published(shop)
+    version_id = shop.account.secrets.get_secret_value(SecretId=shop["renewing"].secret)["VersionId"]
+    assert (told["labelUpdated"], told["versionId"]) == ("AWSCURRENT", version_id)
     assert clients.key_ids() == {old["renewing"]}
     retirement_waits_for_the_acknowledgement(shop, consumer, old["renewing"])
     assert clients.key_ids() == {shop["renewing"].current}

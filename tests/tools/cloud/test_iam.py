@@ -155,6 +155,34 @@ class TestAccessKeyResources:
         assert cloud.client("iam").list_users()["Users"] == []
 
 
+class TestInlinePolicies:
+    """AWS::IAM::UserPolicy in a template."""
+
+    def test_it_is_made_changed_replaced_and_deleted(self, cloud: LocalCloud, stack: Stack) -> None:
+        """With another name it is another policy, and the one before goes; the user stays."""
+        iam = cloud.client("iam")
+        iam.create_user(UserName="someone")
+
+        def declared(name: str, action: str) -> Template:
+            document = json.loads(policy(action, "*"))
+            properties = {"PolicyName": name, "UserName": "someone", "PolicyDocument": document}
+            return {"Resources": {"Policy": {"Type": "AWS::IAM::UserPolicy", "Properties": properties}}}
+
+        def allowed() -> dict[str, str]:
+            names = iam.list_user_policies(UserName="someone")["PolicyNames"]
+            found = {name: iam.get_user_policy(UserName="someone", PolicyName=name) for name in names}
+            return {name: one["PolicyDocument"]["Statement"][0]["Action"] for name, one in found.items()}
+
+        assert stack.create(declared("p", "s3:*")) == "CREATE_COMPLETE"
+        assert allowed() == {"p": "s3:*"}
+        assert stack.update(declared("p", "sqs:*")) == "UPDATE_COMPLETE"
+        assert allowed() == {"p": "sqs:*"}
+        assert stack.update(declared("q", "sqs:*")) == "UPDATE_COMPLETE"
+        assert allowed() == {"q": "sqs:*"}
+        assert stack.delete() == "DELETE_COMPLETE"
+        assert allowed() == {}
+
+
 class TestResources:
     """Policies are evaluated against the ARN that AWS evaluates them against."""
 

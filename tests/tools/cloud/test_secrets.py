@@ -289,6 +289,25 @@ class TestSecretResource:
         assert (after["ARN"], after["SecretString"]) == (before["ARN"], "theirs")
 
 
+class TestReading:
+    """A reader's policy may allow one label, if the request names it."""
+
+    def test_a_label_that_the_request_names(self, empty_cloud: LocalCloud) -> None:
+        """Without a label, by a version, and with another label it is refused."""
+        secrets, iam = empty_cloud.client("secretsmanager"), empty_cloud.client("iam")
+        secret = secrets.create_secret(Name="s", SecretString="v")
+        statement = {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": secret["ARN"]}
+        condition = {"Condition": {"StringEquals": {"secretsmanager:VersionStage": "AWSCURRENT"}}}
+        document = json.dumps({"Version": "2012-10-17", "Statement": [statement | condition]})
+        iam.create_user(UserName="reader")
+        iam.put_user_policy(UserName="reader", PolicyName="read", PolicyDocument=document)
+        reader = empty_cloud.client("secretsmanager", **new_key(empty_cloud, "reader"))
+        assert reader.get_secret_value(SecretId=secret["ARN"], VersionStage="AWSCURRENT")["SecretString"] == "v"
+        for other in ({}, {"VersionId": secret["VersionId"]}, {"VersionStage": "AWSPREVIOUS"}):
+            with refused("AccessDeniedException"):
+                reader.get_secret_value(SecretId=secret["ARN"], **other)
+
+
 class TestAnotherAccount:
     """It reads a secret as both accounts allow."""
 
