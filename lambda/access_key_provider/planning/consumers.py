@@ -119,9 +119,15 @@ def release(draft: Draft, key: KeyRecord, held: Iterable[Delivery]) -> bool:
     return True
 
 
-def calls_end(entry: Entry) -> list[datetime]:
-    """Tell when calls are over whose responses were lost."""
-    return [record.calling + LONGEST_CALL for record in entry.deliveries.values() if record.calling]
+def deliveries_due(entry: Entry) -> list[datetime]:
+    """Tell since when consumers wait for the current key, and when calls are over whose responses were lost."""
+    ends = [record.calling + LONGEST_CALL for record in entry.deliveries.values() if record.calling]
+    current = entry.current
+    claim = entry.claims.get(current.owner) if current else None
+    if current is None or claim is None or not claim.present:
+        return ends
+    waiting = (entry.deliveries.get(delivery.name) for delivery in _due(entry, claim.deliveries, current.id))
+    return [*ends, *(current.published or current.created for record in waiting if not (record and record.calling))]
 
 
 def _due(entry: Entry, deliveries: Iterable[Delivery], key_id: str) -> list[Delivery]:

@@ -11,7 +11,7 @@ from access_key_provider.model.codec import written
 from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.errors import KeyInUseError
 from access_key_provider.model.state import CURRENT, INACTIVE
-from access_key_provider.planning.consumers import calls_end, deliver
+from access_key_provider.planning.consumers import deliver, deliveries_due
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import tag_current
 from access_key_provider.planning.key_events import (
@@ -175,7 +175,7 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
             yield entry.creating[owner].until + _AFTER_A_DEATH
             yield entry.creating[owner].until + ATTEMPT_IS_OVER + _CLOCK_STEP
     yield from (key.created + _AFTER_A_DEATH for key in entry.keys.values() if _is_unfinished(entry, key))
-    yield from calls_end(entry)
+    yield from deliveries_due(entry)
     if entry.undo_asked:
         yield entry.undo_asked
     if entry.switching:

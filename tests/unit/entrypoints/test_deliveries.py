@@ -240,3 +240,16 @@ def test_deletion_calls_nobody(stack: Stack) -> None:
     assert stack.deliver(stack.delete()) == "SUCCESS"
     assert stack.our_keys() == []
     assert len(stack.function().calls) == 1
+
+
+def test_a_rename_that_is_rolled_back(stack: Stack) -> None:
+    """The consumer has the key of the new name, which is gone: the next sweep brings it the old one again."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    renamed = stack.event("Create", declared(stack, "1"), None, logical_id="Renamed")
+    assert stack.deliver(renamed) == "SUCCESS"
+    assert stack.function().has == stack.current_key()[0] != first
+    assert stack.deliver(stack.event("Delete", declared(stack, "1"), stack.last_id, logical_id="Renamed")) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    stack.sweep(timedelta(minutes=6))
+    assert stack.function().has == first
