@@ -257,7 +257,8 @@ class Deliver(Action):
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that the function may be running from now on, and that the consumer may have the key."""
         known = entry.deliveries.get(self.delivery.name, DeliveryRecord(self.delivery.function_arn))
-        return self._recorded(entry, replace(known, calling=now, tried=self.key_id))
+        begun = replace(known, function_arn=self.delivery.function_arn, calling=now, tried=self.key_id)
+        return self._recorded(entry, begun)
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record that the consumer has it."""

@@ -74,7 +74,7 @@ def deliver_before(draft: Draft, key: KeyRecord) -> None:
     for delivery in _due(draft.entry, draft.claim(key.owner).deliveries, key.id):
         if not delivery.before:
             continue
-        if delivery.required and _is_running(draft, delivery):
+        if delivery.required and draft.entry.may_be_running(delivery, draft.now):
             raise DeliveryError(
                 f"the delivery to {delivery.name} has not answered and may be running yet: the previous key stays "
                 f"current; try again in {LONGEST_CALL.total_seconds() // 60:.0f} minutes"
@@ -113,7 +113,7 @@ def release(draft: Draft, key: KeyRecord, held: Iterable[Delivery]) -> bool:
     """Bring the current key to the consumers that may have another one; tell whether that one can go in this plan."""
     current = draft.entry.current
     held = list(held)
-    if current is None or any(_is_running(draft, delivery) for delivery in held):
+    if current is None or any(draft.entry.may_be_running(delivery, draft.now) for delivery in held):
         return False
     _deliver(draft, held, current.id, instead_of=key.id)
     return True
@@ -140,13 +140,8 @@ def _due(entry: Entry, deliveries: Iterable[Delivery], key_id: str) -> list[Deli
     ]
 
 
-def _is_running(draft: Draft, delivery: Delivery) -> bool:
-    record = draft.entry.deliveries.get(delivery.name)
-    return record is not None and record.is_running(draft.now)
-
-
 def _deliver(draft: Draft, deliveries: Iterable[Delivery], key_id: str, *, instead_of: str = "") -> None:
     with draft.left_to_the_sweep():
         for delivery in deliveries:
-            if not _is_running(draft, delivery):
+            if not draft.entry.may_be_running(delivery, draft.now):
                 draft.add(Deliver(delivery, key_id, instead_of))

@@ -136,6 +136,9 @@ class Executor:
 
     def _perform(self, action: Action, draft: Draft, *, check: bool) -> None:
         unchanged = self._lease.entry
+        if isinstance(action, Deliver) and unchanged.may_be_running(action.delivery, self._lease.now()):
+            # Since the plan was made: the function of several consumers has not answered for one of them.
+            raise DeliveryError(f"the delivery to {action.delivery.name} waits for its function, which may be running")
         if action.writes:
             self._renew(action, check=check)
             self.late = action

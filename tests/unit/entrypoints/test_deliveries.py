@@ -253,3 +253,20 @@ def test_a_rename_that_is_rolled_back(stack: Stack) -> None:
     assert stack.current_key() == (first, "Active")
     stack.sweep(timedelta(minutes=6))
     assert stack.function().has == first
+
+
+@pytest.mark.parametrize("function", ["github", "moved"])
+def test_a_function_that_may_be_running_is_not_called_for_another_consumer(stack: Stack, function: str) -> None:
+    """Whether it delivers to both, or the consumer was renamed meanwhile, or had another function before."""
+    before, arn = delivery(), {"FunctionArn": stack.add_function(function) and function_arn(function)}
+    stack.must(stack.create(declared(stack, "1", before)))
+    running = stack.function(function)
+    running.seconds = 890
+    stack.account.fail(TIMED_OUT, "lambda:Invoke", phase="after")
+    optional = delivery(required=False) | arn
+    both = declared(stack, "2", optional, delivery("wiki", required=False) | arn)
+    stack.must(stack.update(both))
+    stack.must(stack.update(declared(stack, "2", delivery("renamed") | arn)))
+    stack.sweep_for(timedelta(hours=2), every=timedelta(minutes=1))
+    assert (running.overlaps, running.has) == (0, stack.current_key()[0])
+    assert running.calls[-1]["consumer"] == "renamed"
