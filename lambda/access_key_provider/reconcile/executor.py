@@ -278,11 +278,13 @@ class Executor:
     def _deliver(self, action: Deliver) -> None:
         """Call the consumer's function. It gets the same for the same key each time, and no secret."""
         entry, delivery = self._lease.entry, action.delivery
+        previous = entry.deliveries[delivery.name].key_id
         payload = {
             "secretArn": entry.secret_arn,
             "versionId": action.version,
             "accessKeyId": action.key_id,
-            "previousAccessKeyId": entry.deliveries[delivery.name].key_id,
+            # A function may take that one away from its consumer, so it is never the one that it brings.
+            "previousAccessKeyId": previous if previous != action.key_id else "",
             "consumer": delivery.name,
             "phase": "BeforePublishing" if delivery.before else "AfterPublishing",
         }

@@ -270,3 +270,19 @@ def test_a_function_that_may_be_running_is_not_called_for_another_consumer(stack
     stack.sweep_for(timedelta(hours=2), every=timedelta(minutes=1))
     assert (running.overlaps, running.has) == (0, stack.current_key()[0])
     assert running.calls[-1]["consumer"] == "renamed"
+
+
+def test_no_key_is_its_own_previous_one(stack: Stack) -> None:
+    """A function that takes the previous key away from its consumer never takes the one that it has just brought."""
+    stack.must(stack.create(declared(stack, "1")))
+    function = stack.function()
+    function.error = "GitHubError"
+    update = stack.update(declared(stack, "2"))
+    assert stack.deliver(update) == "FAILED"
+    function.error = ""
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    stack.add_function("moved")
+    stack.must(stack.update(declared(stack, "1", delivery() | {"FunctionArn": function_arn("moved")})))
+    calls = [*function.calls, *stack.function("moved").calls]
+    assert len(calls) >= 4
+    assert all(call["previousAccessKeyId"] != call["accessKeyId"] for call in calls)
