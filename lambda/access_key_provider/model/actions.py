@@ -45,10 +45,12 @@ class Action:
         writes: whether it changes IAM or Secrets Manager, or must be on record, so that the lease is renewed right
             before it.
         bookkeeping: whether nothing depends on it: what fails is reported and tried again by the sweep.
+        seconds: how long it may well take, where that is longer than AWS takes for a call.
     """
 
     writes: ClassVar[bool] = True
     bookkeeping: ClassVar[bool] = False
+    seconds: ClassVar[float] = 0.0
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record what is about to be done."""
@@ -253,6 +255,9 @@ class Deliver(Action):
     key_id: str
     instead_of: str = ""
     version: str = ""
+
+    # To connect, and for a consumer's function to answer.
+    seconds: ClassVar[float] = 45.0
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that the function may be running from now on, and that the consumer may have the key."""

@@ -286,3 +286,53 @@ def test_no_key_is_its_own_previous_one(stack: Stack) -> None:
     calls = [*function.calls, *stack.function("moved").calls]
     assert len(calls) >= 4
     assert all(call["previousAccessKeyId"] != call["accessKeyId"] for call in calls)
+
+
+def slow(stack: Stack, seconds: float, number: int = 10) -> list[dict[str, str]]:
+    """Declare deliveries whose functions take their time."""
+    for index in range(number):
+        stack.add_function(f"slow-{index}").seconds = seconds
+    return [delivery(f"slow-{index}", required=False) for index in range(number)]
+
+
+def test_functions_that_hang_do_not_use_up_the_time_for_the_switch(stack: Stack) -> None:
+    """A delivery that is not required holds it back neither by failing nor by taking long."""
+    optional = slow(stack, 0)
+    stack.must(stack.create(declared(stack, "1", *optional)))
+    slow(stack, 890)
+    first, _ = stack.current_key()
+    stack.account.fail(TIMED_OUT, "lambda:Invoke", phase="after", times=None)
+    stack.must(stack.update(declared(stack, "2", *optional)))
+    assert stack.current_key()[0] != first
+
+
+def test_a_request_is_answered_in_time_however_long_deliveries_take(stack: Stack) -> None:
+    """Also when those that had the new key get the previous one again."""
+    needed = [one | {"Required": "true"} for one in slow(stack, 0)]
+    stack.must(stack.create(declared(stack, "1", *needed)))
+    first, _ = stack.current_key()
+    slow(stack, 38)
+    began = stack.account.clock.now()
+    update = stack.update(declared(stack, "2", *needed))
+    assert stack.deliver(update, after=0) == "FAILED"
+    assert "ran out of time before the delivery to slow-" in stack.answers[-1]["Reason"]
+    assert stack.account.clock.now() - began < timedelta(seconds=290)
+    began = stack.account.clock.now()
+    assert stack.deliver(stack.roll_back(update), after=0) == "SUCCESS"
+    assert stack.account.clock.now() - began < timedelta(seconds=290)
+    stack.sweep_for(timedelta(hours=1), every=timedelta(minutes=5))
+    assert {stack.function(one["Name"]).has for one in needed} == {first}
+    assert stack.our_keys() == [first]
+
+
+def test_a_sweep_ends_in_time_however_long_deliveries_take(stack: Stack) -> None:
+    """The next one goes on."""
+    late = [one | {"Phase": "AfterPublishing"} for one in slow(stack, 38)]
+    stack.must(stack.create(declared(stack, "1", *late)))
+    assert not all(stack.function(one["Name"]).has for one in late)
+    for _ in range(3):
+        stack.account.clock.sleep(300)
+        began = stack.account.clock.now()
+        stack.sweep(timedelta())
+        assert stack.account.clock.now() - began < timedelta(seconds=290)
+    assert {stack.function(one["Name"]).has for one in late} == {stack.current_key()[0]}
