@@ -336,3 +336,23 @@ def test_a_sweep_ends_in_time_however_long_deliveries_take(stack: Stack) -> None
         stack.sweep(timedelta())
         assert stack.account.clock.now() - began < timedelta(seconds=290)
     assert {stack.function(one["Name"]).has for one in late} == {stack.current_key()[0]}
+
+
+def test_without_a_grace_period_a_rollback_waits_for_whoever_has_to_come_back(stack: Stack) -> None:
+    """The consumer has the newer key until its function has brought it the older one again."""
+    hasty = {"GracePeriod": "0", "RetentionPeriod": "3600", "Deliveries": [delivery()]}
+    stack.deploy("1", **hasty)
+    first, _ = stack.current_key()
+    update = stack.update(stack.properties("2", **hasty))
+    assert stack.deliver(update) == "SUCCESS"
+    second, _ = stack.current_key()
+    assert stack.keys()[first] == "Inactive", "all had the second key before it became current"
+    function = stack.function()
+    function.error = "GitHubError"
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    stack.sweep_for(timedelta(hours=2), every=timedelta(minutes=5))
+    assert stack.keys()[second] == "Active"
+    function.error = ""
+    stack.sweep_for(timedelta(hours=12), every=timedelta(minutes=5))
+    assert stack.keys().get(second) != "Active"
