@@ -173,7 +173,9 @@ def _postpone(draft: Draft, rules: RetirementRules, key: KeyRecord, missing: tup
     draft.add(Postpone(key.id, until, str(use) if use else ""))
     why = "its last use could not be read" if in_use and not use else ""
     detail = about_key(draft.entry, key, use, why=why, missingConsumers=", ".join(missing))
-    draft.report(OVERDUE if overdue else POSTPONED, detail)
+    kind = OVERDUE if overdue else POSTPONED
+    # Each acknowledgement has the key looked at anew.
+    draft.report(kind, detail, once_a_day="" if in_use else f"{kind} {key.id}")
 
 
 def _report_given_up(draft: Draft, rules: RetirementRules, key: KeyRecord) -> None:
