@@ -405,8 +405,7 @@ class AccessKey(Construct):
             }
         )
         self._key.add_property_override("Deliveries", self._deliveries)
-        policy = consumers_.define_delivery(self, self._role, name, function, self.secret.written)
-        self._key.node.add_dependency(policy, function)
+        consumers_.define_delivery(self, self._role, name, function, self.secret, self._key)
 
     def on_published(self, target: events.IRuleTarget) -> events.Rule:
         """Tell a target whenever readers of the secret get another key, by whatever means; five targets at most.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App, Duration, Stack
+from aws_cdk import App, Duration, NestedStack, Stack
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -200,6 +200,49 @@ def test_deliveries_that_cannot_be(stack: Stack, key: AccessKey) -> None:
         key.deliver_to(function(stack, f"More{number}"), name=f"more-{number}")
     with pytest.raises(ValueError, match="deliver_to must be called at most 10 times"):
         key.deliver_to(function(stack, "Eleventh"), name="eleventh")
+
+
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("user_is_there", [False, True])
+def test_a_function_of_another_stack(app: App, *, encrypted: bool, user_is_there: bool) -> None:
+    """The key's stack needs it, so what it needs of the key's secret is in the key's stack, and comes before the key."""
+    theirs, ours = Stack(app, "Functions"), Stack(app, "Keys")
+    key = AccessKey(
+        ours,
+        "Key",
+        user=iam.User(theirs if user_is_there else ours, "User"),
+        encryption_key=kms.Key(ours, "Kms") if encrypted else None,
+    )
+    key.deliver_to(function(theirs), name="github")
+    template = Template.from_stack(ours)
+    ((name, policy),) = template.find_resources("AWS::IAM::Policy").items()
+    allowed = [statement["Action"] for statement in policy["Properties"]["PolicyDocument"]["Statement"]]
+    reads = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+    assert allowed == ([reads, "kms:Decrypt"] if encrypted else [reads])
+    (resource,) = template.find_resources(KEY).values()
+    assert name in resource["DependsOn"]
+    assert not Template.from_stack(theirs).find_resources("AWS::IAM::Policy")
+
+
+@pytest.mark.parametrize("nested", ["key", "function"])
+def test_a_function_of_a_nested_stack_or_of_its_parent(stack: Stack, nested: str) -> None:
+    """Neither waits for the other in a circle: the policy is beside the key."""
+    inner = NestedStack(stack, "Inner")
+    keys, functions = (inner, stack) if nested == "key" else (stack, inner)
+    AccessKey(keys, "Key", user=iam.User(keys, "User")).deliver_to(function(functions), name="github")
+    assert Template.from_stack(keys).find_resources("AWS::IAM::Policy")
+    assert not [
+        name
+        for name in Template.from_stack(functions).find_resources("AWS::IAM::Policy")
+        if name.startswith("Deliver")
+    ]
+
+
+def test_a_kms_key_of_another_stack(app: App, user: iam.User, stack: Stack) -> None:
+    """Its policy does not name the function, whose stack needs it."""
+    key = AccessKey(stack, "Key", user=user, encryption_key=kms.Key(Stack(app, "Kms"), "Kms"))
+    key.deliver_to(function(stack), name="github")
+    app.synth()
 
 
 def test_an_imported_function_must_be_let_in_by_hand(stack: Stack, key: AccessKey) -> None:

@@ -7,15 +7,15 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from aws_cdk import Annotations, Aws, Stack
+from aws_cdk import Annotations, Aws, CfnResource, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk_iam_access_key._access_key import permissions
+from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._shared.permissions import ACKNOWLEDGEMENT, CONSUMER_SOURCE, EVENT_SOURCE, through
 from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key._shared.validation import shown
@@ -107,23 +107,27 @@ def define_acknowledgement(key: Construct, user_name: str) -> None:
 
 
 def define_delivery(
-    key: Construct, role: iam.CfnRole, name: str, function: lambda_.IFunction, secret: secretsmanager.ISecret
-) -> iam.CfnRolePolicy:
-    """Let the key's role call a function, and the function read the secret before the key is there."""
+    key: Construct, role: iam.CfnRole, name: str, function: lambda_.IFunction, secret: KeySecret, resource: CfnResource
+) -> None:
+    """Let the key's role call a function, and the function read the secret; the key's resource waits for both."""
     # An imported function has no role that the CDK knows.
-    if function.role is None or not secret.grant_read(function).success:
+    grant = secret.grant_early_read(function) if function.role is not None else None
+    if grant is not None:
+        grant.apply_before(resource)
+    if grant is None or not grant.success:
         Annotations.of(key).add_warning_v2(
             "cdk-iam-access-key:delivery",
             f"{function.node.path} delivers the key of {key.node.path}, and the CDK can't add to its role: let it read "
             "the secret, or its deliveries fail",
         )
-    return iam.CfnRolePolicy(
+    policy = iam.CfnRolePolicy(
         key,
         f"Delivery{name}",
         policy_name=f"Delivery-{name}",
         role_name=role.ref,
         policy_document=permissions.document(permissions.allow(["lambda:InvokeFunction"], function.function_arn)),
     )
+    resource.node.add_dependency(policy, function)
 
 
 def check_deliveries(deliveries: list[dict[str, str]], name: str) -> None:
