@@ -15,6 +15,7 @@ from aws_cdk.assertions import Annotations, Match, Template
 from synth.templates import KEY, only
 
 from cdk_iam_access_key import AccessKey, DeliveryPhase, OnOverdue
+from cdk_iam_access_key._shared.templates import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def function(stack: Stack, name: str = "Deliver") -> lambda_.Function:
 def statements(stack: Stack, kind: str, name: str) -> list[dict[str, Any]]:
     """List the statements of the inline policies of a type whose names begin so."""
     found = Template.from_stack(stack).find_resources(kind).values()
-    policies = [one["Properties"] for one in found if one["Properties"]["PolicyName"].startswith(name)]
+    policies = [one["Properties"] for one in found if name in str(one["Properties"]["PolicyName"])]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
@@ -77,6 +78,10 @@ def test_a_kms_key_is_used_through_secrets_manager_for_this_secret(stack: Stack,
         ({"from_addresses": ["10.1.2.0/24"]}, "from_addresses must be public addresses, got 10.1.2.0/24"),
         ({"from_addresses": ["203.0.113.0/8"]}, "from_addresses must have addresses or CIDR blocks such as"),
         ({"from_addresses": ["example.com"]}, "from_addresses must have addresses or CIDR blocks such as"),
+        (
+            {"from_addresses": [f"203.0.113.{one}" for one in range(31)]},
+            "must have at most 30 addresses .* got 31: IAM",
+        ),
         ({"from_vpc_endpoints": ["vpc-0a1b2c3d"]}, "from_vpc_endpoints must have ids of VPC endpoints such as vpce-"),
     ],
 )
@@ -91,6 +96,14 @@ def test_self_renewal_is_granted_once(key: AccessKey) -> None:
     key.grant_self_renewal(from_addresses=["203.0.113.7"])
     with pytest.raises(ValueError, match="grant_self_renewal must be called once"):
         key.grant_self_renewal(anywhere=True)
+
+
+def test_policies_of_one_user_have_their_own_names(app: App) -> None:
+    """Also those of stacks that are made from the same app, in another region or under another name."""
+    key = AccessKey(Stack(app, "Stack"), "Key", user=iam.User.from_user_name(Stack(app, "Users"), "User", "deploy"))
+    key.grant_self_renewal(anywhere=True)
+    (policy,) = Template.from_stack(Stack.of(key)).find_resources("AWS::IAM::UserPolicy").values()
+    assert {"Ref": "AWS::StackId"} in walk(policy["Properties"]["PolicyName"])
 
 
 # --- acknowledgements
@@ -205,7 +218,7 @@ def test_deliveries_that_cannot_be(stack: Stack, key: AccessKey) -> None:
 @pytest.mark.parametrize("encrypted", [False, True])
 @pytest.mark.parametrize("user_is_there", [False, True])
 def test_a_function_of_another_stack(app: App, *, encrypted: bool, user_is_there: bool) -> None:
-    """The key's stack needs it, so what it needs of the key's secret is in the key's stack, and comes before the key."""
+    """The key's stack needs it, so what lets it read the secret is in the key's stack, and comes before the key."""
     theirs, ours = Stack(app, "Functions"), Stack(app, "Keys")
     key = AccessKey(
         ours,
@@ -232,9 +245,7 @@ def test_a_function_of_a_nested_stack_or_of_its_parent(stack: Stack, nested: str
     AccessKey(keys, "Key", user=iam.User(keys, "User")).deliver_to(function(functions), name="github")
     assert Template.from_stack(keys).find_resources("AWS::IAM::Policy")
     assert not [
-        name
-        for name in Template.from_stack(functions).find_resources("AWS::IAM::Policy")
-        if name.startswith("Deliver")
+        name for name in Template.from_stack(functions).find_resources("AWS::IAM::Policy") if name.startswith("Deliver")
     ]
 
 
@@ -284,6 +295,17 @@ def test_targets_hear_of_this_secret_alone(stack: Stack, key: AccessKey) -> None
             }
         },
     )
+
+
+def test_an_id_of_a_rule_is_free(stack: Stack, key: AccessKey) -> None:
+    """Whatever parts of the key are called: each rule keeps its own targets."""
+    for number, name in enumerate(("Published", "Resource", "Secret", "SelfRenewal")):
+        key.on_event(name, targets.SnsTopic(sns.Topic(stack, f"Topic{number}")), "Access Key Created")
+    key.on_published(targets.SnsTopic(sns.Topic(stack, "Last")))
+    key.grant_self_renewal(anywhere=True)
+    rules = Template.from_stack(stack).find_resources("AWS::Events::Rule").values()
+    targeted = [rule["Properties"] for rule in rules if "resources" in rule["Properties"].get("EventPattern", {})]
+    assert [len(rule["Targets"]) for rule in targeted] == [1] * 5
 
 
 def test_a_kind_of_event_that_there_is_not(stack: Stack, key: AccessKey) -> None:
