@@ -25,6 +25,7 @@ benchmark: setup ## Print the figures of docs/performance.md, as ratios of one r
 	$(BIN)/python benchmarks/sweep.py
 	$(BIN)/python benchmarks/synthesis.py
 	$(BIN)/python benchmarks/organization_size.py
+	$(BIN)/python benchmarks/client.py
 
 template: setup ## Write dist/cdk-iam-access-key.template.json, for CloudFormation without Python, and the code beside it.
 	$(BIN)/python -m cdk_iam_access_key.template dist

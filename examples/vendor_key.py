@@ -3,15 +3,17 @@
 For those who have to give a vendor an access key, because the vendor can't assume a role.
 
 Each new key is announced by mail, with ids and times and no secret. The previous key stays Active for two weeks,
-and longer while the vendor uses it. After three weeks it is reported as overdue; nothing deactivates it by force.
-While it is Active, IAM has no slot for the next key, so a vendor that never changes over makes the next rotation
-fail.
+longer while the vendor uses it, and until somebody says that the vendor has the new one:
+
+    python -m cdk_iam_access_key acknowledge --secret <its name> --consumer vendor
+
+After three weeks it is reported as overdue; nothing deactivates it by force. While it is Active, IAM has no slot for
+the next key, so a vendor that never changes over makes the next rotation fail.
 
 Whoever hands the key over reads it from the secret: a person by the role, or a function that the same rule starts.
 """
 
 from aws_cdk import App, CfnParameter, Duration, Stack
-from aws_cdk import aws_events as events
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_sns as sns
@@ -35,24 +37,18 @@ class VendorKey(Stack):
             retire_when_unused_for=Duration.days(3),
             overdue_after=Duration.days(21),
         )
+        key.wait_for_consumers("vendor", within=Duration.days(21))
         key.grant_read(iam.Role(self, "WhoHandsItOver", assumed_by=iam.AccountRootPrincipal()))
         address = CfnParameter(self, "MailAddress", default="keys@example.com")
         topic = sns.Topic(self, "Keys")
         topic.add_subscription(subscriptions.EmailSubscription(address.value_as_string))
-        events.Rule(
-            self,
+        key.on_event(
             "Announced",
-            event_pattern=events.EventPattern(
-                source=["cdk-iam-access-key"],
-                detail_type=[
-                    "Access Key Published",
-                    "Access Key Retirement Postponed",
-                    "Access Key Retirement Overdue",
-                    "Access Key Deactivated",
-                ],
-                detail={"secretArn": [key.secret.secret_arn]},
-            ),
-            targets=[targets.SnsTopic(topic)],
+            targets.SnsTopic(topic),
+            "Access Key Published",
+            "Access Key Retirement Postponed",
+            "Access Key Retirement Overdue",
+            "Access Key Deactivated",
         )
 
 

@@ -65,7 +65,9 @@ class Aws:
 
         https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_GetSecretValue.html
         """
-        response = self._call(pair, "secretsmanager", "get_secret_value", SecretId=self._arn)
+        # `grant_self_renewal` allows no other label, and IAM may know it only from the request.
+        label = "AWSCURRENT"
+        response = self._call(pair, "secretsmanager", "get_secret_value", SecretId=self._arn, VersionStage=label)
         try:
             return Version(
                 str(response["VersionId"]),

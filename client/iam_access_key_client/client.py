@@ -50,7 +50,7 @@ class Client:
         self, store: Store, *, interval: float, consumer: str | None = None, clock: Callable[[], float] = time.time
     ) -> None:
         self._store, self._interval, self._consumer, self._clock = store, interval, consumer, clock
-        self._warned = False
+        self._cannot_store = False
 
     def credentials(self) -> tuple[KeyPair, float]:
         """Return the key to use, and until when an SDK may use it, in seconds since 1970.
@@ -60,9 +60,9 @@ class Client:
         """
         state = self.key()
         now = self._clock()
-        if promised(state, now, self._interval) != state:
+        if not self._cannot_store and promised(state, now, self._interval) != state:
             state = self._stored(lambda found: promised(found, now, self._interval), state)
-        return state.current.pair, expiration(now, self._interval)
+        return state.current.pair, expiration(state, now, self._interval)
 
     def key(self) -> State:
         """Return what is stored, after a renewal if the interval is over and nobody else renews at this moment.
@@ -131,8 +131,16 @@ class Client:
             return self._acknowledged(state, aws)
 
     def acknowledge(self, pair: KeyPair, consumer: str) -> None:
-        """Acknowledge a key by hand, at once. Raises ClientError."""
+        """Acknowledge a key by hand, at once, and note it if it is the stored one. Raises ClientError."""
         self._aws(consumer).acknowledge(pair, consumer)
+        if self._store.path.exists():
+
+            def noted(found: State) -> State:
+                same = (found.current.pair, found.consumer) == (pair, consumer)
+                version_id, now = found.current.version_id, self._clock()
+                return replace(found, acknowledged=version_id, acknowledged_at=now) if same else found
+
+            self._store.update(noted)
 
     def run(self, command: Sequence[str]) -> int:
         """Run a command with the key in its environment. On POSIX it takes the place of this process.
@@ -227,30 +235,33 @@ class Client:
 
         now = self._clock()
         state = replace(state, files={path: key for path, key in state.files.items() if Path(path).exists()})
-        if not renewal.is_acknowledgement_due(state, now) or uses.others(
-            self._store.path, state.current.pair.access_key_id
-        ):
+        if not renewal.is_acknowledgement_due(state, now):
             return state
         try:
             found = self._store.load()
-            if (found.current.pair, found.read_at) != (state.current.pair, state.read_at):
+            is_stored = (found.current.pair, found.read_at) == (state.current.pair, state.read_at)
+            if not is_stored or uses.others(self._store.path, state.current.pair.access_key_id):
                 return state
-        except ClientError:
+        except (ClientError, OSError):
             return state
         state, notes = renewal.acknowledged(state, now, aws)
         for text in notes:
             note(text)
-        version_id = state.acknowledged
-        return self._stored(lambda found: replace(found, acknowledged=version_id, files=state.files), state)
+        version_id, time_of_it = state.acknowledged, state.acknowledged_at
+
+        def noted(found: State) -> State:
+            return replace(found, acknowledged=version_id, acknowledged_at=time_of_it, files=state.files)
+
+        return self._stored(noted, state)
 
     def _stored(self, change: Callable[[State], State], otherwise: State) -> State:
         """Store a change. Where nothing can be stored, the key is given out all the same."""
         try:
             return self._store.update(change)
         except OSError as error:
-            if not self._warned:
+            if not self._cannot_store:
                 note(f"{self._store.path} can't be written ({error.strerror}); the key is used all the same")
-            self._warned = True
+            self._cannot_store = True
             return change(otherwise)
 
     def _aws(self, consumer: str | None) -> Aws:

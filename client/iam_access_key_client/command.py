@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import re
 import sys
 import time
@@ -68,12 +67,10 @@ def _parser() -> argparse.ArgumentParser:
     for name, description in _COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description, allow_abbrev=False)
         command.add_argument("--secret", metavar="ARN", required=name != "status", help="the full ARN of the secret")
-        command.add_argument(
-            "--home", type=Path, default=default_folder(), help="the folder of what is stored; IAM_ACCESS_KEY_HOME"
-        )
+        command.add_argument("--home", type=Path, help="the folder of what is stored; IAM_ACCESS_KEY_HOME if left out")
         if name != "status":
             command.add_argument(
-                *("--consumer",),
+                "--consumer",
                 type=_consumer,
                 required=name == "acknowledge",
                 metavar="NAME",
@@ -81,7 +78,7 @@ def _parser() -> argparse.ArgumentParser:
             )
         if name in {"enrol", "credentials", "exec", "write"}:
             command.add_argument(
-                *("--interval",),
+                "--interval",
                 type=_duration,
                 default=1800,
                 metavar="TIME",
@@ -109,6 +106,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
+    options.home = options.home or default_folder()
     if options.command == "status":
         return _status(options)
     region_of(options.secret)
@@ -226,7 +224,3 @@ def _fields(text: str) -> tuple[str, str]:
     if len(names) != 2 or not all(names):  # noqa: PLR2004 - a pair
         raise argparse.ArgumentTypeError("must be two names with a comma between them")
     return names[0], names[1]
-
-
-if os.name == "nt" and hasattr(sys.stdout, "reconfigure"):
-    sys.stdout.reconfigure(encoding="utf-8")

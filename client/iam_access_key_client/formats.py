@@ -12,14 +12,12 @@ from iam_access_key_client.profiles import edited
 if TYPE_CHECKING:
     from iam_access_key_client.state import KeyPair
 
-FORMATS = ("env", "credentials", "json", "template")
-
 
 def rendered(form: str, pair: KeyPair, *, found: str = "", profile: str = "default", template: str = "") -> str:
     """Return the text of a file.
 
     Args:
-        form: One of `FORMATS`.
+        form: "env", "credentials", "json" or "template".
         pair: The key pair.
         found: What is in the file. A credentials file keeps its other profiles and settings.
         profile: The profile of a credentials file.

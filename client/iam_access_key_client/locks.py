@@ -59,13 +59,15 @@ def held(path: Path) -> Iterator[None]:
 
 @contextmanager
 def attempted(path: Path) -> Iterator[bool]:
-    """Hold a lock if nobody else does. Yield whether to go on: also if the folder takes no file, because one must."""
+    """Hold a lock if nobody else does. Yield whether to go on: also where there are no locks, because one must."""
+    descriptor, alone = -1, True
     try:
         descriptor = opened(path)
+        alone = take(descriptor)
     except OSError:
-        yield True
-        return
+        pass  # a read-only home, or a file system without locks
     try:
-        yield take(descriptor)
+        yield alone
     finally:
-        os.close(descriptor)
+        if descriptor >= 0:
+            os.close(descriptor)

@@ -8,7 +8,7 @@ One visit of a consumer is
         state, notes = acknowledged(state, now, ports)
         # store it
     state = promised(state, now, interval)
-    # store it, unless it is the same; give out state.current.pair until expiration(now, interval)
+    # store it, unless it is the same; give out state.current.pair until expiration(state, now, interval)
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 # A new key answers InvalidClientTokenId for some seconds, at each endpoint anew: 5 to 15 are reported.
 SETTLED = 60
+REPEATED_AFTER = 24 * 3600
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,7 @@ def _moved(state: State, pair: KeyPair, version_id: str) -> State:
     known = next((key for key in state.keys if key.pair == pair), StoredKey(pair))
     others = max(key.given_out_until for key in state.keys if key.pair != pair)
     previous = replace(state.current, given_out_until=others)
-    return replace(state, current=replace(known, version_id=version_id), previous=previous)
+    return replace(state, current=replace(known, version_id=version_id), previous=previous, acknowledged=None)
 
 
 def _kept(state: State) -> str:
@@ -135,16 +136,20 @@ def acknowledged(state: State, now: float, ports: Ports) -> Step:
         ports.acknowledge(state.current.pair, state.consumer or "")
     except ClientError as error:
         return Step(state, (f"key {state.current.pair.access_key_id} could not be acknowledged yet: {error}",))
-    return Step(replace(state, acknowledged=state.current.version_id))
+    return Step(replace(state, acknowledged=state.current.version_id, acknowledged_at=now))
 
 
 def is_acknowledgement_due(state: State, now: float) -> bool:
-    """Tell whether to acknowledge the current key: the last read found it, and no other one is in use here."""
+    """Tell whether to acknowledge the current key: the last read found it, and no other one is in use here.
+
+    It is repeated daily: an event may be lost, and after an undo the provider counts only what was said since.
+    """
     current, previous = state.current, state.previous
+    is_fresh = current.version_id == state.acknowledged and 0 <= now - state.acknowledged_at < REPEATED_AFTER
     return (
         state.consumer is not None
         and current.version_id is not None
-        and current.version_id != state.acknowledged
+        and not is_fresh
         and state.tried_at == state.read_at
         and (previous is None or now >= previous.given_out_until)
         and all(access_key_id == current.pair.access_key_id for access_key_id in state.files.values())
@@ -171,6 +176,7 @@ def merged(planned: State, before: State, found: State) -> State:
         current=current,
         previous=previous,
         consumer=found.consumer,
-        acknowledged=found.acknowledged,
+        acknowledged=None if planned.acknowledged is None else found.acknowledged,
+        acknowledged_at=found.acknowledged_at,
         files=found.files,
     )

@@ -50,7 +50,8 @@ class State:
         tried_at: When it was last tried; later than `read_at` if that failed.
         refused: Whether AWS refused every stored key at the last try.
         consumer: The name under which this host acknowledges keys.
-        acknowledged: The version that was acknowledged last.
+        acknowledged: The version that was acknowledged last; None once another one is in use.
+        acknowledged_at: When.
         fields: The names of the fields of the secret, where they don't speak for themselves.
         files: By path, the id of the key in each file that `write` keeps and whose command has succeeded; empty while
             it has not.
@@ -65,6 +66,7 @@ class State:
     refused: bool = False
     consumer: str | None = None
     acknowledged: str | None = None
+    acknowledged_at: float = 0
     fields: tuple[str, str] | None = None
     files: Mapping[str, str] = field(default_factory=dict)
     in_keyring: bool = False
@@ -80,25 +82,31 @@ def is_due(state: State, now: float, interval: float) -> bool:
 
     A time in the future means that the clock was set back, so it counts as long ago.
     """
-    if state.tried_at != state.read_at:
-        return not 0 <= now - state.tried_at < min(PAUSE, interval)
-    return not 0 <= now - state.read_at < interval
+    last, pause = _last_try(state, interval)
+    return not last <= now < last + pause
 
 
-def expiration(now: float, interval: float) -> float:
-    """Return until when an SDK may use a key that it gets now: it asks again when the interval is over."""
-    return now + LEAD + interval
+def expiration(state: State, now: float, interval: float) -> float:
+    """Return until when an SDK may use a key that it gets now: it asks again when the secret is to be read.
+
+    So no key is in use for longer than that after a read that would have found another one, whenever it was asked for.
+    """
+    last, pause = _last_try(state, interval)
+    return min(max(last + pause, now), now + interval) + LEAD
 
 
 def promised(state: State, now: float, interval: float) -> State:
-    """Note that the current key is given out now.
-
-    The note reaches an interval further than needed: so one write an interval is enough, however many ask.
-    """
-    if state.current.given_out_until >= expiration(now, interval):
+    """Note that the current key is given out now. That is one write between two reads, however many ask."""
+    until = expiration(state, now, interval)
+    if state.current.given_out_until >= until:
         return state
-    until = expiration(now, interval) + interval
     return replace(state, current=replace(state.current, given_out_until=until))
+
+
+def _last_try(state: State, interval: float) -> tuple[float, float]:
+    """Return when the secret was last read or tried, and how long the pause after that is."""
+    failed = state.tried_at != state.read_at
+    return (state.tried_at, min(PAUSE, interval)) if failed else (state.read_at, interval)
 
 
 def named(state: State, consumer: str | None) -> State:

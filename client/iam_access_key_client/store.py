@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,9 +22,12 @@ _KEYRING = "iam-access-key"
 
 
 def default_folder() -> Path:
-    """Return the folder: IAM_ACCESS_KEY_HOME, or ~/.aws/iam-access-key."""
+    """Return the folder: IAM_ACCESS_KEY_HOME, or ~/.aws/iam-access-key. Raises ClientError if there is neither."""
     named = os.environ.get("IAM_ACCESS_KEY_HOME")
-    return Path(named) if named else Path.home() / ".aws" / "iam-access-key"
+    try:
+        return Path(named) if named else Path.home() / ".aws" / "iam-access-key"
+    except RuntimeError:
+        raise ClientError("this user has no home; set IAM_ACCESS_KEY_HOME to a folder, or pass --home") from None
 
 
 class Store:
@@ -97,12 +102,13 @@ class Store:
         """Put secrets into the keyring before the file names them, and take them out after it has ceased to."""
         if state.in_keyring:
             for key in state.keys:
-                _keyring().set_password(_KEYRING, key.pair.access_key_id, key.pair.secret_access_key)
+                _in_keyring("set_password", key.pair.access_key_id, key.pair.secret_access_key)
         files.replace(self.path, json.dumps(_document(state), indent=1))
         kept = {key.pair.access_key_id for key in state.keys} if state.in_keyring else set()
         for key in found.keys if found and found.in_keyring else ():
             if key.pair.access_key_id not in kept:
-                _keyring().delete_password(_KEYRING, key.pair.access_key_id)
+                with suppress(OSError):  # what is stored does not need it any more
+                    _in_keyring("delete_password", key.pair.access_key_id)
 
 
 def _digest(text: str) -> str:
@@ -139,6 +145,7 @@ def _document(state: State) -> dict[str, Any]:
         "refused": state.refused,
         "consumer": state.consumer,
         "acknowledged": state.acknowledged,
+        "acknowledgedAt": state.acknowledged_at,
         "fields": state.fields,
         "files": dict(state.files),
         "inKeyring": state.in_keyring,
@@ -160,6 +167,7 @@ def _state(document: dict[str, Any], secret_arn: str) -> State:
         refused=bool(document["refused"]),
         consumer=document["consumer"],
         acknowledged=document["acknowledged"],
+        acknowledged_at=float(document["acknowledgedAt"]),
         fields=(str(fields[0]), str(fields[1])) if fields else None,
         files={str(path): str(access_key_id) for path, access_key_id in document["files"].items()},
         in_keyring=in_keyring,
@@ -168,15 +176,19 @@ def _state(document: dict[str, Any], secret_arn: str) -> State:
 
 def _key(document: dict[str, Any], *, in_keyring: bool) -> StoredKey:
     access_key_id = document["accessKeyId"]
-    secret = _keyring().get_password(_KEYRING, access_key_id) if in_keyring else document["secretAccessKey"]
+    secret = _in_keyring("get_password", access_key_id) if in_keyring else document["secretAccessKey"]
     if not isinstance(access_key_id, str) or not isinstance(secret, str) or not secret:
         raise ValueError("no key")
     return StoredKey(KeyPair(access_key_id, secret), document["versionId"], float(document["givenOutUntil"]))
 
 
-def _keyring() -> Any:
+def _in_keyring(operation: str, *arguments: str) -> Any:
+    """Call the keyring. Raises OSError for whatever its backend raises, without the arguments."""
     try:
         import keyring  # noqa: PLC0415 - an extra, and slow
+
+        return getattr(keyring, operation)(_KEYRING, *arguments)
     except ImportError:
         raise ClientError("the keys are in the keyring: pip install 'iam-access-key-client[keyring]'") from None
-    return keyring
+    except Exception as error:  # noqa: BLE001 - each backend has its own
+        raise OSError(errno.EIO, f"the keyring failed: {type(error).__name__}") from None

@@ -242,8 +242,11 @@ def test_file_that_is_gone_holds_nothing_back(enrolled: Host, account: Account) 
 def test_acknowledged_by_hand(enrolled: Host, account: Account) -> None:
     """At once, with the stored key; where none is stored, with the one in the environment; a failure is told."""
     done = enrolled.run("acknowledge", "--consumer", "vendor-x")
-    assert (done.code, done.err) == (0, "")
+    assert (done.code, done.err, enrolled.state.acknowledged) == (0, "", None)
     key = enrolled.state.current.pair
+    enrolled.run("credentials", "--consumer", "vendor-x")
+    enrolled.run("acknowledge", "--consumer", "vendor-x")
+    assert enrolled.state.acknowledged == account.current.version_id
     enrolled.store.path.unlink()
     done = enrolled.run(
         *("acknowledge", "--consumer", "vendor-y"),
@@ -252,7 +255,7 @@ def test_acknowledged_by_hand(enrolled: Host, account: Account) -> None:
     )
     assert done.code == 0
     details = [json.loads(event["Detail"]) for event in account.events]
-    assert [detail["consumer"] for detail in details] == ["vendor-x", "vendor-y"]
+    assert [detail["consumer"] for detail in details] == ["vendor-x", "vendor-x", "vendor-y"]
     assert {detail["accessKeyId"] for detail in details} == {key.access_key_id}
     account.keys[key.access_key_id].status = "Inactive"
     done = enrolled.run(

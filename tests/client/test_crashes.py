@@ -69,10 +69,11 @@ def test_key_is_given_out_whatever_the_disk_says(kind: str) -> None:
     for case in struck:
         said = case["said"]
         assert said["code"] == 0, said
-        # After one failure the key that is stored is used, which works as well; where nothing is stored, the new one.
-        keys = {NEW.access_key_id} if kind.endswith("+") else {OLD.access_key_id, NEW.access_key_id}
-        assert json.loads(said["out"])["AccessKeyId"] in keys
+        assert json.loads(said["out"])["AccessKeyId"] == NEW.access_key_id
         assert said["err"].count("\n") <= 1
+        # What is not stored is not acknowledged.
+        stored = json.loads(case["texts"][0])["keys"][0]["accessKeyId"]
+        assert said["sent"] == 0 or stored == NEW.access_key_id
         assert json.loads(case["credentials"]["out"])["AccessKeyId"] == NEW.access_key_id
         assert case["leftovers"] == []
 

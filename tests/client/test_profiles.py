@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import configparser
 import stat
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from botocore.session import Session
 from support.aws_server import ARN
 
 from iam_access_key_client.errors import ClientError
@@ -76,6 +78,21 @@ def test_both_files_get_the_setting(host: Host, account: Account) -> None:
     assert credentials.read_text() == f"[ci]\n{line}[b]\nx = 1\n"
     assert stat.S_IMODE(credentials.stat().st_mode) == 0o640
     assert stat.S_IMODE(config.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("missing", ["config", "credentials"])
+def test_sdk_takes_its_key_by_either_file(host: Host, account: Account, missing: str) -> None:
+    """An SDK runs the command, keeps its answer until the time it says, and asks again then."""
+    key = account.rotate()
+    host.enrol(key, "--profile", "ci")
+    (host.home / ".aws" / missing).unlink()
+    host.patch.setenv("PYTHONPATH", str(Path(__file__).parents[2] / "client"))
+    credentials = Session(profile="ci").get_credentials()
+    assert credentials
+    frozen = credentials.get_frozen_credentials()
+    assert (frozen.access_key, frozen.secret_key) == (key.access_key_id, key.secret_access_key)
+    assert not credentials.refresh_needed()
+    assert credentials.refresh_needed(refresh_in=1800 + 900)
 
 
 def config_value(text: str) -> str:

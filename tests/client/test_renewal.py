@@ -174,13 +174,24 @@ def test_enrolled_key_learns_its_version() -> None:
 
 
 def test_promise_covers_all_calls_of_an_interval() -> None:
-    """One write an interval is enough to know until when a key may be in an SDK's memory."""
-    state = promised(stored(), NOW, INTERVAL)
-    assert expiration(NOW, INTERVAL) == NOW + LEAD + INTERVAL
-    for second in range(0, INTERVAL + 1, 100):
+    """One write an interval is enough to know until when a key may be in an SDK's memory.
+
+    Whenever an SDK asks, it asks again when the secret is to be read: else it could keep a key for another interval.
+    """
+    state = promised(stored(read_at=NOW, tried_at=NOW), NOW, INTERVAL)
+    assert expiration(state, NOW, INTERVAL) == NOW + LEAD + INTERVAL
+    for second in range(0, INTERVAL, 100):
         assert promised(state, NOW + second, INTERVAL) is state
-        assert state.current.given_out_until >= expiration(NOW + second, INTERVAL)
+        assert expiration(state, NOW + second, INTERVAL) == NOW + LEAD + INTERVAL
     assert promised(state, NOW + INTERVAL + 1, INTERVAL) != state
+
+
+def test_expiration_while_nothing_can_be_read() -> None:
+    """An SDK asks again when the next try comes; at once while another process tries."""
+    failing = stored(read_at=NOW - INTERVAL, tried_at=NOW)
+    assert expiration(failing, NOW + 10, INTERVAL) == NOW + 60 + LEAD
+    assert expiration(stored(read_at=NOW, tried_at=NOW), NOW + 2 * INTERVAL, INTERVAL) == NOW + 2 * INTERVAL + LEAD
+    assert expiration(stored(read_at=NOW, tried_at=NOW), NOW - 7200, INTERVAL) == NOW - 7200 + INTERVAL + LEAD
 
 
 def test_promise_of_a_dropped_key_is_kept() -> None:
@@ -206,6 +217,18 @@ def test_acknowledged_once_all_other_credentials_have_expired() -> None:
     assert state.acknowledged == version_of(K2)
 
 
+def test_acknowledged_anew_each_day_and_after_another_key() -> None:
+    """An event may be lost; and after an undo only what was said since counts."""
+    state = stored(K1, consumer="ci", read_at=NOW, tried_at=NOW, acknowledged=version_of(K1), acknowledged_at=NOW)
+    assert not is_acknowledgement_due(state, NOW + 86399)
+    assert is_acknowledgement_due(state, NOW + 86400)
+    assert is_acknowledgement_due(state, NOW - 1)
+    moved = renewed(state, NOW, Cloud(current=K2)).state
+    back = renewed(moved, NOW, Cloud(current=K1)).state
+    assert (back.current.pair, back.acknowledged) == (K1, None)
+    assert acknowledged(back, NOW, Cloud(current=K1)).state.acknowledged == version_of(K1)
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -214,7 +237,7 @@ def test_acknowledged_once_all_other_credentials_have_expired() -> None:
         {"read_at": NOW - 1},
         {"files": {"/etc/key": K1.access_key_id}},
         {"files": {"/etc/key": ""}},
-        {"acknowledged": version_of(K2)},
+        {"acknowledged": version_of(K2), "acknowledged_at": NOW},
     ],
 )
 def test_not_acknowledged(changes: dict[str, object]) -> None:

@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unittest import mock
 
 import pytest
 from botocore.exceptions import ClientError
 from cloud.stacks import Account, Deployment, Session
+from support.ci_servers import TOKEN, GitHub, GitLab, Server
 from support.examples import EXAMPLES, synthesized
+
+from cdk_iam_access_key.cli import command as command_line
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -20,6 +26,8 @@ if TYPE_CHECKING:
 
 _BOOTSTRAP = "/cdk-bootstrap/hnb659fds/version"
 _OTHER_ACCOUNT = "444455556666"
+# By example, the system that its function brings the key to, and the secret of the function's token.
+_CI_SYSTEMS = {"github_secrets": (GitHub, "ci/github-token"), "gitlab_variables": (GitLab, "ci/gitlab-token")}
 
 
 @dataclass(frozen=True)
@@ -44,10 +52,12 @@ class _Deployed:
     Attributes:
         account: The account.
         stacks: Its stacks, in the order in which they were deployed.
+        ci_system: Where a function of it brings the key.
     """
 
     account: Account
     stacks: list[Deployment]
+    ci_system: Server | None = None
 
     @property
     def key(self) -> str:
@@ -71,9 +81,11 @@ class _Deployed:
         return admin.assume(self.account.iam.get_role(RoleName=name)["Role"]["Arn"])
 
 
-def _deployed(cloud: LocalCloud, directory: Path, name: str) -> _Deployed:
+def _deployed(cloud: LocalCloud, directory: Path, name: str, ci_system: Server | None) -> _Deployed:
     """Deploy an example, with a provider that does not wait for a key to settle."""
     stacks = []
+    if ci_system:
+        cloud.client("secretsmanager").create_secret(Name=_CI_SYSTEMS[name][1], SecretString=TOKEN)
     assembly = synthesized(name, directory, {"111122223333": cloud.account})
     for artifact in assembly.stacks:
         account = artifact.environment.account
@@ -85,11 +97,13 @@ def _deployed(cloud: LocalCloud, directory: Path, name: str) -> _Deployed:
             variables = resource.get("Properties", {}).get("Environment", {}).get("Variables", {})
             if "SETTLING_SECONDS" in variables:
                 variables["SETTLING_SECONDS"] = "0"
+            if ci_system and "TOKEN_SECRET" in variables:
+                variables["API_URL"] = ci_system.url
         stack = Deployment(there, directory, artifact.stack_name)
         stack.start(json.dumps(template))
         stack.await_status("CREATE_COMPLETE")
         stacks.append(stack)
-    return _Deployed(Account(cloud), stacks)
+    return _Deployed(Account(cloud), stacks, ci_system)
 
 
 def _publish(cloud: LocalCloud, assembly: Path, stack: str) -> None:
@@ -101,7 +115,9 @@ def _publish(cloud: LocalCloud, assembly: Path, stack: str) -> None:
             for token, value in place.items():
                 bucket = bucket.replace(token, value)
             s3.create_bucket(Bucket=bucket)
-            content = (assembly / file["source"]["path"]).read_bytes()
+            source = assembly / file["source"]["path"]
+            archive = Path(shutil.make_archive(str(source), "zip", source)) if source.is_dir() else source
+            content = archive.read_bytes()
             s3.put_object(Bucket=bucket, Key=destination["objectKey"], Body=content)
 
 
@@ -223,6 +239,47 @@ def _vendor_key(deployed: _Deployed) -> None:
     assert any(deployed.key in rule.get("EventPattern", "") for rule in rules)
 
 
+def _ci_secrets(deployed: _Deployed) -> None:
+    first = _as_jobs_get_it(deployed)
+    for command in ("rotate", "undo"):
+        with mock.patch.dict("os.environ", deployed.account.cloud.environment()):
+            assert command_line.main([command, "--secret", deployed.key, "--yes"]) == command_line.DONE
+        found = _as_jobs_get_it(deployed)
+        assert (found == first) is (command == "undo")
+
+
+def _as_jobs_get_it(deployed: _Deployed) -> dict[str, str]:
+    """Return the key in the CI system, which is that of the secret."""
+    assert deployed.ci_system
+    value = deployed.account.value(deployed.key)
+    assert deployed.ci_system.has == {
+        "AWS_ACCESS_KEY_ID": value["accessKeyId"],
+        "AWS_SECRET_ACCESS_KEY": value["secretAccessKey"],
+    }
+    return deployed.ci_system.has.copy()
+
+
+def _ecs_restart(deployed: _Deployed) -> None:
+    events, states = (deployed.account.cloud.client(service) for service in ("events", "stepfunctions"))
+    (rule,) = [rule for rule in events.list_rules()["Rules"] if "Secret Label Updated" in rule.get("EventPattern", "")]
+    assert json.loads(rule["EventPattern"])["resources"] == [deployed.key]
+    (target,) = events.list_targets_by_rule(Rule=rule["Name"])["Targets"]
+    definition = json.loads(states.describe_state_machine(stateMachineArn=target["Arn"])["definition"])
+    (state,) = definition["States"].values()
+    assert state["Parameters"]["ForceNewDeployment"] is True
+    assert state["Parameters"]["Service"] == deployed.of("AWS::ECS::Service")
+
+
+def _renewing(deployed: _Deployed) -> None:
+    user = deployed.of("AWS::IAM::User")
+    names = deployed.account.iam.list_user_policies(UserName=user)["PolicyNames"]
+    (renewal,) = [name for name in names if name.startswith("SelfRenewal")]
+    policy = deployed.account.iam.get_user_policy(UserName=user, PolicyName=renewal)["PolicyDocument"]
+    (statement,) = policy["Statement"]
+    assert statement["Resource"] == deployed.key
+    assert statement["Condition"]["IpAddress"]["aws:SourceIp"][0].startswith("203.0.113.")
+
+
 CHECKS: dict[str, Callable[[_Deployed], None]] = {
     "tags_and_policy": _tags_and_policy,
     "ecs_task": _ecs_task,
@@ -236,14 +293,22 @@ CHECKS: dict[str, Callable[[_Deployed], None]] = {
     "ses_smtp": _ses_smtp,
     "github_actions": _github_actions,
     "vendor_key": _vendor_key,
+    "github_secrets": _ci_secrets,
+    "gitlab_variables": _ci_secrets,
+    "ecs_restart": _ecs_restart,
+    "machine": _renewing,
+    "postfix_with_ses": _renewing,
+    "external_secrets": _renewing,
 }
 
 
 def _check(cloud: LocalCloud, directory: Path, name: str) -> None:
-    deployed = _deployed(cloud, directory, name)
-    CHECKS[name](deployed)
-    for stack in reversed(deployed.stacks):
-        stack.delete()
+    with ExitStack() as servers:
+        ci_system = servers.enter_context(_CI_SYSTEMS[name][0]()) if name in _CI_SYSTEMS else None
+        deployed = _deployed(cloud, directory, name, ci_system)
+        CHECKS[name](deployed)
+        for stack in reversed(deployed.stacks):
+            stack.delete()
     users = [user["UserName"] for user in deployed.account.iam.list_users()["Users"]]
     assert set(users) <= {"admin", "second"}
     assert deployed.account.entries() == {}

@@ -179,7 +179,7 @@ class _Handler(BaseHTTPRequestHandler):
             account.events += parameters["Entries"]
             return {"FailedEntryCount": 0, "Entries": [{"EventId": "1"}]}
         assert action == "GetSecretValue"
-        assert parameters == {"SecretId": ARN}
+        assert parameters == {"SecretId": ARN, "VersionStage": "AWSCURRENT"}
         assert account.current
         return {
             "ARN": ARN,

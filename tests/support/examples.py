@@ -29,7 +29,7 @@ def synthesized(name: str, outdir: Path, accounts: Mapping[str, str] | None = No
     code = path.read_text("utf-8")
     for named, real in (accounts or {}).items():
         code = code.replace(named, real)
-    names: dict[str, object] = {"__name__": "__main__"}
+    names: dict[str, object] = {"__name__": "__main__", "__file__": str(path)}
     with mock.patch.object(aws_cdk, "App", return_value=aws_cdk.App(outdir=str(outdir))):
         exec(compile(code, path, "exec"), names)
     app = names["app"]

@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 from aws_cdk import App, Duration, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_events as events
+from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_ssm as ssm
 from aws_cdk.assertions import Template
 from constructs import Construct
@@ -83,6 +85,13 @@ def _app(directory: Path) -> tuple[App, list[Any]]:
     )
     late = cdk_iam_access_key.AccessKey(stack, "Late", user=iam.User(own, "Third"), grace_period=Duration.seconds(0))
     late.cut_over_after(ssm.StringParameter(own, "Consumer", string_value=late.secret_version_id))
+    used = cdk_iam_access_key.AccessKey(stack, "Used", user=iam.User(own, "Fourth"))
+    used.grant_self_renewal(anywhere=True)
+    used.wait_for_consumers("ci-runner-7", within=Duration.days(7))
+    arn = "arn:aws:lambda:eu-west-1:111122223333:function:deliver"
+    function = lambda_.Function.from_function_arn(own, "Function", arn)
+    used.deliver_to(function, name="github")
+    used.on_published(targets.LambdaFunction(function))
     for name in ("access_key_id", "secret_version_id", "status"):
         ssm.StringParameter(own, name, string_value=getattr(plain, name))
     ssm.StringParameter(own, "secret", string_value=plain.secret.secret_arn)

@@ -95,7 +95,12 @@ def _effect_of_undo(report: "Report") -> str:
     if report.get("undoRestores") is None:
         raise RefusedError(f"nothing to undo: {report.get('undoRefused', 'the provider says no more')}")
     restored = printable(report["undoRestores"])
-    return f"{restored} becomes Active and current again, the key that is current becomes Inactive"
+    others = "is retired once its consumers have come back" if _has_consumers(report) else "becomes Inactive"
+    return f"{restored} becomes Active and current again, the key that is current {others}"
+
+
+def _has_consumers(report: "Report") -> bool:
+    return any(report.get(name) for name in ("acknowledged", "deliveries"))
 
 
 def _effect_of_rotate(report: "Report") -> str:

@@ -51,13 +51,14 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
 
 
 def acknowledge(work: Work, consumer: str, given: Acknowledgement) -> None:
-    """Record it, and tell of it; one that is known already, or was overtaken by a later one, is no news."""
+    """Record it, and tell of it unless it repeats what the consumer said last."""
     before = work.lease.entry
-    key = before.keys.get(given.key_id)
+    key, known = before.keys.get(given.key_id), before.acknowledged.get(consumer)
     if key is None or with_acknowledgement(before, consumer, given, work.lease.now()) is before:
         return
     work.lease.change(lambda entry, now: with_acknowledgement(entry, consumer, given, now))
-    work.reconciler.events.append((ACKNOWLEDGED, about_key(before, key, consumer=consumer, by=given.by)))
+    if known is None or known.key_id != given.key_id:
+        work.reconciler.events.append((ACKNOWLEDGED, about_key(before, key, consumer=consumer, by=given.by)))
 
 
 def signed_identity(sent: object) -> SignedIdentity:

@@ -14,7 +14,7 @@ from access_key_provider.model.consumers import LONGEST_CALL, Acknowledgement
 from access_key_provider.model.errors import DeliveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
     from datetime import datetime
 
     from access_key_provider.model.consumers import Delivery
@@ -36,11 +36,15 @@ def with_acknowledgement(entry: Entry, consumer: str, given: Acknowledgement, no
     for name in others[:-_UNDECLARED_KEPT]:
         del acknowledged[name]
     recorded = replace(entry, acknowledged=acknowledged).checked_at(now)
+    if known and known.key_id == given.key_id:
+        return recorded
     return recorded.noted(now, f"{consumer} has {given.key_id}, says the {given.by}")
 
 
 def missing_consumers(draft: Draft, owner: str, key: KeyRecord, *, until_overdue: bool = True) -> tuple[str, ...]:
     """Name the consumers of a resource that may not have the current key yet, and for which a previous one is kept.
+
+    What a consumer said before that one was replaced does not count: it may have come to it since, and not said so.
 
     Those that are to be retired from all the same when their time is over are left out then, unless `until_overdue` is
     False.
@@ -48,10 +52,11 @@ def missing_consumers(draft: Draft, owner: str, key: KeyRecord, *, until_overdue
     claim, current = draft.claim(owner), draft.entry.current
     if current is None:
         return ()
+    said, since = draft.entry.acknowledged, key.replaced or key.created
     silent = [
         name
         for name in claim.rules.consumers
-        if name not in draft.entry.acknowledged or draft.entry.acknowledged[name].key_id != current.id
+        if name not in said or said[name].key_id != current.id or said[name].time < since
     ]
     if until_overdue and claim.rules.retire_overdue and is_awaited_too_long(draft, owner, key):
         silent = []
@@ -119,15 +124,15 @@ def release(draft: Draft, key: KeyRecord, held: Iterable[Delivery]) -> bool:
     return True
 
 
-def deliveries_due(entry: Entry) -> list[datetime]:
-    """Tell since when consumers wait for the current key, and when calls are over whose responses were lost."""
-    ends = [record.calling + LONGEST_CALL for record in entry.deliveries.values() if record.calling]
+def deliveries_due(entry: Entry) -> Iterator[datetime]:
+    """Tell when deliveries are to be made: at once, or when a call is over whose response was lost."""
     current = entry.current
     claim = entry.claims.get(current.owner) if current else None
-    if current is None or claim is None or not claim.present:
-        return ends
-    waiting = (entry.deliveries.get(delivery.name) for delivery in _due(entry, claim.deliveries, current.id))
-    return [*ends, *(current.published or current.created for record in waiting if not (record and record.calling))]
+    if current is None or claim is None:
+        return
+    for delivery in _due(entry, claim.deliveries, current.id):
+        record = entry.deliveries.get(delivery.name)
+        yield record.calling + LONGEST_CALL if record and record.calling else current.published or current.created
 
 
 def _due(entry: Entry, deliveries: Iterable[Delivery], key_id: str) -> list[Delivery]:
