@@ -397,6 +397,8 @@ class AccessKey(Construct):
                 "deliver_to must come with a grace_period of a minute or more if it is required after publishing, got "
                 "0: the previous key is deactivated in the deployment that rotates; set grace_period"
             )
+        if not self._deliveries:
+            AtSynthesis.of(self).check(lambda templates: consumers_.circles(self, self._key, templates))
         self._deliveries.append(
             {
                 "Name": name,

@@ -256,6 +256,19 @@ def test_a_kms_key_of_another_stack(app: App, user: iam.User, stack: Stack) -> N
     app.synth()
 
 
+@pytest.mark.parametrize("grant", [True, False])
+def test_a_function_that_waits_for_the_key(app: App, stack: Stack, key: AccessKey, *, grant: bool) -> None:
+    """CloudFormation would refuse the circle at deployment; synthesis tells what to take away."""
+    deliver = function(stack)
+    if grant:
+        key.grant_read(deliver)
+    else:
+        deliver.add_environment("SECRET", key.secret.secret_arn)
+    key.deliver_to(deliver, name="github")
+    with pytest.raises(RuntimeError, match="deliver_to must have a function that does not wait for the key, got one"):
+        app.synth()
+
+
 def test_an_imported_function_must_be_let_in_by_hand(stack: Stack, key: AccessKey) -> None:
     """The CDK can't add to its role, which a warning says."""
     arn = "arn:aws:lambda:eu-west-1:111122223333:function:deliver"

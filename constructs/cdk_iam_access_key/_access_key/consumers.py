@@ -3,7 +3,7 @@
 import ipaddress
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from constructs import Construct
 from cdk_iam_access_key._access_key import permissions
 from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._shared.permissions import ACKNOWLEDGEMENT, CONSUMER_SOURCE, EVENT_SOURCE, through
+from cdk_iam_access_key._shared.templates import Templates, paths_of, resources_of, walk
 from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key._shared.validation import shown
 
@@ -143,6 +144,43 @@ def define_delivery(
         policy_document=permissions.document(permissions.allow(["lambda:InvokeFunction"], function.function_arn)),
     )
     resource.node.add_dependency(policy, function)
+
+
+def circles(key: Construct, resource: CfnResource, templates: Templates) -> Iterator[str]:
+    """Refuse a function that waits for the key, as one that was given the secret: the key waits for it."""
+    stack = Stack.of(key)
+    resources, paths = resources_of(templates.of(stack)), paths_of(stack)
+    start = stack.resolve(resource.logical_id)
+    came_from = {start: ""}
+    left = [start]
+    while left:
+        name = left.pop()
+        for needed in _needed(resources.get(name, {})):
+            if needed == start:
+                between: list[str] = []
+                while name != start:
+                    between.insert(0, paths.get(name, name))
+                    name = came_from[name]
+                yield (
+                    f"{key.node.path}: deliver_to must have a function that does not wait for the key, got one that "
+                    f"does, through {', '.join(between)}; take key.secret away there: the function is called with its "
+                    "ARN, and may read it already"
+                )
+                return
+            if needed in resources and needed not in came_from:
+                came_from[needed] = name
+                left.append(needed)
+
+
+def _needed(resource: Any) -> Iterator[str]:
+    depends = resource.get("DependsOn", [])
+    yield from [depends] if isinstance(depends, str) else depends
+    for part in walk(resource):
+        if isinstance(part, dict) and "Ref" in part:
+            yield part["Ref"]
+        elif isinstance(part, dict) and "Fn::GetAtt" in part:
+            attribute = part["Fn::GetAtt"]
+            yield attribute.partition(".")[0] if isinstance(attribute, str) else attribute[0]
 
 
 def check_deliveries(deliveries: list[dict[str, str]], name: str) -> None:
