@@ -14,10 +14,10 @@ from access_key_provider.model.consumers import LONGEST_CALL, Acknowledgement
 from access_key_provider.model.errors import DeliveryError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from access_key_provider.model.consumers import Delivery
+    from access_key_provider.model.consumers import Delivery, DeliveryRecord
     from access_key_provider.model.entry import Entry, KeyRecord
     from access_key_provider.planning.draft import Draft
 
@@ -112,6 +112,21 @@ def holders(draft: Draft, key: KeyRecord) -> list[Delivery]:
         for delivery in _due(draft.entry, claim.deliveries, current.id)
         if (record := draft.entry.deliveries.get(delivery.name)) and key.id in {record.key_id, record.tried}
     ]
+
+
+def may_have(entry: Entry, key_ids: Collection[str]) -> dict[str, DeliveryRecord]:
+    """Name the consumers that have one of some keys last, as far as is known, or may have."""
+    return {name: record for name, record in entry.deliveries.items() if (record.tried or record.key_id) in key_ids}
+
+
+def overtaken(entry: Entry, had: Mapping[str, DeliveryRecord]) -> dict[str, DeliveryRecord]:
+    """Name the consumers to which the same function has brought another secret's key since; they may have that one."""
+    return {
+        name: replace(known, tried=record.tried or record.key_id)
+        for name, record in had.items()
+        if (known := entry.deliveries.get(name)) and known.function_arn == record.function_arn and known.delivered
+        if not known.tried and (record.tried or (record.delivered and record.delivered > known.delivered))
+    }
 
 
 def release(draft: Draft, key: KeyRecord, held: Iterable[Delivery]) -> bool:

@@ -356,3 +356,31 @@ def test_without_a_grace_period_a_rollback_waits_for_whoever_has_to_come_back(st
     function.error = ""
     stack.sweep_for(timedelta(hours=12), every=timedelta(minutes=5))
     assert stack.keys().get(second) != "Active"
+
+
+@pytest.mark.parametrize("is_answer_lost", [False, True])
+def test_a_change_of_the_secret_that_is_rolled_back(stack: Stack, *, is_answer_lost: bool) -> None:
+    """The consumer has the key of the other secret, which is gone; a sweep brings it the one of this secret again."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    stack.account.clock.sleep(86400)
+    moved = declared(stack, "1") | {"SecretArn": stack.other_arn}
+    update = stack.update(moved)
+    assert stack.deliver(update) == "SUCCESS"
+    assert stack.function().has != first
+    back = stack.roll_back(update) if is_answer_lost else stack.event("Delete", moved, stack.last_id)
+    assert stack.deliver(back) == "SUCCESS"
+    stack.sweep(timedelta(minutes=6))
+    assert (stack.function().has, stack.our_keys()) == (first, [first])
+    assert "failing" not in stack.entry
+
+
+def test_a_change_of_the_secret_is_told_once(stack: Stack) -> None:
+    """The Delete of what was before finds that the consumer has the key of the other secret."""
+    stack.must(stack.create(declared(stack, "1")))
+    before = stack.delete()
+    stack.must(stack.update(declared(stack, "1") | {"SecretArn": stack.other_arn}))
+    assert stack.deliver(before) == "SUCCESS"
+    stack.sweep(timedelta(minutes=6))
+    assert len(stack.function().calls) == 2
+    assert "failing" not in stack.entries[stack.other_arn]
