@@ -384,3 +384,18 @@ def test_a_change_of_the_secret_is_told_once(stack: Stack) -> None:
     stack.sweep(timedelta(minutes=6))
     assert len(stack.function().calls) == 2
     assert "failing" not in stack.entries[stack.other_arn]
+
+
+def test_a_key_that_is_declared_inactive_is_not_delivered(stack: Stack) -> None:
+    """It would not work at the consumer, which keeps the previous one until the key is declared Active."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    stack.must(stack.update(declared(stack, "2") | {"Status": "Inactive"}))
+    second, _ = stack.current_key()
+    sweeps = sum(stack.sweep(timedelta(minutes=5))["swept"] for _ in range(12 * 24))
+    assert sweeps <= 3
+    assert (stack.function().has, stack.keys()) == (first, {first: "Active", second: "Inactive"})
+    stack.must(stack.update(declared(stack, "2")))
+    assert stack.function().has == second
+    stack.sweep_for(timedelta(days=2))
+    assert stack.keys().get(first) != "Active"
