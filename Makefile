@@ -13,7 +13,7 @@ help: ## List the targets.
 
 setup: .venv/.ready node_modules/.ready ## Make the virtual environment and fetch the pinned CDK command line.
 
-demo: setup ## The life of a key on an AWS account embedded in this machine. STEPS=basic or rotation: one part.
+demo: setup ## The life of a key on an AWS account embedded in this machine. STEPS=basic, rotation or consumer: one part.
 	$(BIN)/python -m demo --steps $(or $(STEPS),all) $(ARGS)
 
 demo-root: setup ## Root access keys in an organization of 500 accounts embedded in this machine.
@@ -26,6 +26,7 @@ benchmark: setup ## Print the figures of docs/performance.md, as ratios of one r
 	$(BIN)/python benchmarks/synthesis.py
 	$(BIN)/python benchmarks/organization_size.py
 	$(BIN)/python benchmarks/client.py
+	$(BIN)/python benchmarks/fleet.py
 
 template: setup ## Write dist/cdk-iam-access-key.template.json, for CloudFormation without Python, and the code beside it.
 	$(BIN)/python -m cdk_iam_access_key.template dist

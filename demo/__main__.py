@@ -1,4 +1,4 @@
-"""The demo at the command line: `python -m demo [--steps basic|rotation|all] [--keep]`."""
+"""The demo at the command line: `python -m demo [--steps basic|rotation|consumer|all] [--keep]`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from demo.account import ROTATION_STACK
+from demo.account import CONSUMER_STACK, ROTATION_STACK
+from demo.consumer_journey import ConsumerJourney
 from demo.driver import Driver
 from demo.journey import Journey
 from demo.records import Records
@@ -26,8 +27,7 @@ if TYPE_CHECKING:
 
 # Where `python -m local_cloud env` and `down` look.
 _KEPT = Path(__file__).resolve().parent.parent / ".local-cloud"
-_ROTATION_APP = ("python", "demo/rotation_app.py")
-_PARTS = ("all", "basic", "rotation")
+_PARTS = ("all", "basic", "rotation", "consumer")
 _INTERRUPTED = 128 + signal.SIGINT
 _TERMINATED = 128 + signal.SIGTERM
 
@@ -35,7 +35,7 @@ _TERMINATED = 128 + signal.SIGTERM
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the journey and give the exit code: 0, 1 if an expectation does not hold, 130 after Ctrl-C."""
     parser = argparse.ArgumentParser(prog="python -m demo", description=__doc__)
-    parser.add_argument("--steps", choices=_PARTS, default="all", help="the short journey, the one of rotation, or all")
+    parser.add_argument("--steps", choices=_PARTS, default="all", help="one of the three journeys, or all")
     parser.add_argument("--keep", action="store_true", help="keep the example's stack, and the account running")
     given = parser.parse_args(arguments)
     report = Report(Console(record=True, highlight=False))
@@ -58,15 +58,23 @@ def _play(cloud: LocalCloud, report: Report, *, part: str, keep: bool) -> bool:
     """Take the steps of one part or of all, and tell whether all expectations hold."""
     records = Records(cloud, report)
     example = Driver(cloud, CdkCli(cloud), records, report)
-    cdk, option = CdkCli(cloud, app=_ROTATION_APP), f'--app "{" ".join(_ROTATION_APP)}"'
-    rotating = RotationJourney(Driver(cloud, cdk, records, report, stack=ROTATION_STACK, option=option))
-    steps = [opening(example)]
-    if part != "rotation":
-        steps += Journey(example).steps(destroys=not keep)
-    if part != "basic":
-        steps += rotating.steps()
-    with contextlib.closing(rotating):
-        return take([*steps, closing(example)], records, report)
+
+    def driver(app: str, stack: str) -> Driver:
+        command = ("python", f"demo/{app}.py")
+        option = f'--app "{" ".join(command)}"'
+        return Driver(cloud, CdkCli(cloud, app=command), records, report, stack=stack, option=option)
+
+    rotating = RotationJourney(driver("rotation_app", ROTATION_STACK))
+    consumer = driver("consumer_app", CONSUMER_STACK)
+    consuming = ConsumerJourney(consumer)
+    parts = {
+        "basic": Journey(example).steps(destroys=not keep),
+        "rotation": rotating.steps(),
+        "consumer": consuming.steps(),
+    }
+    steps = [step for name, steps in parts.items() if part in {name, "all"} for step in steps]
+    with contextlib.closing(rotating), contextlib.closing(consuming):
+        return take([opening(example), *steps, closing(example, consumer.account)], records, report)
 
 
 @contextlib.contextmanager

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 EXAMPLE_STACK = "AccessKeyExample"
 ROTATION_STACK = "KeyRotationExample"
+CONSUMER_STACK = "KeyConsumerExample"
 TOOLKIT_STACK = "CDKToolkit"
 DELETED = "deleted"
 ABSENT = "absent"
@@ -117,6 +118,13 @@ class Account:
     def secret_name(self) -> str:
         """Give the name of the secret, which is shorter than its ARN."""
         return str(self._secrets.describe_secret(SecretId=self.output("SecretArn"))["Name"])
+
+    def current_key(self) -> dict[str, str]:
+        """Give the value of the secret, as its readers get it."""
+        value: dict[str, str] = json.loads(
+            self._secrets.get_secret_value(SecretId=self.output("SecretArn"))["SecretString"]
+        )
+        return value
 
     def is_pending(self) -> bool:
         """Tell whether Secrets Manager rotates the secret at this moment, or tests its function."""

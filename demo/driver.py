@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from local_cloud import CdkError
 from local_cloud.environment import without_foreign_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
     from demo.records import Records
     from demo.report import Report
@@ -161,6 +162,38 @@ class Driver:
                     late = f"{found}, after {seconds} s"
                     return Expectation(sentence, expected, expected if found == expected else late)
                 time.sleep(_SECONDS_BETWEEN_LOOKS)
+
+    def becomes(self, sentence: str, key_id: str, status: str, *, seconds: int) -> Expectation:
+        """Let the sweep come again and again until a key has a status."""
+
+        def watch() -> str:
+            self.sweep()
+            return self.account.key_status(key_id)
+
+        return self.wait(sentence, watch, status, seconds=seconds)
+
+    def rotate_natively(self, *, seconds: int) -> Iterator[Expectation]:
+        """Ask Secrets Manager to rotate, as its schedule does, and wait until it has."""
+        before = self.account.current_key_id()
+
+        def pending() -> str:
+            return "under way" if self.account.is_pending() else "none"
+
+        yield self.wait("no rotation is under way", pending, "none", seconds=seconds)
+        self.cloud.client("secretsmanager").rotate_secret(SecretId=self.account.output("SecretArn"))
+        yield self.wait(
+            "Secrets Manager has made another key current",
+            lambda: "rotated" if self.account.current_key_id() != before else "not yet",
+            "rotated",
+            seconds=seconds,
+        )
+        yield self.wait("the rotation is over", pending, "none", seconds=seconds)
+
+    def undo(self) -> None:
+        """Go back by hand, as an operator."""
+        undo = ["-m", "cdk_iam_access_key", "undo", "--secret", self.account.secret_name(), "--yes"]
+        output = self.run([sys.executable, *undo], shown=" ".join(["python", *undo]))
+        self.report.quote(line for line in output.splitlines() if "current again" in line)
 
     def sweep(self) -> None:
         """Let the sweep come now: its rule fires every few minutes, which is too long to watch."""

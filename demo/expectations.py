@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from demo.account import DELETED
-from demo.keyring import ACCEPTED, REJECTED
+from demo.keyring import ACCEPTED, REFUSED, REJECTED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -123,6 +123,22 @@ def is_in_grace(name: str, key: KeySeen) -> Expectation:
     return Expectation(f"{name} is the previous one, and still works", f"previous, Active, {ACCEPTED}", found)
 
 
+def is_missing(missing: str, consumer: str) -> Expectation:
+    """The provider tells that the consumer has not acknowledged the key, and names nobody else."""
+    return Expectation(f"{consumer} is missing", consumer, missing)
+
+
+def program_works(how: str, key_id: str, used: str, answers: Sequence[str]) -> Expectation:
+    """A program's last call was signed with the key, and none of its calls so far has failed."""
+    found = f"{_listed(set(answers))} with {used}"
+    return Expectation(f"every call {how} was accepted, the last with {key_id}", f"{ACCEPTED} with {key_id}", found)
+
+
+def program_is_refused(how: str, answers: Sequence[str]) -> Expectation:
+    """The calls of a program fail as S3 fails them for a key that is Inactive or deleted."""
+    return Expectation(f"every call {how} is refused by now", REFUSED, _listed(set(answers)))
+
+
 def all_were_accepted(answers: Sequence[str]) -> Expectation:
     """No call of the client failed."""
     return Expectation("every call of the client was accepted", ACCEPTED, _listed(set(answers)))
@@ -174,11 +190,13 @@ def keys_were_deactivated_first(calls: Sequence[ApiCall]) -> Expectation:
     return Expectation("no key was deleted that was not first deactivated", _NONE, _listed(deleted_active))
 
 
-def nobody_else_read_the_secret(calls: Sequence[ApiCall], reader: str) -> Expectation:
-    """The provider wrote the secret and never read it."""
+def nobody_else_read_the_secret(calls: Sequence[ApiCall], reader: str, renewing: str) -> Expectation:
+    """The provider wrote the secret and never read it; a consumer that renews itself, if there was one, did."""
     reads = ("GetSecretValue", "BatchGetSecretValue")
     others = {str(call.principal) for call in calls if call.action in reads and call.access_key_id != reader}
-    return Expectation("nobody but this demo asked for the secret's value", _NONE, _listed(others))
+    named = f"this demo{' and its consumer' if renewing else ''}"
+    expected = {name for name in others if renewing and name.endswith(f":user/{renewing}")}
+    return Expectation(f"nobody but {named} asked for the secret's value", _NONE, _listed(others - expected))
 
 
 def every_secret_is_known(calls: Sequence[ApiCall], known: Sequence[str]) -> Expectation:

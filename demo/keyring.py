@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 ACCEPTED = "accepted"
 REJECTED = "InvalidClientTokenId"
+REFUSED = "InvalidAccessKeyId"  # the same, in the words of S3
 _NOT_TRIED = "secret not known"
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import sys
 from typing import TYPE_CHECKING
 
 from demo import expectations as expect
@@ -100,15 +99,7 @@ class RotationJourney:
         """Ask Secrets Manager to rotate, as its schedule does."""
         old, deployments = self._driver.seen.current, self._account.deployments()
         lines = len(self._driver.records.notes.log)
-        yield self._driver.wait("no rotation is under way", self._pending, "none", seconds=_PATIENCE)
-        self._driver.cloud.client("secretsmanager").rotate_secret(SecretId=self._account.output("SecretArn"))
-        yield self._driver.wait(
-            "Secrets Manager has made another key current",
-            lambda: "rotated" if self._account.current_key_id() != old.id else "not yet",
-            "rotated",
-            seconds=_PATIENCE,
-        )
-        yield self._driver.wait("the rotation is over", self._pending, "none", seconds=_PATIENCE)
+        yield from self._driver.rotate_natively(seconds=_PATIENCE)
         seen = self._driver.look(declared="Active")
         yield expect.steps_were(_steps_in(self._driver.records.notes.log[lines:]))
         yield expect.is_new(seen.current, old)
@@ -122,9 +113,7 @@ class RotationJourney:
     def undo_by_command(self) -> Iterator[Expectation]:
         """Go back by hand."""
         bad = self._driver.seen.current
-        undo = ["-m", "cdk_iam_access_key", "undo", "--secret", self._account.secret_name(), "--yes"]
-        output = self._driver.run([sys.executable, *undo], shown=" ".join(["python", *undo]))
-        self._driver.report.quote(line for line in output.splitlines() if "current again" in line)
+        self._driver.undo()
         yield from self._went_back(self._old, bad)
 
     def destroy(self) -> Iterator[Expectation]:
@@ -178,15 +167,8 @@ class RotationJourney:
         kinds = [event["event"] for event in self._driver.told() if event["accessKeyId"] == self._old.id]
         return "told" if _POSTPONED in kinds else "not told"
 
-    def _pending(self) -> str:
-        return "under way" if self._account.is_pending() else "none"
-
     def _becomes(self, sentence: str, key: KeySeen, status: str) -> Expectation:
-        def watch() -> str:
-            self._driver.sweep()
-            return self._account.key_status(key.id)
-
-        return self._driver.wait(sentence, watch, status, seconds=_PATIENCE)
+        return self._driver.becomes(sentence, key.id, status, seconds=_PATIENCE)
 
     def _went_back(self, good: KeySeen, bad: KeySeen) -> Iterator[Expectation]:
         yield self._becomes("the bad key is deactivated", bad, "Inactive")

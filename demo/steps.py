@@ -14,6 +14,7 @@ from local_cloud.cloud import ADMINISTRATOR
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
+    from demo.account import Account
     from demo.driver import Driver
     from demo.expectations import Expectation
     from demo.records import Records
@@ -70,8 +71,13 @@ def opening(driver: Driver) -> Step:
     return Step("Bootstrap", "Prepare the account for CDK deployments, once.", bootstrap)
 
 
-def closing(driver: Driver) -> Step:
-    """Go through the record of API calls, and search everything that was written for secrets."""
+def closing(driver: Driver, renewing: Account) -> Step:
+    """Go through the record of API calls, and search everything that was written for secrets.
+
+    Args:
+        driver: Of a stack whose secret nobody reads.
+        renewing: The stack whose user reads its own secret, if it was deployed.
+    """
 
     def look_back() -> Iterator[Expectation]:
         calls, keyring, written = driver.cloud.calls(), driver.records.keyring, driver.records.written()
@@ -83,7 +89,7 @@ def closing(driver: Driver) -> Step:
             }
         )
         yield expect.keys_were_deactivated_first(calls)
-        yield expect.nobody_else_read_the_secret(calls, reader=ADMINISTRATOR[0])
+        yield expect.nobody_else_read_the_secret(calls, reader=ADMINISTRATOR[0], renewing=renewing.user_name)
         yield expect.every_secret_is_known(calls, keyring.ids)
         yield expect.no_secret_was_found(keyring.leaks(written))
 

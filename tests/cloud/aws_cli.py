@@ -19,7 +19,7 @@ def package(cloud: LocalCloud, directory: Path, template: str) -> Path:
     """Package a template of a directory to the bucket `mine`, and return the packaged one."""
     packaged = directory / "packaged.yaml"
     options = ("--template-file", template, "--s3-bucket", "mine", "--output-template-file", packaged.name)
-    environment = cloud.environment() | {"PYTHONPATH": str(_unpack(directory)), "PYTHONDONTWRITEBYTECODE": "1"}
+    environment = cloud.environment() | {"PYTHONPATH": str(unpack(directory)), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         [sys.executable, "-m", "awscli", "cloudformation", "package", *options],
         cwd=directory,
@@ -32,7 +32,7 @@ def package(cloud: LocalCloud, directory: Path, template: str) -> Path:
     return packaged
 
 
-def _unpack(directory: Path) -> Path:
+def unpack(directory: Path) -> Path:
     """Unpack the command line, and return where its modules are."""
     (published,) = (
         file for file in (files("aws_cdk.asset_awscli_v1") / "_jsii").iterdir() if file.name.endswith("tgz")

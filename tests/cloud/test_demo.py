@@ -211,7 +211,36 @@ def test_the_demo_rotates_and_goes_back_while_nobody_deploys(tmp_path: Path) -> 
     assert native == [ON, OFF, GONE]
 
 
-def test_without_a_choice_both_journeys_are_made(
+@pytest.mark.thorough
+def test_the_demo_shows_a_consumer_that_renews_itself(tmp_path: Path) -> None:
+    """The journey of a consumer: no call fails by `credential_process`, and from a plain file all do in the end."""
+    story = Story.of("consumer", tmp_path)
+
+    assert story.titles == [
+        "Bootstrap",
+        "Deploy a key that waits for its consumer",
+        "Enrol a machine",
+        "Secrets Manager rotates",
+        "A quarter of an hour later",
+        "Rotate, then undo",
+        "Destroy",
+        "Look back",
+    ]
+    renewing = re.search(r"^ +Calls by credential_process +(\d+), of which (\d+) accepted$", story.text, re.MULTILINE)
+    plain = re.search(r"^ +Calls with a plain file +(\d+), of which (\d+) accepted$", story.text, re.MULTILINE)
+    assert renewing
+    assert plain
+    assert int(renewing[1]) == int(renewing[2]) > 100
+    assert int(plain[1]) > int(plain[2]) > 50
+    assert re.search(r"^ +Missing +ci-runner-7$", story.text, re.MULTILINE)
+    old, kept, undone = story.keys
+    assert old == [ON, ON, ON, OFF, *[GONE] * 3]
+    assert kept == [ON, ON, ON, ON, ON, GONE]
+    assert undone == [ON, ON, GONE]
+    assert not list(tmp_path.glob("machine-*"))
+
+
+def test_without_a_choice_all_journeys_are_made(
     monkeypatch: pytest.MonkeyPatch, instead_of_cdk: Callable[[Callable[[], CdkResult]], list[int]]
 ) -> None:
     """One account, prepared once and looked back at once."""
@@ -226,9 +255,9 @@ def test_without_a_choice_both_journeys_are_made(
 
     assert command_line.main([]) == 0
 
-    assert taken.count("Destroy") == 2
+    assert taken.count("Destroy") == 3
     assert taken.count("Bootstrap") == taken.count("Look back") == 1
-    assert {"Deactivate", "Undo"} < set(taken)
+    assert {"Deactivate", "Undo", "Enrol a machine"} < set(taken)
 
 
 def test_an_expectation_that_does_not_hold_ends_the_demo(

@@ -3,13 +3,13 @@
 from local_cloud.patches.iam import (
     access_key_resources,
     access_keys,
+    inline_policies,
     last_use,
     new_keys,
     principal_arns,
     resource_arns,
     resource_tags,
     role_boundaries,
-    role_policies,
     root_features,
     root_keys,
 )
@@ -25,6 +25,6 @@ def apply() -> None:
     resource_arns.apply()
     resource_tags.apply()
     role_boundaries.apply()
-    role_policies.apply()
+    inline_policies.apply()
     root_features.apply()
     root_keys.apply()

@@ -1,6 +1,7 @@
-"""Secrets Manager: versions, encryption, rotation, and its resources in a template."""
+"""Secrets Manager: versions, encryption, conditions, rotation, and its resources in a template."""
 
 from local_cloud.patches.secretsmanager import (
+    conditions,
     encryption,
     other_accounts,
     resources,
@@ -13,6 +14,7 @@ from local_cloud.patches.secretsmanager import (
 def apply() -> None:
     """Apply every patch of this service."""
     versions.apply()
+    conditions.apply()
     resources.apply()
     encryption.apply()
     other_accounts.apply()
