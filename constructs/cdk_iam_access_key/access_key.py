@@ -168,6 +168,7 @@ class AccessKey(Construct):
         self._cut_over: CfnResource | None = None
         self._consumers: tuple[str, ...] = ()
         self._deliveries: list[dict[str, str]] = []
+        self._published: events.Rule | None = None
         self._user_name = user_name
         named_user = NamedUser.of(declared, home, user, user_name, user_arn)
         validation.check_no_root(user_arn, named_user.identity())
@@ -396,6 +397,8 @@ class AccessKey(Construct):
                 "deliver_to must come with a grace_period of a minute or more if it is required after publishing, got "
                 "0: the previous key is deactivated in the deployment that rotates; set grace_period"
             )
+        if not self._deliveries:
+            AtSynthesis.of(self).check(lambda templates: consumers_.circles(self, self._key, templates))
         self._deliveries.append(
             {
                 "Name": name,
@@ -405,8 +408,7 @@ class AccessKey(Construct):
             }
         )
         self._key.add_property_override("Deliveries", self._deliveries)
-        policy = consumers_.define_delivery(self, self._role, name, function, self.secret.written)
-        self._key.node.add_dependency(policy, function)
+        consumers_.define_delivery(self, name, function, role=self._role, secret=self.secret, resource=self._key)
 
     def on_published(self, target: events.IRuleTarget) -> events.Rule:
         """Tell a target whenever readers of the secret get another key, by whatever means; five targets at most.
@@ -415,9 +417,11 @@ class AccessKey(Construct):
 
         https://docs.aws.amazon.com/secretsmanager/latest/userguide/secret-event-notifications.html
         """
-        rule = consumers_.rule_of(self, "Published", consumers_.published_pattern(self._secret_arn))
-        rule.add_target(target)
-        return rule
+        if self._published is None:
+            pattern = consumers_.published_pattern(self._secret_arn)
+            self._published = events.Rule(self, "Published", event_pattern=pattern)
+        self._published.add_target(target)
+        return self._published
 
     def on_event(self, id: str, target: events.IRuleTarget, *kinds: str) -> events.Rule:  # noqa: A002 - the CDK's word
         """Tell a target of what becomes of this key, such as `Access Key Retirement Overdue`; of all if none is named.
@@ -427,7 +431,8 @@ class AccessKey(Construct):
         Raises:
             ValueError: There is no such kind of event.
         """
-        rule = events.Rule(self, id, event_pattern=consumers_.transition_pattern(self._secret_arn, kinds))
+        # So that no id is taken by a part of the key.
+        rule = events.Rule(self, f"On{id}", event_pattern=consumers_.transition_pattern(self._secret_arn, kinds))
         rule.add_target(target)
         return rule
 

@@ -34,7 +34,7 @@ CONSUMER, PROFILE, BUCKET = "ci-runner-7", "ci", "uploads"
 # A new key settles for a minute, and the client reads every five seconds.
 SETTLED = 70
 MEGABYTES = 30
-SDK_FOR_JAVASCRIPT = ("@aws-sdk/client-sts@3.1174.0", "@aws-sdk/credential-providers@3.1174.0")
+SDK_FOR_JAVASCRIPT = ("@aws-sdk/client-sts@3.1174.0", "@aws-sdk/credential-providers@3.1175.0")
 # Prints the key that each call is signed with, and what it is answered: one client, made once.
 JAVASCRIPT = """
 const { STSClient, GetCallerIdentityCommand } = require("@aws-sdk/client-sts");

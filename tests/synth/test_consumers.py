@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from aws_cdk import App, Duration, Stack
+from aws_cdk import App, Duration, NestedStack, Stack
 from aws_cdk import aws_events_targets as targets
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -15,6 +15,7 @@ from aws_cdk.assertions import Annotations, Match, Template
 from synth.templates import KEY, only
 
 from cdk_iam_access_key import AccessKey, DeliveryPhase, OnOverdue
+from cdk_iam_access_key._shared.templates import walk
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -37,7 +38,7 @@ def function(stack: Stack, name: str = "Deliver") -> lambda_.Function:
 def statements(stack: Stack, kind: str, name: str) -> list[dict[str, Any]]:
     """List the statements of the inline policies of a type whose names begin so."""
     found = Template.from_stack(stack).find_resources(kind).values()
-    policies = [one["Properties"] for one in found if one["Properties"]["PolicyName"].startswith(name)]
+    policies = [one["Properties"] for one in found if name in str(one["Properties"]["PolicyName"])]
     return [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
 
 
@@ -77,6 +78,10 @@ def test_a_kms_key_is_used_through_secrets_manager_for_this_secret(stack: Stack,
         ({"from_addresses": ["10.1.2.0/24"]}, "from_addresses must be public addresses, got 10.1.2.0/24"),
         ({"from_addresses": ["203.0.113.0/8"]}, "from_addresses must have addresses or CIDR blocks such as"),
         ({"from_addresses": ["example.com"]}, "from_addresses must have addresses or CIDR blocks such as"),
+        (
+            {"from_addresses": [f"203.0.113.{one}" for one in range(31)]},
+            "must have at most 30 addresses .* got 31: IAM",
+        ),
         ({"from_vpc_endpoints": ["vpc-0a1b2c3d"]}, "from_vpc_endpoints must have ids of VPC endpoints such as vpce-"),
     ],
 )
@@ -91,6 +96,14 @@ def test_self_renewal_is_granted_once(key: AccessKey) -> None:
     key.grant_self_renewal(from_addresses=["203.0.113.7"])
     with pytest.raises(ValueError, match="grant_self_renewal must be called once"):
         key.grant_self_renewal(anywhere=True)
+
+
+def test_policies_of_one_user_have_their_own_names(app: App) -> None:
+    """Also those of stacks that are made from the same app, in another region or under another name."""
+    key = AccessKey(Stack(app, "Stack"), "Key", user=iam.User.from_user_name(Stack(app, "Users"), "User", "deploy"))
+    key.grant_self_renewal(anywhere=True)
+    (policy,) = Template.from_stack(Stack.of(key)).find_resources("AWS::IAM::UserPolicy").values()
+    assert {"Ref": "AWS::StackId"} in walk(policy["Properties"]["PolicyName"])
 
 
 # --- acknowledgements
@@ -202,6 +215,60 @@ def test_deliveries_that_cannot_be(stack: Stack, key: AccessKey) -> None:
         key.deliver_to(function(stack, "Eleventh"), name="eleventh")
 
 
+@pytest.mark.parametrize("encrypted", [False, True])
+@pytest.mark.parametrize("user_is_there", [False, True])
+def test_a_function_of_another_stack(app: App, *, encrypted: bool, user_is_there: bool) -> None:
+    """The key's stack needs it, so what lets it read the secret is in the key's stack, and comes before the key."""
+    theirs, ours = Stack(app, "Functions"), Stack(app, "Keys")
+    key = AccessKey(
+        ours,
+        "Key",
+        user=iam.User(theirs if user_is_there else ours, "User"),
+        encryption_key=kms.Key(ours, "Kms") if encrypted else None,
+    )
+    key.deliver_to(function(theirs), name="github")
+    template = Template.from_stack(ours)
+    ((name, policy),) = template.find_resources("AWS::IAM::Policy").items()
+    allowed = [statement["Action"] for statement in policy["Properties"]["PolicyDocument"]["Statement"]]
+    reads = ["secretsmanager:GetSecretValue", "secretsmanager:DescribeSecret"]
+    assert allowed == ([reads, "kms:Decrypt"] if encrypted else [reads])
+    (resource,) = template.find_resources(KEY).values()
+    assert name in resource["DependsOn"]
+    assert not Template.from_stack(theirs).find_resources("AWS::IAM::Policy")
+
+
+@pytest.mark.parametrize("nested", ["key", "function"])
+def test_a_function_of_a_nested_stack_or_of_its_parent(stack: Stack, nested: str) -> None:
+    """Neither waits for the other in a circle: the policy is beside the key."""
+    inner = NestedStack(stack, "Inner")
+    keys, functions = (inner, stack) if nested == "key" else (stack, inner)
+    AccessKey(keys, "Key", user=iam.User(keys, "User")).deliver_to(function(functions), name="github")
+    assert Template.from_stack(keys).find_resources("AWS::IAM::Policy")
+    assert not [
+        name for name in Template.from_stack(functions).find_resources("AWS::IAM::Policy") if name.startswith("Deliver")
+    ]
+
+
+def test_a_kms_key_of_another_stack(app: App, user: iam.User, stack: Stack) -> None:
+    """Its policy does not name the function, whose stack needs it."""
+    key = AccessKey(stack, "Key", user=user, encryption_key=kms.Key(Stack(app, "Kms"), "Kms"))
+    key.deliver_to(function(stack), name="github")
+    app.synth()
+
+
+@pytest.mark.parametrize("grant", [True, False])
+def test_a_function_that_waits_for_the_key(app: App, stack: Stack, key: AccessKey, *, grant: bool) -> None:
+    """CloudFormation would refuse the circle at deployment; synthesis tells what to take away."""
+    deliver = function(stack)
+    if grant:
+        key.grant_read(deliver)
+    else:
+        deliver.add_environment("SECRET", key.secret.secret_arn)
+    key.deliver_to(deliver, name="github")
+    with pytest.raises(RuntimeError, match="deliver_to must have a function that does not wait for the key, got one"):
+        app.synth()
+
+
 def test_an_imported_function_must_be_let_in_by_hand(stack: Stack, key: AccessKey) -> None:
     """The CDK can't add to its role, which a warning says."""
     arn = "arn:aws:lambda:eu-west-1:111122223333:function:deliver"
@@ -241,6 +308,17 @@ def test_targets_hear_of_this_secret_alone(stack: Stack, key: AccessKey) -> None
             }
         },
     )
+
+
+def test_an_id_of_a_rule_is_free(stack: Stack, key: AccessKey) -> None:
+    """Whatever parts of the key are called: each rule keeps its own targets."""
+    for number, name in enumerate(("Published", "Resource", "Secret", "SelfRenewal")):
+        key.on_event(name, targets.SnsTopic(sns.Topic(stack, f"Topic{number}")), "Access Key Created")
+    key.on_published(targets.SnsTopic(sns.Topic(stack, "Last")))
+    key.grant_self_renewal(anywhere=True)
+    rules = Template.from_stack(stack).find_resources("AWS::Events::Rule").values()
+    targeted = [rule["Properties"] for rule in rules if "resources" in rule["Properties"].get("EventPattern", {})]
+    assert [len(rule["Targets"]) for rule in targeted] == [1] * 5
 
 
 def test_a_kind_of_event_that_there_is_not(stack: Stack, key: AccessKey) -> None:

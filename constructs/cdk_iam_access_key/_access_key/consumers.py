@@ -3,20 +3,21 @@
 import ipaddress
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from aws_cdk import Annotations, Aws, Stack
+from aws_cdk import Annotations, Aws, CfnResource, Fn, Stack
 from aws_cdk import aws_events as events
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
-from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from cdk_iam_access_key._access_key import permissions
+from cdk_iam_access_key._access_key.secret import KeySecret
 from cdk_iam_access_key._shared.permissions import ACKNOWLEDGEMENT, CONSUMER_SOURCE, EVENT_SOURCE, through
+from cdk_iam_access_key._shared.templates import Templates, paths_of, resources_of, walk
 from cdk_iam_access_key._shared.tokens import is_token
 from cdk_iam_access_key._shared.validation import shown
 
@@ -24,6 +25,9 @@ _SCHEMA = Path(__file__).parent.parent / "events.schema.json"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _ENDPOINT = re.compile(r"vpce-[0-9a-f]{8,17}")
 _MOST_CONSUMERS = 50
+# All inline policies of a user may have 2,048 characters together.
+# https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_MOST_SOURCES = 30
 _MOST_DELIVERIES = 10
 _PRIVATE = [ipaddress.ip_network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
 
@@ -40,6 +44,12 @@ def checked_sources(
         raise ValueError(
             "grant_self_renewal must have either from_addresses or from_vpc_endpoints, or anywhere=True, got "
             f"{'both' if anywhere else 'none'}; a thief of the key can follow its rotation from wherever it is allowed"
+        )
+    number = len(from_addresses or ()) + len(from_vpc_endpoints or ())
+    if number > _MOST_SOURCES:
+        raise ValueError(
+            f"grant_self_renewal must have at most {_MOST_SOURCES} addresses and VPC endpoints, got {number}: IAM "
+            "takes no longer policies of a user; pass wider CIDR blocks"
         )
     conditions: list[dict[str, Any]] = [{}] if anywhere else []
     if from_addresses:
@@ -107,23 +117,70 @@ def define_acknowledgement(key: Construct, user_name: str) -> None:
 
 
 def define_delivery(
-    key: Construct, role: iam.CfnRole, name: str, function: lambda_.IFunction, secret: secretsmanager.ISecret
-) -> iam.CfnRolePolicy:
-    """Let the key's role call a function, and the function read the secret before the key is there."""
+    key: Construct,
+    name: str,
+    function: lambda_.IFunction,
+    *,
+    role: iam.CfnRole,
+    secret: KeySecret,
+    resource: CfnResource,
+) -> None:
+    """Let the key's role call a function, and the function read the secret; the key's resource waits for both."""
     # An imported function has no role that the CDK knows.
-    if function.role is None or not secret.grant_read(function).success:
+    grant = secret.grant_early_read(function) if function.role is not None else None
+    if grant is not None:
+        grant.apply_before(resource)
+    if grant is None or not grant.success:
         Annotations.of(key).add_warning_v2(
             "cdk-iam-access-key:delivery",
             f"{function.node.path} delivers the key of {key.node.path}, and the CDK can't add to its role: let it read "
             "the secret, or its deliveries fail",
         )
-    return iam.CfnRolePolicy(
+    policy = iam.CfnRolePolicy(
         key,
         f"Delivery{name}",
         policy_name=f"Delivery-{name}",
         role_name=role.ref,
         policy_document=permissions.document(permissions.allow(["lambda:InvokeFunction"], function.function_arn)),
     )
+    resource.node.add_dependency(policy, function)
+
+
+def circles(key: Construct, resource: CfnResource, templates: Templates) -> Iterator[str]:
+    """Refuse a function that waits for the key, as one that was given the secret: the key waits for it."""
+    stack = Stack.of(key)
+    resources, paths = resources_of(templates.of(stack)), paths_of(stack)
+    start = stack.resolve(resource.logical_id)
+    came_from = {start: ""}
+    left = [start]
+    while left:
+        name = left.pop()
+        for needed in _needed(resources.get(name, {})):
+            if needed == start:
+                between: list[str] = []
+                while name != start:
+                    between.insert(0, paths.get(name, name))
+                    name = came_from[name]
+                yield (
+                    f"{key.node.path}: deliver_to must have a function that does not wait for the key, got one that "
+                    f"does, through {', '.join(between)}; take key.secret away there: the function is called with its "
+                    "ARN, and may read it already"
+                )
+                return
+            if needed in resources and needed not in came_from:
+                came_from[needed] = name
+                left.append(needed)
+
+
+def _needed(resource: Any) -> Iterator[str]:
+    depends = resource.get("DependsOn", [])
+    yield from [depends] if isinstance(depends, str) else depends
+    for part in walk(resource):
+        if isinstance(part, dict) and "Ref" in part:
+            yield part["Ref"]
+        elif isinstance(part, dict) and "Fn::GetAtt" in part:
+            attribute = part["Fn::GetAtt"]
+            yield attribute.partition(".")[0] if isinstance(attribute, str) else attribute[0]
 
 
 def check_deliveries(deliveries: list[dict[str, str]], name: str) -> None:
@@ -132,12 +189,6 @@ def check_deliveries(deliveries: list[dict[str, str]], name: str) -> None:
         raise ValueError(f"deliver_to must name another consumer each time, got {name} twice; change one")
     if len(deliveries) == _MOST_DELIVERIES:
         raise ValueError(f"deliver_to must be called at most {_MOST_DELIVERIES} times for a key, got one more")
-
-
-def rule_of(key: Construct, name: str, pattern: events.EventPattern) -> events.Rule:
-    """Return a rule of a key, defined if there is none yet."""
-    found = key.node.try_find_child(name)
-    return cast("events.Rule", found) if found else events.Rule(key, name, event_pattern=pattern)
 
 
 def published_pattern(secret_arn: str) -> events.EventPattern:
@@ -186,6 +237,7 @@ def _checked_address(address: str) -> str:
 
 def _define_policy(key: Construct, name: str, user_name: str, statements: list[permissions.Statement]) -> None:
     policy = permissions.document(*statements)
-    iam.CfnUserPolicy(
-        key, name, policy_name=f"{name}-{key.node.addr[-8:]}", user_name=user_name, policy_document=policy
-    )
+    # A user may have a key of another stack made from the same app, or of the same stack in another region.
+    stack_id = Fn.select(2, Fn.split("/", Aws.STACK_ID))
+    policy_name = f"{name}-{key.node.addr[-8:]}-{stack_id}"
+    iam.CfnUserPolicy(key, name, policy_name=policy_name, user_name=user_name, policy_document=policy)

@@ -7,6 +7,7 @@ import jsii
 from aws_cdk import CfnResource, RemovalPolicy, Resource, SecretValue, Stack
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
+from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct, Dependable, IConstruct
 
@@ -119,9 +120,27 @@ class KeySecret(Resource):
         Raises:
             ValueError: The reader is of another account, and the secret has AWS's own KMS key.
         """
-        grantee = self._within_reach(grantee)
+        return self._grant(self._within_reach(grantee), self.secret_arn, version_stages)
+
+    def grant_early_read(self, function: lambda_.IFunction) -> iam.Grant:
+        """Allow a function the same before the key is there: the key waits for that, and for the function.
+
+        So a function of another stack, which the key's stack needs, gets it by a policy in the key's stack.
+        """
+        role = function.role
+        grantee: iam.IGrantable = function
+        is_near = role is None or Stack.of(role) is Stack.of(self)
+        if role is not None and not is_near and not _may_be_of_another_account(Stack.of(self), role):
+            construct_id = f"Deliverer{role.node.addr}"
+            found = self.node.try_find_child(construct_id)
+            grantee = cast("iam.IRole", found) if found else _imported(self, construct_id, role)
+        return self._grant(grantee, self.written_arn)
+
+    def _grant(
+        self, grantee: iam.IGrantable, secret_arn: str, version_stages: Sequence[str] | None = None
+    ) -> iam.Grant:
         grant = iam.Grant.add_to_principal_or_resource(
-            grantee=grantee, actions=_READ, resource_arns=[self.secret_arn], resource=cast("Any", self)
+            grantee=grantee, actions=_READ, resource_arns=[secret_arn], resource=cast("Any", self)
         )
         if version_stages is not None:
             for statement in (grant.principal_statement, grant.resource_statement):
@@ -236,6 +255,13 @@ class KeySecret(Resource):
     @property
     def _key_path(self) -> str:
         return self.node.path.rpartition("/")[0]
+
+
+def _imported(scope: Construct, construct_id: str, role: iam.IRole) -> iam.IRole:
+    """Import a role of another stack, so that what is added to it is in the stack of the scope."""
+    if isinstance(role, iam.Role):
+        return iam.Role.from_role_name(scope, construct_id, role.role_name)
+    return iam.Role.from_role_arn(scope, construct_id, role.role_arn)
 
 
 def _may_be_of_another_account(stack: Stack, principal: iam.IPrincipal) -> bool:

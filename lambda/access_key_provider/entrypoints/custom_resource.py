@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from access_key_provider.aws.dynamodb import Ledger
 from access_key_provider.entrypoints.custom_resource_request import (
     COPY_TYPE,
     CUT_OVER_TYPE,
@@ -24,12 +25,13 @@ from access_key_provider.model.errors import (
     SupersededError,
 )
 from access_key_provider.planning.announcement import announce
+from access_key_provider.planning.consumers import may_have
 from access_key_provider.planning.copies import is_declared, plan_copy_removal
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
 from access_key_provider.planning.drift import findings, shown
 from access_key_provider.planning.key_events import LEFT_BEHIND, RELEASED
-from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over, went_back
+from access_key_provider.planning.maintenance import owner_to_cut_over, plan_cut_over, went_back, with_holders
 from access_key_provider.reconcile.reconciler import RESERVE_TO_UNDO
 from lambda_shared import log
 from lambda_shared.custom_resource import CustomResource, Result
@@ -39,6 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
+    from access_key_provider.model.consumers import DeliveryRecord
     from access_key_provider.model.entry import Entry
     from access_key_provider.planning.draft import Draft
     from access_key_provider.reconcile.lease import Change
@@ -316,11 +319,32 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
             log.info("not deleted: the resource was created again since", **_about(request))
             return ""
         keys = [key.id for key in work.lease.entry.keys_of(owner)]
+        had = may_have(work.lease.entry, keys)
         if work.lease.entry.made_for(owner) or not (was_known or request.physical_id != resource.physical_id):
             _delete_keys(work, owner)
     log.info("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
+    if had:
+        _have_delivered_again(properties, had, context)
     lost = (detail for kind, detail in work.reconciler.events if kind in {LEFT_BEHIND, RELEASED})
     return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
+
+
+def _have_delivered_again(properties: Properties, had: Mapping[str, DeliveryRecord], context: Any) -> None:
+    """Have the sweep bring consumers of a deleted key the one of the user's other secret.
+
+    A change of the secret that is rolled back is such a Delete, and nothing tells the other secret's resource of it.
+    """
+    try:
+        others = [arn for arn in Ledger().of_user(properties.user_name) if arn != properties.secret_arn]
+        for secret_arn in others:
+            with Work(secret_arn, "Delete", context) as work:
+                work.lease.read()
+                if with_holders(work.lease.entry, had, work.lease.now()) is not work.lease.entry:
+                    work.lease.take()
+                    work.lease.change(lambda entry, now: with_holders(entry, had, now))
+    except ProviderError as error:
+        # Whoever deletes must be able to.
+        log.info("consumers of a deleted key may have no other", reason=str(error))
 
 
 def _failed_create(physical_id: str) -> str:

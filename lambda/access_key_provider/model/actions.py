@@ -46,10 +46,12 @@ class Action:
         writes: whether it changes IAM or Secrets Manager, or must be on record, so that the lease is renewed right
             before it.
         bookkeeping: whether nothing depends on it: what fails is reported and tried again by the sweep.
+        seconds: how long it may well take, where that is longer than AWS takes for a call.
     """
 
     writes: ClassVar[bool] = True
     bookkeeping: ClassVar[bool] = False
+    seconds: ClassVar[float] = 0.0
 
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record what is about to be done."""
@@ -259,10 +261,14 @@ class Deliver(Action):
     instead_of: str = ""
     version: str = ""
 
+    # To connect, and for a consumer's function to answer.
+    seconds: ClassVar[float] = 45.0
+
     def begin(self, entry: Entry, now: datetime) -> Entry:
         """Record that the function may be running from now on, and that the consumer may have the key."""
         known = entry.deliveries.get(self.delivery.name, DeliveryRecord(self.delivery.function_arn))
-        return self._recorded(entry, replace(known, calling=now, tried=self.key_id))
+        begun = replace(known, function_arn=self.delivery.function_arn, calling=now, tried=self.key_id)
+        return self._recorded(entry, begun)
 
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record that the consumer has it."""

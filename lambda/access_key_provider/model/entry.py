@@ -305,6 +305,14 @@ class Entry:
         keys = {known: replace(key, next_check=time) if key.next_check else key for known, key in self.keys.items()}
         return replace(self, keys=keys)
 
+    def may_be_running(self, delivery: Delivery, now: datetime) -> bool:
+        """Tell whether an earlier call for a consumer, or of its function for another one, may be running."""
+        return any(
+            record.is_running(now)
+            for name, record in self.deliveries.items()
+            if name == delivery.name or record.function_arn == delivery.function_arn
+        )
+
     def made_for(self, owner: str) -> bool:
         """Tell whether a key of the resource exists or may exist."""
         return bool(self.keys_of(owner)) or owner in self.creating

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING
 from access_key_provider.model.actions import Deliver
 from access_key_provider.model.consumers import LONGEST_CALL, Acknowledgement
 from access_key_provider.model.errors import DeliveryError
+from access_key_provider.model.state import ACTIVE, INACTIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Collection, Iterable, Iterator, Mapping
     from datetime import datetime
 
-    from access_key_provider.model.consumers import Delivery
-    from access_key_provider.model.entry import Entry, KeyRecord
+    from access_key_provider.model.consumers import Delivery, DeliveryRecord
+    from access_key_provider.model.entry import Claim, Entry, KeyRecord
     from access_key_provider.planning.draft import Draft
 
 # Of consumers that the template does not name: whoever has the key chooses their names.
@@ -61,7 +62,7 @@ def missing_consumers(draft: Draft, owner: str, key: KeyRecord, *, until_overdue
     ]
     if until_overdue and claim.rules.retire_overdue and is_awaited_too_long(draft, owner, key):
         silent = []
-    undelivered = [delivery.name for delivery in _due(draft.entry, claim.deliveries, current.id) if delivery.required]
+    undelivered = [delivery.name for delivery in _due(draft.entry, claim, current.id) if delivery.required]
     return tuple(dict.fromkeys([*silent, *undelivered]))
 
 
@@ -77,10 +78,14 @@ def deliver_before(draft: Draft, key: KeyRecord) -> None:
     Raises:
         DeliveryError: one of them has to have it, and an earlier call of its function may be running yet.
     """
-    for delivery in _due(draft.entry, draft.claim(key.owner).deliveries, key.id):
+    claim = draft.claim(key.owner)
+    if claim.status == INACTIVE:
+        # It would not work there. Who has the previous key keeps it until this one is declared Active.
+        return
+    for delivery in _due(draft.entry, claim, key.id):
         if not delivery.before:
             continue
-        if delivery.required and _is_running(draft, delivery):
+        if delivery.required and draft.entry.may_be_running(delivery, draft.now):
             raise DeliveryError(
                 f"the delivery to {delivery.name} has not answered and may be running yet: the previous key stays "
                 f"current; try again in {LONGEST_CALL.total_seconds() // 60:.0f} minutes"
@@ -97,8 +102,14 @@ def deliver(draft: Draft, owner: str) -> None:
     Comes after what is decided by who has it: in a plan, a delivery counts as done.
     """
     current = draft.entry.current
-    if current and current.owner == owner and draft.exists(current) and draft.is_read(current):
-        _deliver(draft, _due(draft.entry, draft.claim(owner).deliveries, current.id), current.id)
+    if (
+        current
+        and current.owner == owner
+        and draft.exists(current)
+        and draft.is_read(current)
+        and draft.claim(owner).status == ACTIVE
+    ):
+        _deliver(draft, _due(draft.entry, draft.claim(owner), current.id), current.id)
 
 
 def holders(draft: Draft, key: KeyRecord) -> list[Delivery]:
@@ -106,20 +117,35 @@ def holders(draft: Draft, key: KeyRecord) -> list[Delivery]:
     current, claim = draft.entry.current, draft.entry.claims.get(key.owner)
     if current is None or current.id == key.id or claim is None or not claim.present or not draft.is_active(key.id):
         return []
-    if not draft.exists(current) or not draft.is_read(current):
+    if not draft.exists(current) or not draft.is_read(current) or claim.status == INACTIVE:
         return []
     return [
         delivery
-        for delivery in _due(draft.entry, claim.deliveries, current.id)
+        for delivery in _due(draft.entry, claim, current.id)
         if (record := draft.entry.deliveries.get(delivery.name)) and key.id in {record.key_id, record.tried}
     ]
+
+
+def may_have(entry: Entry, key_ids: Collection[str]) -> dict[str, DeliveryRecord]:
+    """Name the consumers that have one of some keys last, as far as is known, or may have."""
+    return {name: record for name, record in entry.deliveries.items() if (record.tried or record.key_id) in key_ids}
+
+
+def overtaken(entry: Entry, had: Mapping[str, DeliveryRecord]) -> dict[str, DeliveryRecord]:
+    """Name the consumers to which the same function has brought another secret's key since; they may have that one."""
+    return {
+        name: replace(known, tried=record.tried or record.key_id)
+        for name, record in had.items()
+        if (known := entry.deliveries.get(name)) and known.function_arn == record.function_arn and known.delivered
+        if not known.tried and (record.tried or (record.delivered and record.delivered > known.delivered))
+    }
 
 
 def release(draft: Draft, key: KeyRecord, held: Iterable[Delivery]) -> bool:
     """Bring the current key to the consumers that may have another one; tell whether that one can go in this plan."""
     current = draft.entry.current
     held = list(held)
-    if current is None or any(_is_running(draft, delivery) for delivery in held):
+    if current is None or any(draft.entry.may_be_running(delivery, draft.now) for delivery in held):
         return False
     _deliver(draft, held, current.id, instead_of=key.id)
     return True
@@ -129,30 +155,25 @@ def deliveries_due(entry: Entry) -> Iterator[datetime]:
     """Tell when deliveries are to be made: at once, or when a call is over whose response was lost."""
     current = entry.current
     claim = entry.claims.get(current.owner) if current else None
-    if current is None or claim is None:
+    if current is None or claim is None or claim.status == INACTIVE:
         return
-    for delivery in _due(entry, claim.deliveries, current.id):
+    for delivery in _due(entry, claim, current.id):
         record = entry.deliveries.get(delivery.name)
         yield record.calling + LONGEST_CALL if record and record.calling else current.published or current.created
 
 
-def _due(entry: Entry, deliveries: Iterable[Delivery], key_id: str) -> list[Delivery]:
+def _due(entry: Entry, claim: Claim, key_id: str) -> list[Delivery]:
     """List the deliveries that have not succeeded with a key."""
     return [
         delivery
-        for delivery in deliveries
+        for delivery in claim.deliveries
         for record in (entry.deliveries.get(delivery.name),)
         if record is None or record.tried or record.key_id != key_id or record.function_arn != delivery.function_arn
     ]
 
 
-def _is_running(draft: Draft, delivery: Delivery) -> bool:
-    record = draft.entry.deliveries.get(delivery.name)
-    return record is not None and record.is_running(draft.now)
-
-
 def _deliver(draft: Draft, deliveries: Iterable[Delivery], key_id: str, *, instead_of: str = "") -> None:
     with draft.left_to_the_sweep():
         for delivery in deliveries:
-            if not _is_running(draft, delivery):
+            if not draft.entry.may_be_running(delivery, draft.now):
                 draft.add(Deliver(delivery, key_id, instead_of))

@@ -97,6 +97,7 @@ def plan_deployment(draft: Draft, owner: str, deployed_adoption: str = "") -> No
 def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:
     """Find the key of the declared serial, the one that was published last if there are several.
 
+    One that was never published is what a request or a rotation has left: it counts only if there is no other.
     One that another key of the same serial took the place of, and that was stopped since, may have leaked.
     """
     entry, claim = draft.entry, draft.claim(owner)
@@ -108,7 +109,7 @@ def key_of_serial(draft: Draft, owner: str) -> KeyRecord | None:
         if is_copied(entry, claim, key)
         if key.state is not KeyState.INACTIVE or key.by in {BY_DEPLOYMENT, BY_ROLLBACK}
     ]
-    return max(matching, key=promotion_order, default=None)
+    return max(matching, key=lambda key: (key.published is not None, promotion_order(key)), default=None)
 
 
 def require_user_and_secret(observed: Observed, claim: Claim, secret_arn: str) -> None:

@@ -11,7 +11,7 @@ from access_key_provider.model.codec import written
 from access_key_provider.model.entry import Failing, KeyState
 from access_key_provider.model.errors import KeyInUseError
 from access_key_provider.model.state import CURRENT, INACTIVE
-from access_key_provider.planning.consumers import deliver, deliveries_due
+from access_key_provider.planning.consumers import deliver, deliveries_due, overtaken
 from access_key_provider.planning.copies import copies_due
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import tag_current
@@ -27,9 +27,10 @@ from access_key_provider.planning.removal import end_rotation, remove
 from access_key_provider.planning.retirement import current_works, due_of, retire
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from datetime import datetime
 
+    from access_key_provider.model.consumers import DeliveryRecord
     from access_key_provider.model.entry import Claim, Entry, KeyRecord
     from access_key_provider.planning.draft import Draft
 
@@ -127,6 +128,15 @@ def plan_retire_now(draft: Draft, owner: str) -> None:
 def with_failure(entry: Entry, now: datetime, reasons: Sequence[str]) -> Entry:
     """Record that something could not be done, so that the sweep comes back soon."""
     return replace(entry, failing=entry.failing or Failing(now, 1, joined(reasons)))
+
+
+def with_holders(entry: Entry, had: Mapping[str, DeliveryRecord], now: datetime) -> Entry:
+    """Record that consumers may have a deleted key of another secret, so that the sweep brings them the one of this."""
+    late = overtaken(entry, had)
+    if not late:
+        return entry
+    changed = replace(entry, deliveries={**entry.deliveries, **late})
+    return with_failure(changed, now, [f"{', '.join(late)} may have a deleted key of another secret"])
 
 
 def joined(reasons: Sequence[str]) -> str:

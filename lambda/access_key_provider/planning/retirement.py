@@ -134,12 +134,13 @@ def due_of(claim: Claim, key: KeyRecord) -> datetime | None:
 
 def _retire_replaced(draft: Draft, rules: RetirementRules, key: KeyRecord, by: str, *, at_once: bool) -> None:
     is_taken_back = bool(key.note) and not draft.claim(key.owner).has_consumers
-    if is_taken_back or not rules.time_active or (at_once and by == BY_OPERATOR):
+    is_active = draft.is_active(key.id)
+    # Also without a grace period: who goes back does not wait for deliveries.
+    missing = missing_consumers(draft, key.owner, key) if is_active else ()
+    if is_taken_back or (at_once and by == BY_OPERATOR) or not (rules.time_active or missing):
         draft.add(Deactivate(key.id, by))
     elif at_once or is_grace_over(rules, key, draft.now):
-        is_active = draft.is_active(key.id)
-        in_use = is_active and not at_once and may_be_in_use(draft.observed, rules, key)
-        missing = missing_consumers(draft, key.owner, key) if is_active else ()
+        in_use = is_active and bool(rules.time_active) and not at_once and may_be_in_use(draft.observed, rules, key)
         if in_use or missing:
             _postpone(draft, rules, key, missing, in_use=in_use)
         else:
@@ -172,7 +173,9 @@ def _postpone(draft: Draft, rules: RetirementRules, key: KeyRecord, missing: tup
     draft.add(Postpone(key.id, until, str(use) if use else ""))
     why = "its last use could not be read" if in_use and not use else ""
     detail = about_key(draft.entry, key, use, why=why, missingConsumers=", ".join(missing))
-    draft.report(OVERDUE if overdue else POSTPONED, detail)
+    kind = OVERDUE if overdue else POSTPONED
+    # Each acknowledgement has the key looked at anew.
+    draft.report(kind, detail, once_a_day="" if in_use else f"{kind} {key.id}")
 
 
 def _report_given_up(draft: Draft, rules: RetirementRules, key: KeyRecord) -> None:

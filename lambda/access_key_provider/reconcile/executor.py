@@ -55,6 +55,9 @@ if TYPE_CHECKING:
     from access_key_provider.reconcile.ports import Session
     from lambda_shared.clock import Clock
 
+# What may be left to the sweep, and takes long, leaves so many seconds for what may not.
+_FOR_WHAT_IS_REQUIRED = 30.0
+
 
 class Executor:
     """Runs one draft for one resource. The new key's secret lives here, between CreateKey and the end of the run.
@@ -101,7 +104,10 @@ class Executor:
         for index, planned in enumerate(draft.actions):
             action = self._named(planned)
             is_required = index not in draft.optional and not action.bookkeeping
-            if action.writes and self._clock.remaining() < self._reserve:
+            needed = self._reserve + action.seconds
+            if action.seconds and not is_required:
+                needed += _FOR_WHAT_IS_REQUIRED
+            if action.writes and self._clock.remaining() < needed:
                 self._out_of_time(action, is_required=is_required)
             elif is_required:
                 self._perform(action, draft, check=check)
@@ -110,7 +116,7 @@ class Executor:
 
     def _out_of_time(self, action: Action, *, is_required: bool) -> None:
         """Stop, or leave the action to the sweep. Raises OutOfTimeError."""
-        name = type(action).__name__
+        name = f"the delivery to {action.delivery.name}" if isinstance(action, Deliver) else type(action).__name__
         if is_required:
             raise OutOfTimeError(f"the function ran out of time before {name}: deploy again to go on from there")
         self._leave(action, f"the function ran out of time before {name}")
@@ -136,6 +142,9 @@ class Executor:
 
     def _perform(self, action: Action, draft: Draft, *, check: bool) -> None:
         unchanged = self._lease.entry
+        if isinstance(action, Deliver) and unchanged.may_be_running(action.delivery, self._lease.now()):
+            # Since the plan was made: the function of several consumers has not answered for one of them.
+            raise DeliveryError(f"the delivery to {action.delivery.name} waits for its function, which may be running")
         if action.writes:
             self._renew(action, check=check)
             self.late = action
@@ -275,11 +284,13 @@ class Executor:
     def _deliver(self, action: Deliver) -> None:
         """Call the consumer's function. It gets the same for the same key each time, and no secret."""
         entry, delivery = self._lease.entry, action.delivery
+        previous = entry.deliveries[delivery.name].key_id
         payload = {
             "secretArn": entry.secret_arn,
             "versionId": action.version,
             "accessKeyId": action.key_id,
-            "previousAccessKeyId": entry.deliveries[delivery.name].key_id,
+            # A function may take that one away from its consumer, so it is never the one that it brings.
+            "previousAccessKeyId": previous if previous != action.key_id else "",
             "consumer": delivery.name,
             "phase": "BeforePublishing" if delivery.before else "AfterPublishing",
         }

@@ -7,7 +7,8 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from support.stack import Stack
+from fakes.signed_requests import acknowledgement
+from support.stack import REGION, Stack
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -201,3 +202,25 @@ def test_strangers_names_are_bounded(stack: Stack) -> None:
         stack.invoke(stack.acknowledgement("ci-runner-7" if not number else f"stranger-{number}"), "worker")
     assert len(stack.entry["acknowledged"]) == 51
     assert "ci-runner-7" in stack.entry["acknowledged"]
+
+
+def test_who_is_missing_is_told_once_a_day_however_many_come(stack: Stack) -> None:
+    """Each acknowledgement has the sweep look again, and is told by itself."""
+    stack.sweep_for(timedelta(hours=3))
+    for number in range(20):
+        stack.invoke(stack.acknowledgement(f"stranger-{number}"), "worker")
+        stack.sweep(timedelta(minutes=5))
+    assert len(_told(stack, "Retirement Postponed")) == 1
+    stack.sweep_for(timedelta(days=1))
+    assert len(_told(stack, "Retirement Postponed")) == 2
+
+
+def test_a_clock_that_is_ahead_does_not_outlast_an_operator(stack: Stack) -> None:
+    """A proof may be signed some minutes later than it comes."""
+    previous, (current, _) = _previous(stack), stack.current_key()
+    key, _ = stack.account.state.keys[previous]
+    ahead = stack.account.clock.now() + timedelta(minutes=10)
+    stack.invoke(acknowledgement(key, stack.secret_arn, "vendor-x", ahead, REGION), "worker")
+    stack.account.clock.sleep(60)
+    event = {"Operation": "Acknowledge", "SecretId": stack.secret_arn, "Consumer": "vendor-x"}
+    assert stack.invoke(event, "provider")["acknowledged"]["vendor-x"]["accessKeyId"] == current

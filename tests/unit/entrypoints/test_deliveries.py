@@ -240,3 +240,162 @@ def test_deletion_calls_nobody(stack: Stack) -> None:
     assert stack.deliver(stack.delete()) == "SUCCESS"
     assert stack.our_keys() == []
     assert len(stack.function().calls) == 1
+
+
+def test_a_rename_that_is_rolled_back(stack: Stack) -> None:
+    """The consumer has the key of the new name, which is gone: the next sweep brings it the old one again."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    renamed = stack.event("Create", declared(stack, "1"), None, logical_id="Renamed")
+    assert stack.deliver(renamed) == "SUCCESS"
+    assert stack.function().has == stack.current_key()[0] != first
+    assert stack.deliver(stack.event("Delete", declared(stack, "1"), stack.last_id, logical_id="Renamed")) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    stack.sweep(timedelta(minutes=6))
+    assert stack.function().has == first
+
+
+@pytest.mark.parametrize("function", ["github", "moved"])
+def test_a_function_that_may_be_running_is_not_called_for_another_consumer(stack: Stack, function: str) -> None:
+    """Whether it delivers to both, or the consumer was renamed meanwhile, or had another function before."""
+    before, arn = delivery(), {"FunctionArn": stack.add_function(function) and function_arn(function)}
+    stack.must(stack.create(declared(stack, "1", before)))
+    running = stack.function(function)
+    running.seconds = 890
+    stack.account.fail(TIMED_OUT, "lambda:Invoke", phase="after")
+    optional = delivery(required=False) | arn
+    both = declared(stack, "2", optional, delivery("wiki", required=False) | arn)
+    stack.must(stack.update(both))
+    stack.must(stack.update(declared(stack, "2", delivery("renamed") | arn)))
+    stack.sweep_for(timedelta(hours=2), every=timedelta(minutes=1))
+    assert (running.overlaps, running.has) == (0, stack.current_key()[0])
+    assert running.calls[-1]["consumer"] == "renamed"
+
+
+def test_no_key_is_its_own_previous_one(stack: Stack) -> None:
+    """A function that takes the previous key away from its consumer never takes the one that it has just brought."""
+    stack.must(stack.create(declared(stack, "1")))
+    function = stack.function()
+    function.error = "GitHubError"
+    update = stack.update(declared(stack, "2"))
+    assert stack.deliver(update) == "FAILED"
+    function.error = ""
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    stack.add_function("moved")
+    stack.must(stack.update(declared(stack, "1", delivery() | {"FunctionArn": function_arn("moved")})))
+    calls = [*function.calls, *stack.function("moved").calls]
+    assert len(calls) >= 4
+    assert all(call["previousAccessKeyId"] != call["accessKeyId"] for call in calls)
+
+
+def slow(stack: Stack, seconds: float, number: int = 10) -> list[dict[str, str]]:
+    """Declare deliveries whose functions take their time."""
+    for index in range(number):
+        stack.add_function(f"slow-{index}").seconds = seconds
+    return [delivery(f"slow-{index}", required=False) for index in range(number)]
+
+
+def test_functions_that_hang_do_not_use_up_the_time_for_the_switch(stack: Stack) -> None:
+    """A delivery that is not required holds it back neither by failing nor by taking long."""
+    optional = slow(stack, 0)
+    stack.must(stack.create(declared(stack, "1", *optional)))
+    slow(stack, 890)
+    first, _ = stack.current_key()
+    stack.account.fail(TIMED_OUT, "lambda:Invoke", phase="after", times=None)
+    stack.must(stack.update(declared(stack, "2", *optional)))
+    assert stack.current_key()[0] != first
+
+
+def test_a_request_is_answered_in_time_however_long_deliveries_take(stack: Stack) -> None:
+    """Also when those that had the new key get the previous one again."""
+    needed = [one | {"Required": "true"} for one in slow(stack, 0)]
+    stack.must(stack.create(declared(stack, "1", *needed)))
+    first, _ = stack.current_key()
+    slow(stack, 38)
+    began = stack.account.clock.now()
+    update = stack.update(declared(stack, "2", *needed))
+    assert stack.deliver(update, after=0) == "FAILED"
+    assert "ran out of time before the delivery to slow-" in stack.answers[-1]["Reason"]
+    assert stack.account.clock.now() - began < timedelta(seconds=290)
+    began = stack.account.clock.now()
+    assert stack.deliver(stack.roll_back(update), after=0) == "SUCCESS"
+    assert stack.account.clock.now() - began < timedelta(seconds=290)
+    stack.sweep_for(timedelta(hours=1), every=timedelta(minutes=5))
+    assert {stack.function(one["Name"]).has for one in needed} == {first}
+    assert stack.our_keys() == [first]
+
+
+def test_a_sweep_ends_in_time_however_long_deliveries_take(stack: Stack) -> None:
+    """The next one goes on."""
+    late = [one | {"Phase": "AfterPublishing"} for one in slow(stack, 38)]
+    stack.must(stack.create(declared(stack, "1", *late)))
+    assert not all(stack.function(one["Name"]).has for one in late)
+    for _ in range(3):
+        stack.account.clock.sleep(300)
+        began = stack.account.clock.now()
+        stack.sweep(timedelta())
+        assert stack.account.clock.now() - began < timedelta(seconds=290)
+    assert {stack.function(one["Name"]).has for one in late} == {stack.current_key()[0]}
+
+
+def test_without_a_grace_period_a_rollback_waits_for_whoever_has_to_come_back(stack: Stack) -> None:
+    """The consumer has the newer key until its function has brought it the older one again."""
+    hasty = {"GracePeriod": "0", "RetentionPeriod": "3600", "Deliveries": [delivery()]}
+    stack.deploy("1", **hasty)
+    first, _ = stack.current_key()
+    update = stack.update(stack.properties("2", **hasty))
+    assert stack.deliver(update) == "SUCCESS"
+    second, _ = stack.current_key()
+    assert stack.keys()[first] == "Inactive", "all had the second key before it became current"
+    function = stack.function()
+    function.error = "GitHubError"
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+    stack.sweep_for(timedelta(hours=2), every=timedelta(minutes=5))
+    assert stack.keys()[second] == "Active"
+    function.error = ""
+    stack.sweep_for(timedelta(hours=12), every=timedelta(minutes=5))
+    assert stack.keys().get(second) != "Active"
+
+
+@pytest.mark.parametrize("is_answer_lost", [False, True])
+def test_a_change_of_the_secret_that_is_rolled_back(stack: Stack, *, is_answer_lost: bool) -> None:
+    """The consumer has the key of the other secret, which is gone; a sweep brings it the one of this secret again."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    stack.account.clock.sleep(86400)
+    moved = declared(stack, "1") | {"SecretArn": stack.other_arn}
+    update = stack.update(moved)
+    assert stack.deliver(update) == "SUCCESS"
+    assert stack.function().has != first
+    back = stack.roll_back(update) if is_answer_lost else stack.event("Delete", moved, stack.last_id)
+    assert stack.deliver(back) == "SUCCESS"
+    stack.sweep(timedelta(minutes=6))
+    assert (stack.function().has, stack.our_keys()) == (first, [first])
+    assert "failing" not in stack.entry
+
+
+def test_a_change_of_the_secret_is_told_once(stack: Stack) -> None:
+    """The Delete of what was before finds that the consumer has the key of the other secret."""
+    stack.must(stack.create(declared(stack, "1")))
+    before = stack.delete()
+    stack.must(stack.update(declared(stack, "1") | {"SecretArn": stack.other_arn}))
+    assert stack.deliver(before) == "SUCCESS"
+    stack.sweep(timedelta(minutes=6))
+    assert len(stack.function().calls) == 2
+    assert "failing" not in stack.entries[stack.other_arn]
+
+
+def test_a_key_that_is_declared_inactive_is_not_delivered(stack: Stack) -> None:
+    """It would not work at the consumer, which keeps the previous one until the key is declared Active."""
+    stack.must(stack.create(declared(stack, "1")))
+    first, _ = stack.current_key()
+    stack.must(stack.update(declared(stack, "2") | {"Status": "Inactive"}))
+    second, _ = stack.current_key()
+    sweeps = sum(stack.sweep(timedelta(minutes=5))["swept"] for _ in range(12 * 24))
+    assert sweeps <= 3
+    assert (stack.function().has, stack.keys()) == (first, {first: "Active", second: "Inactive"})
+    stack.must(stack.update(declared(stack, "2")))
+    assert stack.function().has == second
+    stack.sweep_for(timedelta(days=2))
+    assert stack.keys().get(first) != "Active"

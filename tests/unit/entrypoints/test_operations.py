@@ -133,7 +133,7 @@ def test_the_keys_of_a_deleted_resource_are_left_to_its_delete(stack: Stack, ope
 @pytest.mark.parametrize("operation", ["Delete", "", None, 7, ["Show"]])
 def test_an_unknown_operation_is_refused(stack: Stack, operation: Any) -> None:
     """With those that there are."""
-    with pytest.raises(InvalidRequestError, match="Operation must be one of Show, Undo, Rotate, Retire"):
+    with pytest.raises(InvalidRequestError, match="Operation must be one of Show, Acknowledge, Undo, Rotate, Retire"):
         stack.invoke({"Operation": operation, "SecretId": stack.secret_arn}, "provider")
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes.aws import ProcessDeath
-from fakes.faults import ACCESS_DENIED, CONNECTION_LOST, PROCESS_DEATH
+from fakes.faults import ACCESS_DENIED, CONNECTION_LOST, PROCESS_DEATH, THROTTLED
 from support.stack import STEPS, TOKEN
 
 from access_key_provider.model.errors import InvalidRequestError, NotManagedError, RotationError
@@ -16,6 +16,7 @@ from lambda_shared.errors import ProviderError
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from fakes.aws import Call
     from support.stack import Event, Stack
 
 GRACE = {"GracePeriod": "3600", "RotationSchedule": "rate(30 days)"}
@@ -157,6 +158,26 @@ def test_a_rotation_that_a_deployment_has_ended_is_refused(stack: Stack, begun: 
             run(stack, begun(step))
     assert stack.current_key() == current
     assert all("AWSPENDING" not in found for found in labels(stack).values())
+
+
+def test_a_deployment_that_could_not_end_a_rotation_is_rolled_back_to_the_key_before(
+    stack: Stack, begun: Callable[[str], Event]
+) -> None:
+    """The key of the rotation is for the same serial, and newer; but nobody has ever had it."""
+    before = stack.current_key()
+    run(stack, begun("createSecret"))
+    stack.account.log.clear()
+
+    def is_after_the_label(call: Call) -> bool:
+        names = [made.name for made in stack.account.log.entries]
+        return call.name == "dynamodb:PutItem" and "secretsmanager:UpdateSecretVersionStage" in names
+
+    stack.account.fail(THROTTLED, is_after_the_label)
+    update = stack.update(stack.properties("2", **GRACE))
+    assert stack.deliver(update) == "FAILED"
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    assert stack.current_key() == before
+    assert len(stack.our_keys()) == 1
 
 
 def test_a_key_that_was_deleted_meanwhile_is_not_rotated(stack: Stack, begun: Callable[[str], Event]) -> None:
