@@ -389,6 +389,7 @@ class AccessKey(Construct):
             ValueError: The name can't be one or is taken, or there are too many, or a required delivery after
                 publishing has no grace period to be made in.
         """
+        consumers_.check_function(function)
         consumers_.check_name("deliver_to", name)
         consumers_.check_deliveries(self._deliveries, name)
         chosen = DeliveryPhase(phase)

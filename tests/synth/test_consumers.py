@@ -202,6 +202,8 @@ def test_a_delivery_is_allowed_before_the_key_is_made(stack: Stack, key: AccessK
 def test_deliveries_that_cannot_be(stack: Stack, key: AccessKey) -> None:
     """The message says what to change."""
     key.deliver_to(function(stack), name="github")
+    with pytest.raises(ValueError, match=r"deliver_to must have a lambda_\.IFunction, got 'arn:aws:lambda"):
+        key.deliver_to("arn:aws:lambda:eu-west-1:111122223333:function:deliver", name="wiki")  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="deliver_to must name another consumer each time, got github twice"):
         key.deliver_to(function(stack, "Other"), name="github")
     with pytest.raises(ValueError, match="deliver_to must name a consumer with a letter or digit"):

@@ -29,7 +29,18 @@ _MOST_CONSUMERS = 50
 # https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _MOST_SOURCES = 30
 _MOST_DELIVERIES = 10
-_PRIVATE = [ipaddress.ip_network(block) for block in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7")]
+_PRIVATE = [
+    ipaddress.ip_network(block)
+    for block in (
+        "10.0.0.0/8",
+        "100.64.0.0/10",
+        "127.0.0.0/8",
+        "169.254.0.0/16",
+        "172.16.0.0/12",
+        "192.168.0.0/16",
+        "fc00::/7",
+    )
+]
 
 
 def checked_sources(
@@ -95,6 +106,15 @@ def checked_consumers(consumers: Sequence[str]) -> list[str]:
     if twice is not None:
         raise ValueError(f"wait_for_consumers must have different names, got {twice} twice; leave one out")
     return list(consumers)
+
+
+def check_function(function: Any) -> None:
+    """Refuse what is no function. Raises ValueError."""
+    if not hasattr(function, "function_arn"):
+        raise ValueError(
+            f"deliver_to must have a lambda_.IFunction, got {shown(function)}; import one with "
+            "lambda_.Function.from_function_attributes"
+        )
 
 
 def check_name(what: str, name: Any) -> None:
