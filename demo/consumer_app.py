@@ -27,7 +27,7 @@ class KeyConsumerExample(Stack):
             grace_period=Duration.minutes(1),
             rotation_schedule=events.Schedule.rate(Duration.days(30)),
         )
-        key.grant_self_renewal(from_addresses=["127.0.0.1"])
+        key.grant_self_renewal(from_addresses=["203.0.113.7"])
         key.wait_for_consumers("ci-runner-7", within=Duration.days(7))
         queue = sqs.Queue(self, "Told")
         key.on_event("Tell", targets.SqsQueue(queue))

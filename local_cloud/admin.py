@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from ministack import app as ministack_app
 
 from local_cloud import call_log, issued_keys, patches
+from local_cloud.environment import PUBLIC_ADDRESS
 from local_cloud.patches.cloudformation import custom_resource_answers
 from local_cloud.patches.events import scheduled_rules
 from local_cloud.patches.functions import invocations
@@ -49,7 +50,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
     elif scope["type"] == "http" and path.startswith(custom_resource_answers.PATH):
         await _respond(send, await _take_answer(scope, path, receive), b"")
     else:
-        await ministack_app.app(scope, receive, send)
+        # IAM's conditions are about public addresses.
+        await ministack_app.app({**scope, "client": (PUBLIC_ADDRESS, 0)}, receive, send)
 
 
 async def _administer(method: str, path: str, receive: Any) -> tuple[int, Any]:

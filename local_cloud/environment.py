@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 
 REGION = "us-east-1"
 LOOPBACK = "127.0.0.1"
+# Where all calls come from, as the account sees it: an address for documentation, which nobody has.
+PUBLIC_ADDRESS = "203.0.113.7"
 
 # Variables that would point a client elsewhere: to another account, another endpoint, a profile.
 FOREIGN_PREFIXES = ("AWS_", "CDK_")

@@ -25,6 +25,7 @@ from demo.machine import Machine
 from iam_access_key_client import renewal
 from iam_access_key_client.client import Client
 from iam_access_key_client.store import Store
+from local_cloud.environment import PUBLIC_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -123,14 +124,14 @@ def delivered(shop: Shop) -> list[dict[str, str]]:
 
 def renews(key: AccessKey) -> None:
     """Let the key's user renew it from here, and wait for it; tell a queue of each new key."""
-    key.grant_self_renewal(from_addresses=["127.0.0.0/8"])
+    key.grant_self_renewal(from_addresses=["203.0.113.0/24"])
     key.wait_for_consumers(CONSUMER, within=Duration.days(7))
     key.on_published(targets.SqsQueue(sqs.Queue(key, "Queue", queue_name="published")))
 
 
 def from_here(key: AccessKey) -> None:
     """Let the key's user renew it from here."""
-    key.grant_self_renewal(from_addresses=["127.0.0.1"])
+    key.grant_self_renewal(from_addresses=[PUBLIC_ADDRESS])
 
 
 def delivers(key: AccessKey) -> None:
@@ -152,7 +153,7 @@ def delivers(key: AccessKey) -> None:
 def declare(shop: Shop) -> None:
     """Declare a key for each way to a consumer."""
     shop.add("renewing", seconds=SOON, beside=renews)
-    shop.add("elsewhere", beside=lambda key: key.grant_self_renewal(from_addresses=["203.0.113.7"]))
+    shop.add("elsewhere", beside=lambda key: key.grant_self_renewal(from_addresses=["198.51.100.7"]))
     shop.add("endpoint", beside=lambda key: key.grant_self_renewal(from_vpc_endpoints=["vpce-0a1b2c3d"]))
     shop.add("anywhere", beside=lambda key: key.grant_self_renewal(anywhere=True))
     shop.add("encrypted", settings=lambda stack: {"encryption_key": kms.Key(stack, "Kms")}, beside=from_here)

@@ -19,6 +19,7 @@ from cloud.account import policy
 from cdk_iam_access_key.cli import command
 from demo.machine import Machine
 from local_cloud.certificate import located_in
+from local_cloud.environment import PUBLIC_ADDRESS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -57,7 +58,7 @@ def machine(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> Iterator[Machine]:
     """Give a machine with the client, whose user may use a bucket; the key renews itself, and waits for the machine."""
 
     def renews(key: AccessKey) -> None:
-        key.grant_self_renewal(from_addresses=["127.0.0.1"])
+        key.grant_self_renewal(from_addresses=[PUBLIC_ADDRESS])
         key.wait_for_consumers(CONSUMER, within=Duration.days(7))
 
     cloud = shop.account.cloud
