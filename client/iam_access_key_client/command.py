@@ -14,6 +14,7 @@ from iam_access_key_client import __version__
 from iam_access_key_client.client import Client, note
 from iam_access_key_client.errors import ClientError
 from iam_access_key_client.secret_arn import region_of
+from iam_access_key_client.state import DEFAULT_INTERVAL
 from iam_access_key_client.store import Store, default_folder, stored_arns
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ def _parser() -> argparse.ArgumentParser:
             command.add_argument(
                 "--interval",
                 type=_duration,
-                default=1800,
+                default=DEFAULT_INTERVAL,
                 metavar="TIME",
                 help="how long before the secret is read again: 1800, 30m (the default), 2h",
             )

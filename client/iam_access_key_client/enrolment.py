@@ -13,7 +13,7 @@ from iam_access_key_client import files, profiles
 from iam_access_key_client.client import note
 from iam_access_key_client.errors import ClientError, NotEnrolledError
 from iam_access_key_client.secret_value import find_pair
-from iam_access_key_client.state import KeyPair
+from iam_access_key_client.state import DEFAULT_INTERVAL, KeyPair
 
 if TYPE_CHECKING:
     import argparse
@@ -21,8 +21,6 @@ if TYPE_CHECKING:
 
     from iam_access_key_client.client import Client
     from iam_access_key_client.store import Store
-
-_DEFAULT_INTERVAL = 1800
 
 
 def enrol(options: argparse.Namespace, client: Client) -> bool:
@@ -113,6 +111,6 @@ def _credential_process(options: argparse.Namespace) -> list[str]:
     parts = [*program, "credentials", "--secret", options.secret]
     if "IAM_ACCESS_KEY_HOME" in os.environ:
         parts += ["--home", str(options.home.absolute())]
-    if options.interval != _DEFAULT_INTERVAL:
+    if options.interval != DEFAULT_INTERVAL:
         parts += ["--interval", str(options.interval)]
     return parts

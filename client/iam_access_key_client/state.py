@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+# How long before the secret is read again, in seconds, if nobody says so.
+DEFAULT_INTERVAL = 30 * 60
 # An SDK asks again 15 minutes before `Expiration`, at each request when less is left: measured with botocore 1.43.
 LEAD = 15 * 60
 # How long after a failed read the next one comes, in seconds. A shorter interval is the pause itself.
@@ -44,8 +46,8 @@ class State:
     Args:
         secret_arn: The secret.
         current: The key in use.
-        previous: The key that was in use before. It stays until a third one comes: an undo deactivates the current key
-            at once, and then only this one can read the secret.
+        previous: The key that was in use before. It stays until a third one comes: an undo may deactivate the current
+            key at once, and then only this one can read the secret.
         read_at: When the secret was last read.
         tried_at: When it was last tried; later than `read_at` if that failed.
         refused: Whether AWS refused every stored key at the last try.

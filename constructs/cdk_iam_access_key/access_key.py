@@ -315,17 +315,18 @@ class AccessKey(Construct):
         """Allow the key's own user to read the current value of this secret, so that its consumers renew themselves.
 
         Whoever steals such a key can follow its rotations. So say from where it may be used for that, and see
-        docs/consumers.md for what helps besides, and for what needs no key at all.
+        docs/consumers.md for what else helps, and for what needs no key at all.
 
         https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_condition-keys.html
 
         Args:
-            from_addresses: Public addresses or CIDR blocks that the calls must come from.
-            from_vpc_endpoints: VPC endpoints that they must come through.
-            anywhere: That they may come from anywhere, instead.
+            from_addresses: Public addresses or CIDR blocks that a call may come from, such as `203.0.113.0/24`.
+            from_vpc_endpoints: Ids of VPC endpoints that a call may come through. With both, one of them has to hold.
+            anywhere: Whether a call may come from anywhere; only without the other two.
 
         Raises:
-            ValueError: There is no source, one that can't be, or it was called before.
+            ValueError: There is no source, more than 30, or one that can't be; there are sources and `anywhere`; or it
+                was called before.
         """
         if self.node.try_find_child("SelfRenewal") is not None:
             raise ValueError("grant_self_renewal must be called once for a key; pass all sources together")
@@ -340,13 +341,15 @@ class AccessKey(Construct):
         missing is reported daily. An operator's `retire` does not wait.
 
         Args:
-            consumers: Their names, such as `ci-runner-7`: a letter or digit and up to 63 letters, digits and `._-`.
+            consumers: Their names, such as `ci-runner-7`, 1 to 50: a letter or digit and up to 63 letters, digits and
+                `._-`.
             within: How long after the switch they are waited for: longer than the grace period, at most 365 days.
-            on_overdue: What becomes of the previous key then.
+            on_overdue: What becomes of the previous key then: it stays Active, if left out.
 
         Raises:
-            ValueError: A name can't be one, the key has no grace period or the time is shorter, it was called before,
-                or the previous key may then be Active longer than `max_active_age`.
+            ValueError: There is no name, there are too many, or one can't be a name or is there twice; the key has no
+                grace period, or `within` is not longer; it was called before; or the previous key may then be Active
+                longer than `max_active_age`.
         """
         names = consumers_.checked_consumers(consumers)
         if self._consumers:
@@ -381,13 +384,14 @@ class AccessKey(Construct):
         Args:
             function: The function, with a role that the CDK may add to.
             name: The consumer: a letter or digit and up to 63 letters, digits and `._-`.
-            required: Whether a new key must reach it: a delivery before publishing keeps the previous key current until
-                then, and each delivery keeps it from being retired.
-            phase: Whether it is called before or after readers of the secret get the new key.
+            required: Whether a new key must reach it, as it must if left out: a delivery before publishing keeps the
+                previous key current until then, and each delivery keeps it from being retired.
+            phase: Whether it is called before readers of the secret get the new key, as it is if left out, or after.
 
         Raises:
-            ValueError: The name can't be one or is taken, or there are too many, or a required delivery after
-                publishing has no grace period to be made in.
+            ValueError: That is no function; the name can't be one or is taken; it is called more than 10 times; or a
+                required delivery after publishing has no grace period to be made in. At synthesis: the function waits
+                for the key.
         """
         consumers_.check_function(function)
         consumers_.check_name("deliver_to", name)
@@ -415,6 +419,7 @@ class AccessKey(Construct):
         """Tell a target whenever readers of the secret get another key, by whatever means; five targets at most.
 
         By Secrets Manager's own event: `detail` has the secret's `name`, `labelUpdated` and `versionId`, and no secret.
+        EventBridge may deliver it twice.
 
         https://docs.aws.amazon.com/secretsmanager/latest/userguide/secret-event-notifications.html
         """

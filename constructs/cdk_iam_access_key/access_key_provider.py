@@ -49,8 +49,8 @@ _FUNCTION_TIMEOUT = Duration.seconds(300)
 # Longer than the function may run, so that a response sent with its last second still counts.
 _SERVICE_TIMEOUT = Duration.seconds(330)
 _WORK_IS_WORTH_DOING = Duration.hours(1)
-# The next sweep makes up for one that did not come.
-_SWEEP_RETRIES = 2
+# The next event makes up for one that did not come: the sweep's in minutes, a consumer's within a day.
+_EVENT_RETRIES = 2
 _SWEEP_DELAY = 300
 _PROOF_IS_VALID = 900
 _DUE, _OF_USER = "due", "user"
@@ -274,7 +274,7 @@ class AccessKeyProvider(Construct):
                     ),
                     # STS takes a signature for a quarter of an hour.
                     retry_policy=events.CfnRule.RetryPolicyProperty(
-                        maximum_event_age_in_seconds=_PROOF_IS_VALID, maximum_retry_attempts=_SWEEP_RETRIES
+                        maximum_event_age_in_seconds=_PROOF_IS_VALID, maximum_retry_attempts=_EVENT_RETRIES
                     ),
                 )
             ],
@@ -426,7 +426,7 @@ class AccessKeyProvider(Construct):
                     arn=self.worker.function_arn,
                     input='{"Operation":"Sweep"}',
                     retry_policy=events.CfnRule.RetryPolicyProperty(
-                        maximum_event_age_in_seconds=_SWEEP_DELAY, maximum_retry_attempts=_SWEEP_RETRIES
+                        maximum_event_age_in_seconds=_SWEEP_DELAY, maximum_retry_attempts=_EVENT_RETRIES
                     ),
                 )
             ],

@@ -205,6 +205,24 @@ def test_a_change_shows_asks_and_shows(
     assert ("replaced" in first, "current" in second) == (True, True)
 
 
+@pytest.mark.parametrize(
+    ("more", "effect"),
+    [
+        ({"deliveries": {"optional": OLD}, "acknowledged": {"undeclared": {}}}, "becomes Inactive"),
+        ({"undoWaits": True}, "stays Active until its consumers have that one"),
+    ],
+)
+def test_an_undo_says_whether_it_waits(
+    account: Account, say: Callable[[str], None], capsys: Capture, more: dict[str, Any], effect: str
+) -> None:
+    """The provider decides that: a delivery that is not required, or a name nobody waits for, keeps no key Active."""
+    account.has_key()
+    account.responds("Show", report(undoRestores=OLD, **more))
+    say("n\n")
+    assert main(["undo", "--secret", ARN]) == ABORTED
+    assert f"the key that is current {effect}\n" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize("answer", ["n\n", "\n", "", "yeah\n"], ids=["no", "enter", "end of file", "another word"])
 @pytest.mark.parametrize("command", CHANGES)
 def test_nothing_is_changed_unless_confirmed(

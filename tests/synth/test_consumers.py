@@ -71,8 +71,8 @@ def test_a_kms_key_is_used_through_secrets_manager_for_this_secret(stack: Stack,
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({}, "from_addresses or from_vpc_endpoints, or anywhere=True, got none; a thief of the key can follow"),
-        ({"anywhere": True, "from_addresses": ["203.0.113.7"]}, "or anywhere=True, got both"),
+        ({}, "from_vpc_endpoints or both of them, or else anywhere=True, got none; a thief of the key can follow"),
+        ({"anywhere": True, "from_addresses": ["203.0.113.7"]}, "anywhere=True, got sources and anywhere=True"),
         ({"from_addresses": ["0.0.0.0/0"]}, "from_addresses must leave somebody out, got 0.0.0.0/0; say anywhere=True"),
         ({"from_addresses": ["::/0"]}, "from_addresses must leave somebody out"),
         ({"from_addresses": ["10.1.2.0/24"]}, "from_addresses must be public addresses, got 10.1.2.0/24"),

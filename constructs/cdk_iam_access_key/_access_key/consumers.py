@@ -53,8 +53,9 @@ def checked_sources(
     """
     if anywhere == bool(from_addresses or from_vpc_endpoints):
         raise ValueError(
-            "grant_self_renewal must have either from_addresses or from_vpc_endpoints, or anywhere=True, got "
-            f"{'both' if anywhere else 'none'}; a thief of the key can follow its rotation from wherever it is allowed"
+            "grant_self_renewal must have from_addresses, from_vpc_endpoints or both of them, or else anywhere=True, "
+            f"got {'sources and anywhere=True' if anywhere else 'none'}; a thief of the key can follow its "
+            "rotation from wherever it is allowed"
         )
     number = len(from_addresses or ()) + len(from_vpc_endpoints or ())
     if number > _MOST_SOURCES:
@@ -208,7 +209,10 @@ def check_deliveries(deliveries: list[dict[str, str]], name: str) -> None:
     if name in {delivery["Name"] for delivery in deliveries}:
         raise ValueError(f"deliver_to must name another consumer each time, got {name} twice; change one")
     if len(deliveries) == _MOST_DELIVERIES:
-        raise ValueError(f"deliver_to must be called at most {_MOST_DELIVERIES} times for a key, got one more")
+        raise ValueError(
+            f"deliver_to must be called at most {_MOST_DELIVERIES} times for a key, got one more; let one function "
+            "bring the key to several consumers"
+        )
 
 
 def published_pattern(secret_arn: str) -> events.EventPattern:

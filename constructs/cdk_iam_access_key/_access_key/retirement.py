@@ -74,7 +74,8 @@ class Retirement:
         """Return how long after the switch consumers are waited for, in seconds.
 
         Raises:
-            ValueError: There is no grace period in which they could acknowledge, or it is no shorter.
+            ValueError: There is no grace period in which they could acknowledge, or the time is not longer than
+                it, or is more than 365 days.
         """
         if not self.grace:
             raise ValueError(

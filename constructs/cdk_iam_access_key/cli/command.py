@@ -29,7 +29,7 @@ exit codes: {DONE} done, {REFUSED} refused or failed, {WRONG_USE} wrong argument
 """
 _HELP = {
     "show": "show the keys, and what an undo would do",
-    "undo": "make the previous key Active and current again, deactivate the current one",
+    "undo": "make the previous key Active and current again, deactivate the current one unless consumers need it",
     "rotate": "make a new key current now; the previous one retires as after each rotation",
     "acknowledge": "say that a consumer has the current key, for one that can't do it with the client",
     "retire": "deactivate the previous key now, as when it has leaked, whatever its grace period and its last use",
@@ -95,12 +95,8 @@ def _effect_of_undo(report: "Report") -> str:
     if report.get("undoRestores") is None:
         raise RefusedError(f"nothing to undo: {report.get('undoRefused', 'the provider says no more')}")
     restored = printable(report["undoRestores"])
-    others = "is retired once its consumers have come back" if _has_consumers(report) else "becomes Inactive"
-    return f"{restored} becomes Active and current again, the key that is current {others}"
-
-
-def _has_consumers(report: "Report") -> bool:
-    return any(report.get(name) for name in ("acknowledged", "deliveries"))
+    other = "stays Active until its consumers have that one" if report.get("undoWaits") else "becomes Inactive"
+    return f"{restored} becomes Active and current again, the key that is current {other}"
 
 
 def _effect_of_rotate(report: "Report") -> str:

@@ -143,7 +143,9 @@ def _advice(draft: Draft, owner: str, *, for_rotation: bool) -> str:
             waiting += missing_consumers(draft, owner, key)
         if waiting:
             names = ", ".join(dict.fromkeys(waiting))
-            return f"{key.id} is kept for {names}, which may not have the current key yet"
+            is_previous = key.state is KeyState.REPLACED
+            remedy = "wait, or retire it as an operator" if is_previous else "wait until the deliveries succeed"
+            return f"{key.id} is kept for {names}, which may not have the current key yet: {remedy}"
         if key.state not in {KeyState.REPLACED, KeyState.INACTIVE}:
             continue
         if key.adopted:

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def status_report(draft: Draft, owner: str) -> dict[str, Any]:
-    """Describe the keys of a resource, the current one last, and what an undo would restore or why it can't."""
+    """Describe the keys of a resource, the current one last, and what an undo would do or why it can't.
+
+    `undoRestores` is the key that it would make current, `undoWaits` whether it would leave the other one Active until
+    its consumers have come back.
+    """
     entry = draft.entry
     report: dict[str, Any] = {
         "secretArn": entry.secret_arn,
@@ -41,7 +45,8 @@ def status_report(draft: Draft, owner: str) -> dict[str, Any]:
     if entry.failing:
         report["failing"] = {"since": written(entry.failing.since), "reason": entry.failing.reason}
     try:
-        return report | {"undoRestores": previous_key(draft, owner).id}
+        restored = previous_key(draft, owner).id
+        return report | {"undoRestores": restored, "undoWaits": draft.claim(owner).has_consumers}
     except NothingToUndoError as error:
         return report | {"undoRefused": str(error)}
 

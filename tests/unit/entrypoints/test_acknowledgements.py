@@ -193,6 +193,7 @@ def test_a_key_slot_is_not_made_of_a_key_that_somebody_waits_for(stack: Stack) -
     stack.account.clock.sleep(2 * 86400)
     assert stack.deliver(stack.update(stack.properties("3", **WAITS))) == "FAILED"
     assert "is kept for ci-runner-7, vendor-x" in stack.answers[-1]["Reason"]
+    assert "wait, or retire it as an operator" in stack.answers[-1]["Reason"]
 
 
 def test_strangers_names_are_bounded(stack: Stack) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 
+import pytest
 from unit.planning.situation import (
     DAY,
     HOUR,
@@ -18,6 +19,7 @@ from unit.planning.situation import (
     rotated_once,
 )
 
+from access_key_provider.model.consumers import Delivery
 from access_key_provider.model.entry import Failing
 from access_key_provider.model.retirement_rules import RetirementRules
 from access_key_provider.planning.status_report import owner_of, status_report
@@ -38,6 +40,20 @@ def test_the_keys_are_told_the_current_one_last_and_what_an_undo_would_do() -> N
     assert "undoRefused" not in report
     assert report["nextSweep"] == "2026-05-05T12:00:30.000Z"
     assert json.loads(json.dumps(report)) == report
+
+
+FUNCTION = "arn:aws:lambda:eu-central-1:123456789012:function:github"
+
+
+@pytest.mark.parametrize(
+    ("consumers", "required", "waits"), [((), False, False), (("backup-1",), False, True), ((), True, True)]
+)
+def test_whether_an_undo_waits_is_told(consumers: tuple[str, ...], *, required: bool, waits: bool) -> None:
+    """For names and required deliveries; not for a delivery that may fail."""
+    delivery = Delivery("github", FUNCTION, required=required)
+    rules = RetirementRules(retention=7 * DAY, consumers=consumers)
+    situation = rotated_once().declared("2", rules=rules, deliveries=(delivery,))
+    assert status_report(situation.draft(), OWNER)["undoWaits"] is waits
 
 
 def test_why_there_is_nothing_to_undo_is_told() -> None:
