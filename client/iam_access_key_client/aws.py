@@ -111,7 +111,10 @@ class Aws:
             "Resources": [self._arn],
             "Detail": json.dumps(detail),
         }
-        response = self._call(pair, "events", "put_events", Entries=[entry])
+        try:
+            response = self._call(pair, "events", "put_events", Entries=[entry])
+        except DeniedError as error:
+            raise DeniedError(f"{error}; declare key.wait_for_consumers(...), which allows it") from None
         if response.get("FailedEntryCount") != 0:
             code = (response.get("Entries") or [{}])[0].get("ErrorCode", "no answer of EventBridge")
             raise _error(str(code), "events:PutEvents")
@@ -177,7 +180,9 @@ class Aws:
                 code = str(refusal.get("Error", {}).get("Code", "unknown"))
                 if attempt == 1 and code not in _DENIED and abs((self._ahead or 0) - known) > _TOLERATED:
                     continue
-                raise _error(code, f"{service}:{operation}") from None
+                # As IAM and CloudTrail name it: GetSecretValue.
+                action = operation.title().replace("_", "")
+                raise _error(code, f"{service}:{action}") from None
             self._learn_time(response)
             return response
         raise AssertionError("a second attempt returns or raises")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iam_access_key_client import locks
-from iam_access_key_client.errors import ClientError, CorruptedError, NotEnrolledError, RefusedError
+from iam_access_key_client.errors import ClientError, CorruptedError, NotEnrolledError, RefusedError, UnavailableError
 from iam_access_key_client.state import State, StoredKey, expiration, is_due, named, promised
 
 if TYPE_CHECKING:
@@ -104,6 +104,11 @@ class Client:
             identity = aws.identity(pair)
         except RefusedError as error:
             raise RefusedError(f"key {pair.access_key_id} does not work ({error}); nothing was stored") from None
+        except UnavailableError as error:
+            raise UnavailableError(
+                f"key {pair.access_key_id} could not be checked ({error}); nothing was stored; try again when this "
+                "host reaches STS"
+            ) from None
         if identity.endswith(":root"):
             raise ClientError("this is a key of the account's root user, which no program should have; delete it")
         self._store.make_folder()

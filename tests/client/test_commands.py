@@ -236,6 +236,19 @@ def test_key_that_cannot_be_used_is_not_stored(host: Host, account: Account, sta
     assert not (host.home / ".aws" / "config").exists()
 
 
+def test_key_that_cannot_be_checked_is_not_stored(host: Host, account: Account, server: AwsServer) -> None:
+    """Nobody listens: the message says when to try again."""
+    key = account.rotate()
+    server.socket.close()
+    host.patch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    keys = {"AWS_ACCESS_KEY_ID": key.access_key_id, "AWS_SECRET_ACCESS_KEY": key.secret_access_key}
+    done = host.run("enrol", "--yes", **keys)
+    assert (done.code, host.store.path.exists()) == (1, False)
+    assert (
+        f"key {key.access_key_id} could not be checked (sts: EndpointConnectionError); nothing was stored" in done.err
+    )
+
+
 def test_nothing_stored_is_told(host: Host) -> None:
     """The message says what to run."""
     for command in ("credentials", "reseed", "acknowledge"):
