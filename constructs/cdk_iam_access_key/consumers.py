@@ -1,4 +1,4 @@
-"""What is decided for the consumers of a key."""
+"""Choices for the consumers of a key."""
 
 from enum import Enum
 
@@ -6,8 +6,9 @@ from enum import Enum
 class OnOverdue(Enum):
     """What becomes of the previous key when a consumer has not acknowledged the current one in time.
 
-    - `KEEP`: it stays Active, which is reported daily as overdue.
-    - `RETIRE`: it is retired all the same, which is reported once.
+    - `KEEP`, the default: it stays Active, and Access Key Retirement Overdue is sent daily.
+    - `RETIRE`: it waits for them no longer, and Access Key Retirement Overdue is sent once. It still waits until it is
+      unused, and for required deliveries.
     """
 
     KEEP = "Keep"
@@ -17,7 +18,7 @@ class OnOverdue(Enum):
 class DeliveryPhase(Enum):
     """When a function brings a new key to its consumer.
 
-    - `BEFORE_PUBLISHING`: once the key is proven and stored, before readers of the secret get it.
+    - `BEFORE_PUBLISHING`, the default: once the key is proven and stored, before readers of the secret get it.
     - `AFTER_PUBLISHING`: once readers of the secret get it.
     """
 

@@ -40,7 +40,9 @@ def retire(draft: Draft, owner: str, by: str, *, at_once: bool = False) -> None:
         draft: the plan.
         owner: whose keys.
         by: who retires them.
-        at_once: all consumers use the current key by now, so the previous one is deactivated in its grace period too.
+        at_once: all resources that are cut over use the current key by now, or an operator says that nobody needs the
+            previous one: neither the grace period nor the last use counts. Only an operator's word ends the wait for
+            consumers.
     """
     if is_displaced(draft.entry, owner) or not current_works(draft, owner):
         return

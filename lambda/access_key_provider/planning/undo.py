@@ -25,7 +25,8 @@ _TAKEN_BACK = "an undo has taken it back"
 def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> None:
     """Make the previous key Active and current again, and deactivate the key that was current.
 
-    If consumers are known that may have that one, it is retired as any other key instead, once they have come back.
+    If the resource waits for consumers or has required deliveries, that one is retired as any other key instead, once
+    all have the restored one.
 
     The restored key becomes the key of the serial that is declared, so that the next deployment does not bring the bad
     one back.
