@@ -15,12 +15,13 @@ class OnKeyLimit:
     """Choose what a rotation may remove when the user has two access keys, as many as IAM allows.
 
     Whatever is chosen, a slot is freed first by what nobody can use any more: a previous key of this construct that is
-    Inactive, or whose grace period is over and that was not used since, and one of a rotation that was never finished.
+    Inactive, or whose grace period is over and that was not used since and is kept for no consumer, and one of a
+    rotation that was never finished.
 
     - `FAIL`: nothing else. The rotation fails before anything is written, and names each key, its status, age and last
       use.
-    - `RETIRE_PREVIOUS`: also the previous key of this construct although its grace period is not over, or although it
-      is still used. It is deactivated, then deleted. No key of anybody else.
+    - `RETIRE_PREVIOUS`: also the previous key of this construct although its grace period is not over, it is still
+      used, or a consumer may not have the current one yet. It is deactivated, then deleted. No key of anybody else.
     - `OnKeyLimit.remove_unused(older_than=…)`: also an unmanaged key, which this construct did not create, but only one
       that is Inactive, was created longer ago than that, and was never used as far as IAM knows.
 
