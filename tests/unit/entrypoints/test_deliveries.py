@@ -151,6 +151,22 @@ def test_rollback_and_undo_deliver_the_other_way_round(stack: Stack) -> None:
     assert function.has == stack.current_key()[0] == first
 
 
+@pytest.mark.parametrize(("required", "status"), [(True, "Active"), (False, "Inactive")])
+def test_what_an_undo_takes_back_stays_for_a_required_delivery(stack: Stack, *, required: bool, status: str) -> None:
+    """While its function fails; where a delivery may fail, the key that was bad does not stay for it."""
+    one = delivery(required=required)
+    stack.must(stack.create(declared(stack, "1", one)))
+    first, _ = stack.current_key()
+    stack.must(stack.update(declared(stack, "2", one)))
+    second, _ = stack.current_key()
+    stack.function().error = "GitHubError"
+    stack.operate("Undo")
+    assert stack.current_key() == (first, "Active")
+    assert stack.keys()[second] == status
+    stack.sweep_for(timedelta(days=1))
+    assert (stack.keys().get(second) == "Active") == required
+
+
 def test_a_rotation_by_secrets_manager(stack: Stack) -> None:
     """The step fails until the consumer has the key; the same version is the same call."""
     stack.must(stack.create(declared(stack, "1")))
