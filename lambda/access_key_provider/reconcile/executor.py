@@ -27,6 +27,7 @@ from access_key_provider.model.actions import (
     UntagUser,
     WriteCopy,
 )
+from access_key_provider.model.consumers import LONGEST_CALL
 from access_key_provider.model.copies import LOST, Copy
 from access_key_provider.model.errors import (
     ConflictError,
@@ -144,7 +145,10 @@ class Executor:
         unchanged = self._lease.entry
         if isinstance(action, Deliver) and unchanged.may_be_running(action.delivery, self._lease.now()):
             # Since the plan was made: the function of several consumers has not answered for one of them.
-            raise DeliveryError(f"the delivery to {action.delivery.name} waits for its function, which may be running")
+            raise DeliveryError(
+                f"the delivery to {action.delivery.name} waits for its function, which may be running yet: try again "
+                f"in {LONGEST_CALL.total_seconds() // 60:.0f} minutes"
+            )
         if action.writes:
             self._renew(action, check=check)
             self.late = action
