@@ -45,6 +45,14 @@ _LEFT_OUT = {
     },
     "secretsmanager:CreateSecret": {"AddReplicaRegions", "ForceOverwriteReplicaSecret", "SecretBinary", "Type"},
     "secretsmanager:PutSecretValue": {"SecretBinary"},
+    "lambda:Invoke": {
+        "InvocationType",
+        "LogType",
+        "ClientContext",
+        "DurableExecutionName",
+        "Qualifier",
+        "TenantId",
+    },
     "ssm:PutParameter": {"AllowedPattern", "DataType", "Policies", "Tags"},
     "events:PutEvents": {"EndpointId"},
     "sts:AssumeRole": {

@@ -28,6 +28,7 @@ _RETRIED_CODES: Final = frozenset(
         "ProvisionedThroughputExceededException",
         "Throttling",
         "ThrottlingException",
+        "TooManyRequestsException",
     }
 )
 _DEFAULT_ATTEMPTS = 5

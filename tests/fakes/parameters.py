@@ -130,7 +130,10 @@ ACTIONS: Final[dict[str, dict[str, Rule]]] = {
             required=True,
         )
     },
-    "lambda:Invoke": {"FunctionName": Text(1, 170, required=True), "Payload": Bytes()},
+    "lambda:Invoke": {
+        "FunctionName": Text(1, 256, _matching(r"[A-Za-z0-9:$._-]+"), required=True),
+        "Payload": Bytes(),
+    },
     "sts:AssumeRole": {
         "RoleArn": Text(20, 2048, required=True),
         "RoleSessionName": Text(2, 64, _matching(r"[\w+=,.@-]*"), required=True),

@@ -39,6 +39,8 @@ class Text:
 class Bytes:
     """A blob."""
 
+    least: int = 0
+    most: int | None = None
     required: bool = False
 
     def unsendable(self, name: str, value: object) -> Iterator[str]:

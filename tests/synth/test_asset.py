@@ -20,8 +20,8 @@ from cdk_iam_access_key._shared import lambda_asset
 from cdk_iam_access_key._shared.lambda_asset import GUARD_PACKAGE, HANDLER_PACKAGE, HandlerAsset, handler_asset
 
 # What a deployment uploads and a cold start reads. The ledger and the lease brought it from 84 to 100 KB; formats,
-# copies and adoption to 120.
-LIMIT = 128 * 1024
+# copies and adoption to 120; consumers to 135.
+LIMIT = 144 * 1024
 
 
 def test_asset_is_the_handler_and_crhelper_and_nothing_else() -> None:
@@ -50,7 +50,7 @@ def archive_of(asset: HandlerAsset, stack: Stack, outdir: Path) -> Path:
 
 
 def test_asset_is_small(stack: Stack, tmp_path: Path) -> None:
-    """A hundred and twenty kilobytes, half of them words for whoever reads them, are read at once by a cold start."""
+    """A hundred and forty kilobytes, half of them words for whoever reads them, are read at once by a cold start."""
     assert archive_of(handler_asset(), stack, tmp_path / "cdk.out").stat().st_size <= LIMIT
 
 

@@ -287,8 +287,9 @@ class Deliver(Action):
 class Promote(Action):
     """Make a key current, if `from_version` still is (empty: no version was).
 
-    `note` says why the key that was current must not become current again; empty if it may. `to_version` is the key's
-    version, once it is known.
+    `note` says why the key that was current must not become current again; empty if it may. If it must not, this one is
+    the key for its serials, too: whoever goes back to one of them gets it. `to_version` is the key's version, once that
+    is known.
     """
 
     key_id: str
@@ -316,7 +317,8 @@ class Promote(Action):
                 replace(before, state=state, replaced=now, deactivated=since, by=self.by, postponed=0, note=note)
             )
         key = ended.keys[self.key_id]
-        added = (self.adds_serial,) if self.adds_serial and self.adds_serial not in key.serials else ()
+        taken = before.serials if before and before.id != self.key_id and self.note else ()
+        added = [serial for serial in dict.fromkeys([self.adds_serial, *taken]) if serial and serial not in key.serials]
         current = replace(
             key,
             state=KeyState.CURRENT,

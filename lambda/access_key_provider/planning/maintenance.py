@@ -175,6 +175,7 @@ def _due_times(entry: Entry) -> Iterator[datetime]:
         if not claim.present and entry.made_for(owner):
             yield claim.request.time + _AFTER_A_DEATH
         yield from (due for key in keys if (due := due_of(claim, key)))
+        yield from (key.deactivated + _AFTER_A_DEATH for key in keys if key.deactivating and key.deactivated)
         for key in keys:
             if key.state is KeyState.ORPHAN:
                 yield (

@@ -180,6 +180,17 @@ def test_an_undo_waits_for_those_who_have_to_come_back(stack: Stack) -> None:
     assert stack.keys()[second] == "Inactive"
 
 
+def test_an_undo_while_a_deployment_waits_does_not_block_its_rollback(stack: Stack) -> None:
+    """The key that was taken back is kept for its consumers, and the restored one is the key for its serial, too."""
+    first = _previous(stack)
+    update = stack.update(stack.properties("3", **WAITS))
+    assert stack.deliver(update) == "FAILED"
+    stack.operate("Undo")
+    assert stack.current_key()[0] == first
+    assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    assert stack.current_key() == (first, "Active")
+
+
 def test_a_key_that_was_taken_back_and_leaked_is_retired_at_once(stack: Stack) -> None:
     """An operator says so."""
     second, _ = stack.current_key()
