@@ -177,6 +177,15 @@ def user_tags_were_removed(calls: Sequence[ApiCall]) -> Expectation:
     return Expectation("no user tag of ours is left", _NONE, _listed(put))
 
 
+def all_is_gone(seen: Seen, calls: Sequence[ApiCall], left: Mapping[str, frozenset[str]]) -> Iterator[Expectation]:
+    """After a stack was deleted, neither a key of it works nor is anything else of it there."""
+    yield user_has_only(seen)
+    yield all_are_rejected(seen.keys)
+    yield user_tags_were_removed(calls)
+    yield from nothing_is_left(left)
+    yield invariants_hold(seen)
+
+
 def keys_were_deactivated_first(calls: Sequence[ApiCall]) -> Expectation:
     """No key was deleted that could still be used."""
     status: dict[object, object] = {}

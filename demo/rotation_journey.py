@@ -121,11 +121,7 @@ class RotationJourney:
         yield expect.a_sweep_is_due(self._account.due_entries())
         self._driver.destroy()
         seen = self._driver.look(declared=None)
-        yield expect.user_has_only(seen)
-        yield expect.all_are_rejected(seen.keys)
-        yield expect.user_tags_were_removed(self._driver.calls())
-        yield from expect.nothing_is_left(self._driver.left())
-        yield expect.invariants_hold(seen)
+        yield from expect.all_is_gone(seen, self._driver.calls(), self._driver.left())
 
     def steps(self) -> list[Step]:
         """List the steps of this journey."""
