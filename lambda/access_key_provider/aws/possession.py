@@ -8,7 +8,7 @@ https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-re
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore import UNSIGNED
@@ -17,6 +17,9 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from lambda_shared.aws_calls import CLIENT_CONFIG, THROTTLED
 from lambda_shared.errors import OutcomeUnknownError
+
+if TYPE_CHECKING:
+    from datetime import datetime
 
 _SIGNED = "content-type;host;x-amz-date;x-iam-access-key-consumer;x-iam-access-key-secret"
 _SENT_AS_IT_IS = CLIENT_CONFIG.merge(Config(signature_version=UNSIGNED))
@@ -31,14 +34,14 @@ class SignedIdentity:
         key_id: the key that it says to be signed with.
         consumer: the consumer, which is signed too.
         secret_arn: the secret of the key, which is signed too.
-        signed_at: when, as in `20261126T150000Z`.
+        signed_at: when, in UTC and whole seconds.
         signature: 64 hexadecimal digits.
     """
 
     key_id: str
     consumer: str
     secret_arn: str
-    signed_at: str
+    signed_at: datetime
     signature: str = field(repr=False)
 
     def is_valid(self) -> bool:
@@ -69,9 +72,9 @@ class SignedIdentity:
 
     def _add_headers(self, params: dict[str, Any], **_about: Any) -> None:
         """Add what the consumer has signed. The SDK adds the other two: the host, and the type of the content."""
-        credential = f"Credential={self.key_id}/{self.signed_at[:8]}/{self._region}/sts/aws4_request"
+        credential = f"Credential={self.key_id}/{self.signed_at:%Y%m%d}/{self._region}/sts/aws4_request"
         params["headers"] |= {
-            "X-Amz-Date": self.signed_at,
+            "X-Amz-Date": f"{self.signed_at:%Y%m%dT%H%M%SZ}",
             "X-Iam-Access-Key-Consumer": self.consumer,
             "X-Iam-Access-Key-Secret": self.secret_arn,
             "Authorization": f"AWS4-HMAC-SHA256 {credential}, SignedHeaders={_SIGNED}, Signature={self.signature}",

@@ -43,11 +43,9 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     if not proof.is_valid():
         log.info("not acknowledged: STS refuses the proof", secret=proof.secret_arn, consumer=proof.consumer)
         return
-    time = parse_signature_time(proof.signed_at)
-    assert time is not None  # noqa: S101 - `signed_identity` has read it
     with Work(proof.secret_arn, "Acknowledge", context, patience=KNOWN_ROLE) as work:
         work.lease.take()
-        acknowledge(work, proof.consumer, Acknowledgement(proof.key_id, time, BY_CONSUMER))
+        acknowledge(work, proof.consumer, Acknowledgement(proof.key_id, proof.signed_at, BY_CONSUMER))
 
 
 def acknowledge(work: Work, consumer: str, given: Acknowledgement) -> None:
@@ -70,8 +68,9 @@ def signed_identity(sent: object) -> SignedIdentity:
     detail = sent.get("detail") if isinstance(sent, dict) else None
     if not isinstance(detail, dict):
         raise InvalidRequestError("Event must be an event of a consumer")
-    signed_at, signature, key_id = (str(detail.get(name)) for name in ("signedAt", "signature", "accessKeyId"))
-    if parse_signature_time(signed_at) is None:
+    time, signature, key_id = (str(detail.get(name)) for name in ("signedAt", "signature", "accessKeyId"))
+    signed_at = parse_signature_time(time)
+    if signed_at is None:
         raise InvalidRequestError("signedAt must be a time such as 20260102T030405Z")
     if not _SIGNATURE.fullmatch(signature):
         raise InvalidRequestError("signature must be 64 hexadecimal digits")

@@ -42,28 +42,30 @@ def with_acknowledgement(entry: Entry, consumer: str, given: Acknowledgement, no
     return recorded.noted(now, f"{consumer} has {given.key_id}, says the {given.by}")
 
 
-def missing_consumers(draft: Draft, owner: str, key: KeyRecord, *, until_overdue: bool = True) -> tuple[str, ...]:
-    """Name the consumers of a resource that may not have the current key yet, and for which a previous one is kept.
-
-    What a consumer said before that one was replaced does not count: it may have come to it since, and not said so.
-
-    Those that are to be retired from all the same when their time is over are left out then, unless `until_overdue` is
-    False.
-    """
+def missing_consumers(draft: Draft, owner: str, key: KeyRecord) -> tuple[str, ...]:
+    """Name the consumers of a resource that may not have the current key yet, and for which a previous one is kept."""
     claim, current = draft.claim(owner), draft.entry.current
     if current is None:
         return ()
-    # A signature tells the second only.
-    said, since = draft.entry.acknowledged, (key.replaced or key.created).replace(microsecond=0)
-    silent = [
-        name
-        for name in claim.rules.consumers
-        if name not in said or said[name].key_id != current.id or said[name].time < since
-    ]
-    if until_overdue and claim.rules.retire_overdue and is_awaited_too_long(draft, owner, key):
-        silent = []
+    is_given_up = claim.rules.retire_overdue and is_awaited_too_long(draft, owner, key)
+    silent = () if is_given_up else silent_consumers(draft, owner, key)
     undelivered = [delivery.name for delivery in _due(draft.entry, claim, current.id) if delivery.required]
     return tuple(dict.fromkeys([*silent, *undelivered]))
+
+
+def silent_consumers(draft: Draft, owner: str, key: KeyRecord) -> tuple[str, ...]:
+    """Name the consumers that have not acknowledged the current key since a previous one was replaced.
+
+    What a consumer said before that does not count: it may have come to that one since, and not said so.
+    """
+    said, current = draft.entry.acknowledged, draft.entry.current
+    # A signature tells the second only.
+    since = (key.replaced or key.created).replace(microsecond=0)
+    return tuple(
+        name
+        for name in draft.claim(owner).rules.consumers
+        if name not in said or current is None or said[name].key_id != current.id or said[name].time < since
+    )
 
 
 def is_awaited_too_long(draft: Draft, owner: str, key: KeyRecord) -> bool:
@@ -141,10 +143,9 @@ def overtaken(entry: Entry, had: Mapping[str, DeliveryRecord]) -> dict[str, Deli
     }
 
 
-def release(draft: Draft, key: KeyRecord, held: Iterable[Delivery]) -> bool:
+def release(draft: Draft, key: KeyRecord, held: list[Delivery]) -> bool:
     """Bring the current key to the consumers that may have another one; tell whether that one can go in this plan."""
     current = draft.entry.current
-    held = list(held)
     if current is None or any(draft.entry.may_be_running(delivery, draft.now) for delivery in held):
         return False
     _deliver(draft, held, current.id, instead_of=key.id)

@@ -15,7 +15,7 @@ from access_key_provider.model.entry import KeyState
 from access_key_provider.model.retirement_rules import LAST_USE_LAG, LONGEST_PAUSE
 from access_key_provider.model.state import INACTIVE
 from access_key_provider.planning.adoption import heed_activation, is_active_again
-from access_key_provider.planning.consumers import is_awaited_too_long, missing_consumers
+from access_key_provider.planning.consumers import is_awaited_too_long, missing_consumers, silent_consumers
 from access_key_provider.planning.key_events import OVERDUE, POSTPONED, about_key
 from access_key_provider.planning.removal import remove
 
@@ -182,9 +182,9 @@ def _postpone(draft: Draft, rules: RetirementRules, key: KeyRecord, missing: tup
 
 def _report_given_up(draft: Draft, rules: RetirementRules, key: KeyRecord) -> None:
     """Report the consumers that are not waited for any longer."""
-    kept = missing_consumers(draft, key.owner, key, until_overdue=False) if rules.retire_overdue else ()
-    if kept and draft.is_active(key.id):
-        draft.report(OVERDUE, about_key(draft.entry, key, missingConsumers=", ".join(kept)))
+    silent = silent_consumers(draft, key.owner, key) if rules.retire_overdue else ()
+    if silent and draft.is_active(key.id):
+        draft.report(OVERDUE, about_key(draft.entry, key, missingConsumers=", ".join(silent)))
 
 
 def _rounding(time: datetime, rules: RetirementRules) -> timedelta:

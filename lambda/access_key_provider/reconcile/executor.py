@@ -327,8 +327,14 @@ class Executor:
 
 def _put_back(entry: Entry, before: Entry) -> Entry:
     """Take back what was recorded before a call that has changed nothing. Only the lease's holder records these."""
-    kept = {name: getattr(before, name) for name in ("keys", "creating", "switching", "copies", "deliveries")}
-    return replace(entry, **kept)
+    return replace(
+        entry,
+        keys=before.keys,
+        creating=before.creating,
+        switching=before.switching,
+        copies=before.copies,
+        deliveries=before.deliveries,
+    )
 
 
 def _may_be_half_done(action: Action) -> str:
