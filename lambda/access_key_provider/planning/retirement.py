@@ -139,14 +139,16 @@ def _retire_replaced(draft: Draft, rules: RetirementRules, key: KeyRecord, by: s
     is_active = draft.is_active(key.id)
     # Also without a grace period: who goes back does not wait for deliveries.
     missing = missing_consumers(draft, key.owner, key) if is_active else ()
-    if is_taken_back or (at_once and by == BY_OPERATOR) or not (rules.time_active or missing):
+    if is_taken_back or (at_once and by == BY_OPERATOR):
         draft.add(Deactivate(key.id, by))
     elif at_once or is_grace_over(rules, key, draft.now):
         in_use = is_active and bool(rules.time_active) and not at_once and may_be_in_use(draft.observed, rules, key)
         if in_use or missing:
             _postpone(draft, rules, key, missing, in_use=in_use)
         else:
-            _report_given_up(draft, rules, key)
+            if is_active and (silent := silent_consumers(draft, key.owner, key)):
+                # They are not waited for any longer.
+                draft.report(OVERDUE, about_key(draft.entry, key, missingConsumers=", ".join(silent)))
             draft.add(Deactivate(key.id, by))
 
 
@@ -178,13 +180,6 @@ def _postpone(draft: Draft, rules: RetirementRules, key: KeyRecord, missing: tup
     kind = OVERDUE if overdue else POSTPONED
     # Each acknowledgement has the key looked at anew.
     draft.report(kind, detail, once_a_day="" if in_use else f"{kind} {key.id}")
-
-
-def _report_given_up(draft: Draft, rules: RetirementRules, key: KeyRecord) -> None:
-    """Report the consumers that are not waited for any longer."""
-    silent = silent_consumers(draft, key.owner, key) if rules.retire_overdue else ()
-    if silent and draft.is_active(key.id):
-        draft.report(OVERDUE, about_key(draft.entry, key, missingConsumers=", ".join(silent)))
 
 
 def _rounding(time: datetime, rules: RetirementRules) -> timedelta:

@@ -53,11 +53,12 @@ def test_retirement_waits_for_all_of_them(stack: Stack) -> None:
     assert [told["consumer"] for told in _told(stack, "Acknowledged")] == ["ci-runner-7", "vendor-x"]
 
 
+@pytest.mark.parametrize("grace", ["0", "3600"])
 @pytest.mark.parametrize("choice", ["Keep", "Retire"])
-def test_their_time_is_over(choice: str) -> None:
+def test_their_time_is_over(choice: str, grace: str) -> None:
     """It is reported as overdue; then the previous key is kept, or retired, as the template says."""
     with Stack.on_fake_account() as stack:
-        stack.deploy("1", "2", **WAITS, OverdueConsumers=choice)
+        stack.deploy("1", "2", **WAITS | {"GracePeriod": grace}, OverdueConsumers=choice)
         previous = _previous(stack)
         stack.sweep_for(timedelta(days=6, hours=22))
         assert stack.keys()[previous] == "Active"
