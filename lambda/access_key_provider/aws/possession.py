@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore import UNSIGNED
 from botocore.config import Config
-from botocore.exceptions import BotoCoreError, ClientError
 
-from lambda_shared.aws_calls import CLIENT_CONFIG, THROTTLED
-from lambda_shared.errors import OutcomeUnknownError
+from lambda_shared.aws_calls import NO_RETRIES, THROTTLED
+from lambda_shared.errors import CallError
 
 if TYPE_CHECKING:
     from datetime import datetime
 
+    from lambda_shared.aws_calls import RetryingCaller
+
 _SIGNED = "content-type;host;x-amz-date;x-iam-access-key-consumer;x-iam-access-key-secret"
-_SENT_AS_IT_IS = CLIENT_CONFIG.merge(Config(signature_version=UNSIGNED))
-_SERVER_ERROR = 500
+_SENT_AS_IT_IS = NO_RETRIES.merge(Config(signature_version=UNSIGNED))
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,26 +44,23 @@ class SignedIdentity:
     signed_at: datetime
     signature: str = field(repr=False)
 
-    def is_valid(self) -> bool:
+    def is_valid(self, call: RetryingCaller) -> bool:
         """Ask STS of the secret's region whether the key has signed it.
 
         The request is made here: nothing that a consumer sends decides where it goes.
 
         Raises:
             OutcomeUnknownError: STS can't be reached, or fails.
+            CallError: it is too busy to answer.
         """
         client = boto3.client("sts", region_name=self._region, config=_SENT_AS_IT_IS)
         client.meta.events.register("before-call.sts.GetCallerIdentity", self._add_headers)
         try:
-            client.get_caller_identity()
-        except ClientError as error:
-            code = error.response.get("Error", {}).get("Code", "")
-            status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-            if status >= _SERVER_ERROR or code in THROTTLED:
-                raise OutcomeUnknownError(f"STS does not answer: {code}") from error
+            call.at_once(client.get_caller_identity)
+        except CallError as error:
+            if error.code in THROTTLED:
+                raise
             return False
-        except BotoCoreError as error:
-            raise OutcomeUnknownError(f"STS could not be reached: {type(error).__name__}") from error
         return True
 
     @property

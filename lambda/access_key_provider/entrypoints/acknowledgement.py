@@ -16,16 +16,18 @@ from access_key_provider.entrypoints.custom_resource_request import (
     parse_signature_time,
 )
 from access_key_provider.entrypoints.session import KNOWN_ROLE, Work
+from access_key_provider.model.actions import BY_CONSUMER
 from access_key_provider.model.consumers import Acknowledgement
 from access_key_provider.model.errors import InvalidRequestError
 from access_key_provider.planning.consumers import with_acknowledgement
 from access_key_provider.planning.key_events import ACKNOWLEDGED, about_key
 from lambda_shared import log
+from lambda_shared.aws_calls import RetryingCaller
+from lambda_shared.clock import InvocationClock
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-BY_CONSUMER = "consumer"
 _SIGNATURE = re.compile(r"[0-9a-f]{64}")
 _KEY_ID = re.compile(r"[A-Z0-9]{16,128}")
 
@@ -40,7 +42,7 @@ def handle(event: Mapping[str, Any], context: Any) -> None:
     if proof.key_id not in Ledger().read(proof.secret_arn).keys:
         log.info("not acknowledged: no such key is known", secret=proof.secret_arn, consumer=proof.consumer)
         return
-    if not proof.is_valid():
+    if not proof.is_valid(RetryingCaller(InvocationClock(context))):
         log.info("not acknowledged: STS refuses the proof", secret=proof.secret_arn, consumer=proof.consumer)
         return
     with Work(proof.secret_arn, "Acknowledge", context, patience=KNOWN_ROLE) as work:

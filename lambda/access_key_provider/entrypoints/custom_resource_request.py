@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from access_key_provider.model.consumers import Delivery
+from access_key_provider.model.consumers import AFTER_PUBLISHING, BEFORE_PUBLISHING, Delivery
 from access_key_provider.model.copies import Copy, CopyKind
 from access_key_provider.model.entry import Claim, RequestStamp
 from access_key_provider.model.errors import InvalidRequestError
@@ -66,7 +66,7 @@ _FUNCTION_ARN = re.compile(
     r"arn:[a-z-]{1,20}:lambda:[a-z0-9-]{1,30}:[0-9]{12}:function:[A-Za-z0-9_-]{1,64}(:[A-Za-z0-9$_-]{1,128})?"
 )
 _MOST_DELIVERIES = 10
-_PHASE = re.compile("BeforePublishing|AfterPublishing")
+_PHASES = (BEFORE_PUBLISHING, AFTER_PUBLISHING)
 _YES_OR_NO = re.compile("true|false")
 
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
@@ -272,12 +272,9 @@ def parse_copy(properties: object) -> tuple[str, Copy]:
 
 
 def _copies(properties: Mapping[str, Any]) -> tuple[Copy, ...]:
-    given = properties.get("Copies", [])
-    if not isinstance(given, list) or not all(isinstance(copy, Mapping) for copy in given):
-        raise InvalidRequestError("Copies must be a list of objects")
-    copies = tuple(_copy(copy) for copy in given)
-    if len({copy.id for copy in copies}) != len(copies) or len(copies) > _MOST_COPIES:
-        raise InvalidRequestError(f"Copies must be at most {_MOST_COPIES} different ones")
+    copies = tuple(_copy(copy) for copy in _objects(properties, "Copies", most=_MOST_COPIES))
+    if len({copy.id for copy in copies}) != len(copies):
+        raise InvalidRequestError("Copies must be different ones")
     return copies
 
 
@@ -298,12 +295,9 @@ def _copy(properties: Mapping[str, Any]) -> Copy:
 
 
 def _deliveries(properties: Mapping[str, Any]) -> tuple[Delivery, ...]:
-    given = properties.get("Deliveries", [])
-    if not isinstance(given, list) or not all(isinstance(delivery, Mapping) for delivery in given):
-        raise InvalidRequestError("Deliveries must be a list of objects")
-    deliveries = tuple(_delivery(delivery) for delivery in given)
-    if len({delivery.name for delivery in deliveries}) != len(deliveries) or len(deliveries) > _MOST_DELIVERIES:
-        raise InvalidRequestError(f"Deliveries must be at most {_MOST_DELIVERIES}, each with another Name")
+    deliveries = tuple(_delivery(one) for one in _objects(properties, "Deliveries", most=_MOST_DELIVERIES))
+    if len({delivery.name for delivery in deliveries}) != len(deliveries):
+        raise InvalidRequestError("Deliveries must each have another Name")
     return deliveries
 
 
@@ -311,7 +305,7 @@ def _delivery(properties: Mapping[str, Any]) -> Delivery:
     return Delivery(
         name=_text(properties, "Name", _CONSUMER, _A_CONSUMER),
         function_arn=_text(properties, "FunctionArn", _FUNCTION_ARN, "the ARN of a function"),
-        before=_text(properties, "Phase", _PHASE, "BeforePublishing or AfterPublishing") == "BeforePublishing",
+        before=_text(properties, "Phase", re.compile("|".join(_PHASES)), " or ".join(_PHASES)) == BEFORE_PUBLISHING,
         required=_text(properties, "Required", _YES_OR_NO, "true or false") == "true",
     )
 
@@ -368,6 +362,13 @@ def _duration(properties: Mapping[str, Any], name: str, *, most: int, least: int
     if not least <= int(seconds) <= most:
         raise InvalidRequestError(f"{name} is {seconds}: must be {least} to {most} seconds")
     return timedelta(seconds=int(seconds))
+
+
+def _objects(properties: Mapping[str, Any], name: str, *, most: int) -> list[Mapping[str, Any]]:
+    given = properties.get(name, [])
+    if not isinstance(given, list) or not all(isinstance(one, Mapping) for one in given) or len(given) > most:
+        raise InvalidRequestError(f"{name} must be a list of at most {most} objects")
+    return given
 
 
 def _optional(properties: Mapping[str, Any], name: str, allowed: re.Pattern[str], meaning: str) -> str | None:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+BEFORE_PUBLISHING = "BeforePublishing"
+AFTER_PUBLISHING = "AfterPublishing"
+
 LONGEST_CALL = timedelta(minutes=15)
 """As long as a function of Lambda may run: a call whose response was lost may run until then, and not longer.
 
@@ -27,6 +30,11 @@ class Delivery:
     function_arn: str
     before: bool = False
     required: bool = False
+
+    @property
+    def phase(self) -> str:
+        """When it is called, as templates and consumers' functions have it."""
+        return BEFORE_PUBLISHING if self.before else AFTER_PUBLISHING
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,7 +296,7 @@ class Executor:
             # A function may take that one away from its consumer, so it is never the one that it brings.
             "previousAccessKeyId": previous if previous != action.key_id else "",
             "consumer": delivery.name,
-            "phase": "BeforePublishing" if delivery.before else "AfterPublishing",
+            "phase": delivery.phase,
         }
         try:
             self._session.functions.call(delivery.function_arn, payload)
