@@ -16,14 +16,14 @@ from iam_access_key_client import files
 from iam_access_key_client.errors import ClientError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
 _HEADER = re.compile(r"\s*\[([^\]]*)\]")
-_SETTING = re.compile(r"([\w.-]+)\s*[=:]\s*(.*)")
+_SETTING = re.compile(r"([ \t]*)([\w.-]+)\s*[=:]\s*(.*)")
 _PROFILE = re.compile(r"[\w.@/+-]+", re.ASCII)
 # AWS documents these for the path of a credential process, and no other character but those of its examples.
 _PATH = re.compile(r"([A-Za-z]:)?[A-Za-z0-9_./\\ -]+")
-_SECRET_LINE = re.compile(r"(?i)^([-+][\w.-]*(?:secret|token|password)[\w.-]*\s*[=:]\s*)\S.*")
+_SECRET_LINE = re.compile(r"(?i)^([-+][ \t]*[\w.-]*(?:secret|token|password)[\w.-]*\s*[=:]\s*)\S.*")
 # An SDK takes these before credential_process.
 _BEFORE = ("role_arn", "sso_session", "sso_start_url", "sso_account_id", "web_identity_token_file", "credential_source")
 _STATIC = {"aws_access_key_id": None, "aws_secret_access_key": None, "aws_session_token": None}
@@ -101,20 +101,17 @@ def edited(text: str, section: str, settings: Mapping[str, str | None]) -> str:
     end = "\r\n" if "\r\n" in text else "\n"
     whole = text if not text or text.endswith("\n") else text + end
     lines: list[str] = []
-    left, place, inside, continued = dict(settings), None, False, False
-    for line in whole.splitlines(keepends=True):
-        header, name = _HEADER.match(line.lstrip("\ufeff")), _name(line)
-        if header:
-            inside = _is(header.group(1), section)
-        # A line that begins with a blank continues the setting above it.
-        continued = inside and (name in settings if name else continued and line[0] in " \t")
-        if not continued:
-            lines.append(line)
-        elif left.get(name) is not None:
-            lines.append(f"{name} = {left.pop(name)}{end}")
-        if header and inside and place is None:
+    left, place, blanks = dict(settings), None, None
+    for line in _lines(whole, section):
+        if line.setting not in settings:
+            lines.append(line.text)
+        elif line.match and left.get(line.setting) is not None:
+            lines.append(f"{line.match.group(1)}{line.setting} = {left.pop(line.setting)}{end}")
+        if line.is_header and place is None:
             place = len(lines)
-    new = [f"{name} = {value}{end}" for name, value in left.items() if value is not None]
+        elif line.match and blanks is None:
+            blanks = line.match.group(1)  # or the setting would continue what is put above it
+    new = [f"{blanks or ''}{name} = {value}{end}" for name, value in left.items() if value is not None]
     if place is not None:
         lines[place:place] = new
     elif new:
@@ -124,21 +121,32 @@ def edited(text: str, section: str, settings: Mapping[str, str | None]) -> str:
 
 
 def _settings(text: str, section: str) -> dict[str, str]:
-    found, inside = {}, False
-    for line in text.splitlines():
-        header = _HEADER.match(line.lstrip("\ufeff"))
-        setting = _SETTING.match(line)
+    return {line.setting: line.match.group(3).strip() for line in _lines(text, section) if line.match}
+
+
+class _Line(NamedTuple):
+    text: str
+    is_header: bool = False  # of the section
+    setting: str = ""  # of the section, that begins in this line or goes on in it
+    match: re.Match[str] | None = None  # if it begins here
+
+
+def _lines(text: str, section: str) -> Iterator[_Line]:
+    """Split a text. A line that begins with more blanks than the setting above it continues that, as for botocore."""
+    inside, name, depth = False, "", -1
+    for line in text.splitlines(keepends=True):
+        header, setting = _HEADER.match(line.lstrip("\ufeff")), _SETTING.match(line)
+        blanks = len(line) - len(line.lstrip())
         if header:
-            inside = _is(header.group(1), section)
+            inside, name = _is(header.group(1), section), ""
+            yield _Line(line, is_header=inside)
+        elif name and blanks > depth and line.strip():
+            yield _Line(line, setting=name)
         elif inside and setting:
-            found[setting.group(1).lower()] = setting.group(2).strip()
-    return found
-
-
-def _name(line: str) -> str:
-    """Name the setting that begins in a line."""
-    setting = _SETTING.match(line)
-    return setting.group(1).lower() if setting else ""
+            name, depth = setting.group(2).lower(), blanks
+            yield _Line(line, setting=name, match=setting)
+        else:
+            yield _Line(line)
 
 
 def _is(header: str, section: str) -> bool:

@@ -53,6 +53,32 @@ def test_setting_is_there_for_a_parser(text: str) -> None:
     assert all(line in after.splitlines() for line in text.splitlines())
 
 
+@pytest.mark.parametrize("blanks", ["  ", "\t"])
+def test_settings_may_begin_with_blanks(host: Host, account: Account, blanks: str) -> None:
+    """As people align them: the key goes, and neither a setting nor what is nested in one is lost."""
+    key = account.rotate()
+    (host.home / ".aws").mkdir()
+    path = host.home / ".aws" / "credentials"
+    nested = [f"{blanks}s3 =", f"{blanks * 2}aws_access_key_id = nested", f"{blanks}region = eu-north-1"]
+    path.write_text(
+        "\n".join(
+            [
+                "[ci]",
+                f"{blanks}aws_access_key_id = {key.access_key_id}",
+                f"{blanks}aws_secret_access_key = {key.secret_access_key}",
+                *nested,
+            ]
+        )
+    )
+    done = host.enrol(key, "--profile", "ci")
+    assert key.secret_access_key not in done.out
+    assert path.read_text().splitlines()[2:] == nested
+    (host.home / ".aws" / "config").unlink()
+    profile = Session().full_config["profiles"]["ci"]
+    assert set(profile) == {"credential_process", "s3", "region"}
+    assert profile["credential_process"].count("\n") == 0
+
+
 def test_removal_of_what_is_not_there_changes_nothing() -> None:
     """Not even the end of the last line."""
     assert edited("[a]\nx = 1", "a", {"y": None}) == "[a]\nx = 1"
