@@ -25,7 +25,15 @@ _PROFILE = re.compile(r"[\w.@/+-]+", re.ASCII)
 _PATH = re.compile(r"([A-Za-z]:)?[A-Za-z0-9_./\\ -]+")
 _SECRET_LINE = re.compile(r"(?i)^([-+][ \t]*[\w.-]*(?:secret|token|password)[\w.-]*\s*[=:]\s*)\S.*")
 # An SDK takes these before credential_process.
-_BEFORE = ("role_arn", "sso_session", "sso_start_url", "sso_account_id", "web_identity_token_file", "credential_source")
+_BEFORE = (
+    "role_arn",
+    "sso_session",
+    "sso_start_url",
+    "sso_account_id",
+    "web_identity_token_file",
+    "credential_source",
+    "login_session",
+)
 _STATIC = {"aws_access_key_id": None, "aws_secret_access_key": None, "aws_session_token": None}
 
 
@@ -55,14 +63,15 @@ def planned(profile: str, command: str, access_key_id: str) -> list[Change]:
     """
     if not _PROFILE.fullmatch(profile):
         raise ClientError("--profile must consist of letters, digits and _.@/+-")
-    config = "default" if profile == "default" else f"profile {profile}"
     changes = []
     for variable, name, section in (
-        ("AWS_CONFIG_FILE", "config", config),
+        ("AWS_CONFIG_FILE", "config", f"profile {profile}"),
         ("AWS_SHARED_CREDENTIALS_FILE", "credentials", profile),
     ):
         path = Path(os.environ.get(variable) or Path("~", ".aws", name)).expanduser()
         before = files.read(path)
+        if profile == "default" and not any(line.is_header for line in _lines(before, section)):
+            section = profile  # noqa: PLW2901 - SDKs take both names in the config file, this one only without the other
         found = _settings(before, section)
         other = next((setting for setting in _BEFORE if setting in found), None)
         if other:

@@ -121,6 +121,18 @@ def test_sdk_takes_its_key_by_either_file(host: Host, account: Account, missing:
     assert credentials.refresh_needed(refresh_in=1800 + 900)
 
 
+@pytest.mark.parametrize("header", ["[default]", "[profile default]", '[profile "default"]'])
+def test_default_profile_has_two_names(host: Host, account: Account, header: str) -> None:
+    """The one that is in the config file is kept: another section would take its place."""
+    (host.home / ".aws").mkdir()
+    config = host.home / ".aws" / "config"
+    config.write_text(f"[profile x]\n{header}\nregion = eu-north-1\n")
+    host.enrol(account.rotate())
+    assert config.read_text().count("[") == 2
+    assert Session().get_config_variable("region") == "eu-north-1"
+    assert "credential_process" in Session().get_scoped_config()
+
+
 def config_value(text: str) -> str:
     """Return the command in a file."""
     return text.partition("credential_process = ")[2].partition("\n")[0]
@@ -145,6 +157,7 @@ def test_files_are_where_the_environment_says(host: Host, account: Account) -> N
     [
         ("[default]\nrole_arn = arn:x\n", "role_arn"),
         ("[default]\nsso_session = x\n", "sso_session"),
+        ("[default]\nlogin_session = x\n", "login_session"),
         ("[default]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\n", "another key, AKIAI44QH8DHBEXAMPLE"),
     ],
 )
