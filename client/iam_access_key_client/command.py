@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from iam_access_key_client import __version__
 from iam_access_key_client.client import Client, note
 from iam_access_key_client.errors import ClientError
+from iam_access_key_client.files import expanded
 from iam_access_key_client.secret_arn import region_of
 from iam_access_key_client.state import DEFAULT_INTERVAL
-from iam_access_key_client.store import Store, default_folder, stored_arns
+from iam_access_key_client.store import DEFAULT_FOLDER, Store, stored_arns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -68,7 +70,12 @@ def _parser() -> argparse.ArgumentParser:
     for name, description in _COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description, allow_abbrev=False)
         command.add_argument("--secret", metavar="ARN", required=name != "status", help="the full ARN of the secret")
-        command.add_argument("--home", type=Path, help="the folder of what is stored; IAM_ACCESS_KEY_HOME if left out")
+        command.add_argument(
+            "--home",
+            default=os.environ.get("IAM_ACCESS_KEY_HOME"),
+            metavar="FOLDER",
+            help="of what is stored; IAM_ACCESS_KEY_HOME if left out",
+        )
         if name != "status":
             command.add_argument(
                 "--consumer",
@@ -107,11 +114,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
-    options.home = options.home or default_folder()
+    folder = expanded(options.home or DEFAULT_FOLDER)
     if options.command == "status":
-        return _status(options)
+        return _status(options, folder)
     region_of(options.secret)
-    store = Store(options.secret, options.home)
+    store = Store(options.secret, folder)
     client = Client(store, interval=getattr(options, "interval", 0), consumer=options.consumer)
     if options.command == "credentials":
         pair, until = client.credentials()
@@ -151,10 +158,10 @@ def _write(options: argparse.Namespace, client: Client) -> int:
     return 0 if client.write(options.file, render, options.then) else 1
 
 
-def _status(options: argparse.Namespace) -> int:
+def _status(options: argparse.Namespace, folder: Path) -> int:
     """Show what is stored. Return 1 if some of it can't be used."""
-    arns = [options.secret] if options.secret else stored_arns(options.home)
-    rows = [_row(Store(arn, options.home)) for arn in arns]
+    arns = [options.secret] if options.secret else stored_arns(folder)
+    rows = [_row(Store(arn, folder)) for arn in arns]
     if options.json:
         print(json.dumps(rows, indent=2))
     elif not rows:

@@ -109,8 +109,8 @@ def _credential_process(options: argparse.Namespace) -> list[str]:
     named = script is not None and Path(script).stem == "iam-access-key"
     program = [os.path.abspath(script)] if script and named else [sys.executable, "-m", "iam_access_key_client"]  # noqa: PTH100 - a symbolic link may be meant
     parts = [*program, "credentials", "--secret", options.secret]
-    if "IAM_ACCESS_KEY_HOME" in os.environ:
-        parts += ["--home", str(options.home.absolute())]
+    if options.home:
+        parts += ["--home", str(files.expanded(options.home).absolute())]
     if options.interval != DEFAULT_INTERVAL:
         parts += ["--interval", str(options.interval)]
     return parts

@@ -6,6 +6,19 @@ import os
 import stat
 from pathlib import Path
 
+from iam_access_key_client.errors import ClientError
+
+
+def expanded(path: str | Path) -> Path:
+    """Return a path with the user's home in the place of `~`. Raises ClientError if there is no home."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ClientError(
+            "this user has no home; set HOME, or say where: IAM_ACCESS_KEY_HOME or --home, "
+            "AWS_CONFIG_FILE, AWS_SHARED_CREDENTIALS_FILE"
+        ) from None
+
 
 def read(path: Path) -> str:
     """Return the text of a file, with bytes that are not UTF-8 and ends of lines as they are; empty without a file."""

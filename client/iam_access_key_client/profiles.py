@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from iam_access_key_client import files
@@ -17,12 +16,13 @@ from iam_access_key_client.errors import ClientError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
+    from pathlib import Path
 
 _HEADER = re.compile(r"\s*\[([^\]]*)\]")
 _SETTING = re.compile(r"([ \t]*)([\w.-]+)\s*[=:]\s*(.*)")
 _PROFILE = re.compile(r"[\w.@/+-]+", re.ASCII)
-# AWS documents these for the path of a credential process, and no other character but those of its examples.
-_PATH = re.compile(r"([A-Za-z]:)?[A-Za-z0-9_./\\ -]+")
+# AWS documents these for the path of a credential process, no other character but those of its examples; and of an ARN.
+_PART = re.compile(r"[A-Za-z0-9_./\\ :+=@-]+")
 _SECRET_LINE = re.compile(r"(?i)^([-+][ \t]*[\w.-]*(?:secret|token|password)[\w.-]*\s*[=:]\s*)\S.*")
 # An SDK takes these before credential_process.
 _BEFORE = (
@@ -68,7 +68,7 @@ def planned(profile: str, command: str, access_key_id: str) -> list[Change]:
         ("AWS_CONFIG_FILE", "config", f"profile {profile}"),
         ("AWS_SHARED_CREDENTIALS_FILE", "credentials", profile),
     ):
-        path = Path(os.environ.get(variable) or Path("~", ".aws", name)).expanduser()
+        path = files.expanded(os.environ.get(variable) or f"~/.aws/{name}")
         before = files.read(path)
         if profile == "default" and not any(line.is_header for line in _lines(before, section)):
             section = profile  # noqa: PLW2901 - SDKs take both names in the config file, this one only without the other
@@ -89,12 +89,13 @@ def command_line(parts: Sequence[str]) -> str:
     """Return the value of `credential_process`: parts with blanks in double quotes, as AWS documents it.
 
     Raises:
-        ClientError: The path of this program has characters that SDKs don't take in the same way.
+        ClientError: A path has characters that SDKs don't take in the same way.
     """
-    if not _PATH.fullmatch(parts[0]):
+    wrong = next((part for part in parts if not _PART.fullmatch(part)), None)
+    if wrong is not None:
         raise ClientError(
-            f"SDKs take letters, digits, blanks and _./\\- in the path of a credential process, got {parts[0]}; "
-            "install this program elsewhere"
+            f"SDKs take letters, digits, blanks and _./\\:+=@- in a credential process, got {wrong}; install this "
+            "program, or keep its keys (--home), elsewhere"
         )
     return " ".join(f'"{part}"' if " " in part else part for part in parts)
 

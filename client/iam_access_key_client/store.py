@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 from contextlib import suppress
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from iam_access_key_client import files, locks
@@ -16,18 +15,11 @@ from iam_access_key_client.state import KeyPair, State, StoredKey
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
 
 _SCHEMA = 1
 _KEYRING = "iam-access-key"
-
-
-def default_folder() -> Path:
-    """Return the folder: IAM_ACCESS_KEY_HOME, or ~/.aws/iam-access-key. Raises ClientError if there is neither."""
-    named = os.environ.get("IAM_ACCESS_KEY_HOME")
-    try:
-        return Path(named) if named else Path.home() / ".aws" / "iam-access-key"
-    except RuntimeError:
-        raise ClientError("this user has no home; set IAM_ACCESS_KEY_HOME to a folder, or pass --home") from None
+DEFAULT_FOLDER = "~/.aws/iam-access-key"
 
 
 class Store:

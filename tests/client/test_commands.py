@@ -472,15 +472,24 @@ def test_file_system_without_locks_stops_no_key(enrolled: Host, account: Account
     assert (done.code, done.key_id, done.err.count("\n")) == (0, new.access_key_id, 1)
 
 
-def test_user_without_a_home_is_told(host: Host) -> None:
-    """As in a container; the message names the setting."""
+@pytest.mark.parametrize("arguments", [("credentials",), ("enrol", "--yes", "--home", "/elsewhere")])
+def test_user_without_a_home_is_told(host: Host, arguments: tuple[str, ...]) -> None:
+    """As in a container; the message names the settings. Enrolment needs a place for profiles as well."""
+    host.patch.setattr("os.path.expanduser", str)
+    done = host.run(*arguments, AWS_ACCESS_KEY_ID="AKIAI44QH8DHBEXAMPLE", AWS_SECRET_ACCESS_KEY="a" * 40)
+    assert (done.code, "IAM_ACCESS_KEY_HOME" in done.err, "AWS_CONFIG_FILE" in done.err) == (1, True, True)
 
-    def refuse() -> None:
-        raise RuntimeError
 
-    host.patch.setattr("pathlib.Path.home", refuse)
-    done = host.run("credentials")
-    assert (done.code, "IAM_ACCESS_KEY_HOME" in done.err) == (1, True)
+@pytest.mark.parametrize("as_option", [False, True])
+@pytest.mark.parametrize("text", ["~/keys", "keys"])
+def test_home_means_the_same_for_an_sdk(host: Host, account: Account, text: str, as_option: bool) -> None:  # noqa: FBT001
+    """A unit file and `--home=~/keys` leave the tilde to this program; an SDK runs the command in another folder."""
+    host.patch.chdir(host.home)
+    if not as_option:
+        host.patch.setenv("IAM_ACCESS_KEY_HOME", text)
+    host.enrol(account.rotate(), *(["--home", text] if as_option else []))
+    assert list((host.home / "keys").iterdir())
+    assert f"--home {host.home / 'keys'}\n" in (host.home / ".aws" / "config").read_text()
 
 
 def test_home_is_where_it_is_said(host: Host, account: Account) -> None:

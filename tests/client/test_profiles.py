@@ -188,8 +188,9 @@ def test_command_is_quoted_as_aws_documents_it(program: str, expected: str) -> N
     assert command_line([program, "credentials"]) == expected
 
 
-@pytest.mark.parametrize("program", ["/opt/$HOME/x", "/opt/it's/x", "C:\\50%\\x", "/opt/a;b/x"])
-def test_path_that_clients_take_differently_is_refused(program: str) -> None:
+@pytest.mark.parametrize("path", ["/opt/$HOME/x", "/opt/it's/x", "C:\\50%\\x", "/opt/a;b/x", "/opt/ü", ""])
+def test_path_that_clients_take_differently_is_refused(path: str) -> None:
     """The shell of one is not the shell of another."""
-    with pytest.raises(ClientError, match="letters, digits"):
-        command_line([program])
+    for parts in ([path, "credentials"], ["/usr/bin/iam-access-key", "credentials", "--home", path]):
+        with pytest.raises(ClientError, match="letters, digits"):
+            command_line(parts)
