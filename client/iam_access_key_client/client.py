@@ -153,6 +153,7 @@ class Client:
         Raises:
             ClientError: Nothing is stored, AWS refuses what is, or the command can't be run.
         """
+        import signal  # noqa: PLC0415 - not for `credentials`
         import subprocess  # noqa: PLC0415 - not for `credentials`
 
         from iam_access_key_client import uses  # noqa: PLC0415 - not for `credentials`
@@ -171,9 +172,11 @@ class Client:
                 os.set_inheritable(mark, True)
             if os.name == "nt":
                 return subprocess.run(list(command), env=environment, check=False).returncode  # noqa: S603 - the user's
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, which the command would inherit
+                signal.signal(number, signal.SIG_DFL)
             os.execvpe(command[0], list(command), environment)  # noqa: S606 - the user's own command
-        except OSError as error:
-            note(f"{command[0]} can't be run: {error.strerror}")
+        except (OSError, ValueError) as error:  # ValueError: the name is empty
+            note(f"{command[0]} can't be run: {error}")
             return _NOT_FOUND
 
     def write(self, path: Path, render: Callable[[KeyPair, str], str], then: str | None = None) -> bool:
