@@ -47,6 +47,9 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command. Return 0 if done, 1 if it failed, 2 for wrong arguments, 3 if not confirmed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the caller: the next file that is opened would take its place
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - stays open
     words = list(sys.argv[1:] if arguments is None else arguments)
     # Not by argparse: what follows belongs to the command that is run.
     words, command = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
@@ -58,6 +61,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return int(_run(options, command))
     except (ClientError, OSError) as error:
         note(str(error))
+        return 1
+    except (EOFError, KeyboardInterrupt):
+        note("stopped")
         return 1
 
 

@@ -7,8 +7,12 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,7 +23,6 @@ from iam_access_key_client.command import main
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from client.conftest import Host
     from support.aws_server import Account, AwsServer
@@ -409,9 +412,57 @@ def test_command_gets_the_key_in_its_environment(enrolled: Host) -> None:
     )
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (7, f"{enrolled.state.current.pair.access_key_id} \n", "")
-    process = enrolled.start("exec", "--", "no-such-command")
-    _, err = process.communicate(timeout=30)
-    assert (process.returncode, err.count("\n")) == (127, 1)
+    for command in ("no-such-command", str(enrolled.home), ""):
+        process = enrolled.start("exec", "--", command)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err.count("\n")) == (127, 1), command
+
+
+def test_command_ignores_no_signal(enrolled: Host) -> None:
+    """Python ignores SIGPIPE for itself; a command that inherits that goes on when nobody reads its output."""
+    out, _ = enrolled.start("exec", "--", "grep", "SigIgn", "/proc/self/status").communicate(timeout=30)
+    assert out.split() == ["SigIgn:", "0" * 16]
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
+def test_streams_may_be_closed(enrolled: Host, account: Account, closed: str) -> None:
+    """A daemon may have closed them: nothing but the key is on standard output, and no file takes their place."""
+    account.failing["GetSecretValue"] = "InternalFailure"
+    enrolled.let_the_interval_pass()
+    command = f"{sys.executable} -m iam_access_key_client $0 --secret {ARN}"
+    run = partial(
+        subprocess.run,
+        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "client")},
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    done = run(["sh", "-c", f"{command} {closed}", "credentials"])
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 4)
+    done = run(["sh", "-c", f"{command} -- ls -l /proc/self/fd {closed}", "exec"])
+    assert all(f" {number} -> {enrolled.home}".encode() not in done.stdout for number in range(3))
+    done = run(["sh", "-c", f"{command} {closed}", "reseed"])
+    assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
+
+
+@pytest.mark.parametrize("refusal", [EOFError, KeyboardInterrupt])
+def test_prompt_may_be_left(host: Host, refusal: type[BaseException]) -> None:
+    """By Ctrl-C and Ctrl-D: a line, no traceback, nothing stored."""
+
+    def prompt(_: str) -> str:
+        raise refusal
+
+    host.patch.setattr("sys.stdin", Terminal())
+    host.patch.setattr("builtins.input", prompt)
+    done = host.run("enrol")
+    assert (done.code, done.err.count("\n"), host.store.path.exists()) == (1, 1, False)
+
+
+def test_commands_that_have_ended_leave_one_mark(enrolled: Host) -> None:
+    """The next one takes it away, though nobody acknowledges anything."""
+    for _ in range(3):
+        enrolled.start("exec", "--", "true").communicate(timeout=30)
+    assert len(list(enrolled.store.folder.glob("*.use-*"))) == 1
 
 
 def test_keyring_holds_the_secrets(host: Host, account: Account) -> None:
