@@ -42,7 +42,7 @@ _COMMANDS = {
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Tell what is wrong with the arguments, without what may be a secret among them."""
-        super().error(re.sub(r"[A-Za-z0-9/+=]{30,}", "…", message))
+        super().error(re.sub(r"[A-Za-z0-9/+=]{30,}", "***", message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("exec, and only exec, takes a command after --")
     try:
         return int(_run(options, command))
-    except (ClientError, OSError) as error:
+    except (ClientError, OSError, UnicodeError) as error:
         note(str(error))
         return 1
     except (EOFError, KeyboardInterrupt):
@@ -156,7 +156,7 @@ def _write(options: argparse.Namespace, client: Client) -> int:
 
     if (options.format == "template") != bool(options.template):
         raise ClientError("--format template, and only that, needs --template FILE")
-    template = options.template.read_text("utf-8") if options.template else ""
+    template = options.template.read_bytes().decode("utf-8", "surrogateescape") if options.template else ""
 
     def render(pair: KeyPair, found: str) -> str:
         return rendered(options.format, pair, found=found, profile=options.profile, template=template)

@@ -49,7 +49,7 @@ class Change(NamedTuple):
         lines = difflib.unified_diff(
             self.before.splitlines(), self.after.splitlines(), str(self.path), str(self.path), lineterm="", n=0
         )
-        return "\n".join(_SECRET_LINE.sub(r"\1…", line) for line in lines)
+        return "\n".join(_SECRET_LINE.sub(r"\1***", line) for line in lines)
 
 
 def planned(profile: str, command: str, access_key_id: str) -> list[Change]:
