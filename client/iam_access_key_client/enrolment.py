@@ -13,13 +13,14 @@ from iam_access_key_client import files, profiles
 from iam_access_key_client.client import note
 from iam_access_key_client.errors import ClientError, NotEnrolledError
 from iam_access_key_client.secret_value import find_pair
-from iam_access_key_client.state import DEFAULT_INTERVAL, KeyPair
+from iam_access_key_client.state import DEFAULT_INTERVAL
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
     from iam_access_key_client.client import Client
+    from iam_access_key_client.state import KeyPair
     from iam_access_key_client.store import Store
 
 
@@ -80,9 +81,7 @@ def first_pair(fields: tuple[str, str] | None = None) -> KeyPair:
         return pair
     if not sys.stdin.isatty():
         return find_pair(sys.stdin.read(), fields)
-    access_key_id = input("Access key id: ").strip()
-    secret = getpass.getpass("Secret access key (not shown): ").strip()
-    return find_pair(f"AccessKeyId={access_key_id}\nSecretAccessKey={secret}")
+    return _pair(input("Access key id: "), getpass.getpass("Secret access key (not shown): "))
 
 
 def _pair_of_environment(environment: Mapping[str, str]) -> KeyPair | None:
@@ -91,7 +90,12 @@ def _pair_of_environment(environment: Mapping[str, str]) -> KeyPair | None:
         return None
     if environment.get("AWS_SESSION_TOKEN"):
         raise ClientError("the environment has temporary credentials (AWS_SESSION_TOKEN); a key pair is needed")
-    return KeyPair(access_key_id, secret)
+    return _pair(access_key_id, secret)
+
+
+def _pair(access_key_id: str, secret: str) -> KeyPair:
+    """Take what may have blanks, quotes or the end of a line around it: a file for Docker keeps them."""
+    return find_pair(f"AccessKeyId={access_key_id}\nSecretAccessKey={secret}")
 
 
 def _is_confirmed() -> bool:

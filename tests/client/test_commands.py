@@ -28,6 +28,9 @@ if TYPE_CHECKING:
     from support.aws_server import Account, AwsServer
 
 
+CLIENT = Path(__file__).parents[2] / "client"
+
+
 class Terminal(io.StringIO):
     """Standard input of a person."""
 
@@ -210,6 +213,28 @@ def test_first_key_comes_from_a_prompt(host: Host, account: Account, answer: str
     assert host.store.path.exists() == (host.home / ".aws" / "config").exists() == (code == 0)
 
 
+@pytest.mark.parametrize("around", ["{}\r", '"{}"', " {} "])
+def test_first_key_of_the_environment_may_have_something_around_it(host: Host, account: Account, around: str) -> None:
+    """Docker keeps the quotes and the ends of lines that a file for `--env-file` has."""
+    key = account.rotate()
+    pair = {"AWS_ACCESS_KEY_ID": key.access_key_id, "AWS_SECRET_ACCESS_KEY": key.secret_access_key}
+    done = host.run("enrol", "--yes", **{name: around.format(value) for name, value in pair.items()})
+    assert (done.code, done.err) == (0, "")
+
+
+def test_standard_input_that_is_no_text_is_told(host: Host) -> None:
+    """As a redirection of PowerShell writes it; without a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "iam_access_key_client", "enrol", "--yes", "--secret", ARN],
+        env={**os.environ, "PYTHONPATH": str(CLIENT), "PYTHONIOENCODING": "utf-8:strict"},
+        input="AKIA".encode("utf-16"),
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr.count(b"\n"), host.store.path.exists()) == (1, 1, False)
+
+
 def test_first_key_is_no_argument(host: Host, account: Account) -> None:
     """Other users see arguments; the error does not repeat it."""
     key = account.rotate()
@@ -378,7 +403,7 @@ def test_command_that_failed_runs_again(enrolled: Host) -> None:
 
 
 def test_formats_of_a_file(enrolled: Host, account: Account) -> None:
-    """JSON, a profile among others, and a template."""
+    """JSON, a profile among others, and a template, whatever its encoding and its ends of lines."""
     path, template = enrolled.home / "file", enrolled.home / "template"
     (key,) = account.keys.values()
     enrolled.run("write", str(path), "--format", "json")
@@ -396,10 +421,13 @@ def test_formats_of_a_file(enrolled: Host, account: Account) -> None:
     enrolled.run("write", str(path), "--format", "template", "--template", str(template))
     encoded = key.secret_access_key.replace("/", "%2F").replace("+", "%2B")
     assert path.read_text() == f"{{x}} {key.access_key_id}:{encoded}\n"
+    template.write_bytes(b"# \xfc\r\nkey={secret_access_key}\r\n")
+    enrolled.run("write", str(path), "--format", "template", "--template", str(template))
+    assert path.read_bytes() == b"# \xfc\r\nkey=%s\r\n" % key.secret_access_key.encode()
     template.write_text("nothing")
-    before = path.read_text()
+    before = path.read_bytes()
     done = enrolled.run("write", str(path), "--format", "template", "--template", str(template))
-    assert (done.code, path.read_text()) == (1, before)
+    assert (done.code, path.read_bytes()) == (1, before)
     assert enrolled.run("write", str(path), "--format", "template").code == 1
 
 
@@ -432,7 +460,7 @@ def test_streams_may_be_closed(enrolled: Host, account: Account, closed: str) ->
     command = f"{sys.executable} -m iam_access_key_client $0 --secret {ARN}"
     run = partial(
         subprocess.run,
-        env={**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "client")},
+        env={**os.environ, "PYTHONPATH": str(CLIENT)},
         capture_output=True,
         check=False,
         timeout=30,
