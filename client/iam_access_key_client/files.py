@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-import stat
+from contextlib import suppress
 from pathlib import Path
 
 from iam_access_key_client.errors import ClientError
@@ -29,7 +29,9 @@ def read(path: Path) -> str:
 
 
 def replace(path: Path, text: str) -> None:
-    """Write a text to a file by an atomic rename, through symbolic links. Mode and owner stay; a new file has 0600.
+    """Write a text to a file by an atomic rename, through symbolic links. A new file has 0600.
+
+    Owner, mode and, on Linux, the access control list and the security label stay.
 
     Callers hold a lock, so the name of the new file beside it is always the same: what a crash left is overwritten.
 
@@ -45,7 +47,7 @@ def replace(path: Path, text: str) -> None:
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
             os.fsync(file.fileno())
-        _keep_owner_and_mode(target, new)
+        _keep_access(target, new)
         os.replace(new, target)  # noqa: PTH105 - the tests make each call of os fail
     except OSError:
         new.unlink(missing_ok=True)
@@ -53,22 +55,24 @@ def replace(path: Path, text: str) -> None:
     _sync_folder(target.parent)
 
 
-def _keep_owner_and_mode(old: Path, new: Path) -> None:
+def _keep_access(old: Path, new: Path) -> None:
+    import shutil  # noqa: PLC0415 - slow
+
     try:
         found = old.stat()
     except FileNotFoundError:
         return
     if hasattr(os, "chown") and (found.st_uid, found.st_gid) != (os.getuid(), os.getgid()):
         os.chown(new, found.st_uid, found.st_gid)
-    new.chmod(stat.S_IMODE(found.st_mode))
+    shutil.copystat(old, new)
+    os.utime(new)
 
 
 def _sync_folder(folder: Path) -> None:
-    """Keep the rename through a power failure. Windows has no such call."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Keep the rename through a power failure, where there is such a call: not on Windows, CIFS and others."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)

@@ -383,6 +383,33 @@ def test_file_is_written_when_it_changes(enrolled: Host, account: Account) -> No
     assert sorted(path.name for path in enrolled.home.iterdir()) == [".aws", "key.env", "ran", "real.env"]
 
 
+def test_file_keeps_its_attributes(enrolled: Host) -> None:
+    """Linux keeps access control lists and SELinux's labels in them; but it is a file of now."""
+    path = enrolled.home / "key.env"
+    path.write_text("old")
+    os.utime(path, (1, 1))
+    try:
+        os.setxattr(path, "user.test", b"1")
+    except OSError:
+        pytest.skip("a file system without attributes")
+    assert enrolled.run("write", str(path)).code == 0
+    assert os.getxattr(path, "user.test") == b"1"
+    assert time.time() - path.stat().st_mtime < 60
+
+
+def test_folder_that_cannot_be_synchronized_is_no_error(host: Host, account: Account) -> None:
+    """CIFS, and folders of Windows in WSL, refuse that; the file is there."""
+    call = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        call(descriptor)
+
+    host.patch.setattr("os.fsync", fsync)
+    assert host.enrol(account.rotate()).err == ""
+
+
 def test_command_that_failed_runs_again(enrolled: Host) -> None:
     """Until it succeeds, without another change of the file."""
     ran, path = enrolled.home / "ran", enrolled.home / "key.env"
