@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iam_access_key_client import locks
@@ -15,6 +14,7 @@ from iam_access_key_client.state import State, StoredKey, expiration, is_due, na
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from iam_access_key_client.aws import Aws
     from iam_access_key_client.state import KeyPair
@@ -239,10 +239,10 @@ class Client:
 
     def _acknowledged(self, state: State, aws: Aws) -> State:
         """Acknowledge the key if it is stored and no other one is in use here."""
-        from iam_access_key_client import renewal, uses  # noqa: PLC0415 - slow
+        from iam_access_key_client import files, renewal, uses  # noqa: PLC0415 - slow
 
         now = self._clock()
-        state = replace(state, files={path: key for path, key in state.files.items() if Path(path).exists()})
+        state = replace(state, files={path: key for path, key in state.files.items() if not files.is_gone(path)})
         if not renewal.is_acknowledgement_due(state, now):
             return state
         try:

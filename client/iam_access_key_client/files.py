@@ -28,6 +28,17 @@ def read(path: Path) -> str:
         return ""
 
 
+def is_gone(path: str) -> bool:
+    """Tell whether a file was deleted. One that can't be seen from here may be there: a service may hide folders."""
+    try:
+        os.stat(path)  # noqa: PTH116 - Path.exists differs between versions of Python
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:
+        pass
+    return False
+
+
 def replace(path: Path, text: str) -> None:
     """Write a text to a file by an atomic rename, through symbolic links. A new file has 0600.
 

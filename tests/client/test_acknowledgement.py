@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
+import os
 import re
 import signal
 import time
@@ -238,6 +240,30 @@ def test_file_that_is_gone_holds_nothing_back(enrolled: Host, account: Account) 
         enrolled.let_credentials_expire()
     assert acknowledged(account)[-1] == new.access_key_id
     assert enrolled.state.files == {}
+
+
+def test_file_that_cannot_be_seen_holds_the_acknowledgement_back(enrolled: Host, account: Account) -> None:
+    """A service may hide folders from its programs; they get the key all the same."""
+    path = enrolled.home / "key.env"
+    enrolled.run("write", str(path), "--consumer", "ci")
+    old = account.current
+    new = account.rotate()
+    call = os.stat
+
+    def hidden(name: object, *arguments: object, **options: object) -> os.stat_result:
+        if str(name) == str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return call(name, *arguments, **options)  # type: ignore[arg-type, call-overload, no-any-return]
+
+    enrolled.patch.setattr("os.stat", hidden)
+    for _ in range(2):
+        enrolled.let_the_interval_pass()
+        done = enrolled.run("credentials")
+        enrolled.let_credentials_expire()
+        assert (done.code, done.key_id, done.err) == (0, new.access_key_id, "")
+    assert old
+    assert acknowledged(account) == [json.loads(old.text)["accessKeyId"]]
+    assert list(enrolled.state.files) == [str(path)]
 
 
 def test_acknowledged_by_hand(enrolled: Host, account: Account) -> None:
