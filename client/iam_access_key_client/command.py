@@ -17,7 +17,7 @@ from iam_access_key_client.errors import ClientError
 from iam_access_key_client.files import expanded
 from iam_access_key_client.secret_arn import region_of
 from iam_access_key_client.state import DEFAULT_INTERVAL
-from iam_access_key_client.store import DEFAULT_FOLDER, Store, stored_arns
+from iam_access_key_client.store import DEFAULT_FOLDER, Store, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -166,8 +166,7 @@ def _write(options: argparse.Namespace, client: Client) -> int:
 
 def _status(options: argparse.Namespace, folder: Path) -> int:
     """Show what is stored. Return 1 if some of it can't be used."""
-    arns = [options.secret] if options.secret else stored_arns(folder)
-    rows = [_row(Store(arn, folder)) for arn in arns]
+    rows = [_row(store) for store in ([Store(options.secret, folder)] if options.secret else stored(folder))]
     if options.json:
         print(json.dumps(rows, indent=2))
     elif not rows:

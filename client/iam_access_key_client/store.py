@@ -28,11 +28,12 @@ class Store:
     Args:
         secret_arn: The secret.
         folder: Where its file is.
+        path: The file, if its name does not follow from the secret.
     """
 
-    def __init__(self, secret_arn: str, folder: Path) -> None:
+    def __init__(self, secret_arn: str, folder: Path, path: Path | None = None) -> None:
         self.secret_arn, self.folder = secret_arn, folder
-        self.path = folder / f"{_digest(secret_arn)}.json"
+        self.path = path or folder / f"{_digest(secret_arn)}.json"
         # Who holds this one talks to AWS.
         self.renewal_lock = self.path.with_suffix(".renewal-lock")
 
@@ -107,16 +108,16 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def stored_arns(folder: Path) -> list[str]:
-    """Name the secrets that have a file in a folder; by the path of the file if it can't be read."""
-    return [_stored_arn(path) for path in sorted(folder.glob("*.json"))]
+def stored(folder: Path) -> list[Store]:
+    """Return what is stored in a folder, corrupted or not."""
+    return [Store(_stored_arn(path), folder, path) for path in sorted(folder.glob("*.json"))]
 
 
 def _stored_arn(path: Path) -> str:
     try:
         return str(json.loads(path.read_bytes())["secretArn"])
     except (OSError, ValueError, TypeError, LookupError):
-        return str(path)
+        return "ARN"
 
 
 def _document(state: State) -> dict[str, Any]:
