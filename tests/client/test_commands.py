@@ -303,6 +303,24 @@ def test_status_shows_no_secret(enrolled: Host, account: Account) -> None:
         assert key.secret_access_key not in text.out + document.out
 
 
+def test_status_names_a_file_that_is_corrupted(enrolled: Host) -> None:
+    """Its secret can't be known from it."""
+    enrolled.store.path.write_text("{")
+    done = enrolled.run("status")
+    assert done.code == 1
+    assert (
+        f"{enrolled.store.path} is corrupted; get the current key and run: iam-access-key reseed --secret ARN"
+        in done.out
+    )
+
+
+@pytest.mark.parametrize("arn", [ARN.rpartition("-")[0], "deploy", f"{ARN}:AWSCURRENT::"])
+def test_secret_is_named_by_its_full_arn(host: Host, arn: str) -> None:
+    """Secrets Manager takes less, but whoever gets an acknowledgement compares it."""
+    assert main(["credentials", "--secret", arn]) == 1
+    assert "full ARN" in host.capture.readouterr().err
+
+
 def test_user_agent_names_the_consumer(host: Host, account: Account) -> None:
     """CloudTrail tells who has moved."""
     host.enrol(account.rotate(), "--consumer", "ci-runner-7")
