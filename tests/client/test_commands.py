@@ -369,14 +369,10 @@ def test_renewal_that_comes_second_reads_nothing(enrolled: Host, account: Accoun
 
 
 def test_profile_of_the_environment_does_not_matter(enrolled: Host, account: Account) -> None:
-    """It is the one that calls this program, or is missing; and a broken file stops no key."""
+    """It is the one that calls this program, or is missing."""
     new = account.rotate()
     enrolled.let_the_interval_pass()
     assert enrolled.run("credentials", AWS_PROFILE="nowhere").key_id == new.access_key_id
-    (enrolled.home / ".aws" / "config").write_text("no section\n")
-    enrolled.let_the_interval_pass()
-    done = enrolled.run("credentials")
-    assert (done.code, done.key_id, done.err.count("\n")) == (0, new.access_key_id, 1)
 
 
 def test_file_is_written_when_it_changes(enrolled: Host, account: Account) -> None:
@@ -602,6 +598,17 @@ def test_user_without_a_home_is_told(host: Host, arguments: tuple[str, ...]) -> 
     host.patch.setattr("os.path.expanduser", str)
     done = host.run(*arguments, AWS_ACCESS_KEY_ID="AKIAI44QH8DHBEXAMPLE", AWS_SECRET_ACCESS_KEY="a" * 40)
     assert (done.code, "IAM_ACCESS_KEY_HOME" in done.err, "AWS_CONFIG_FILE" in done.err) == (1, True, True)
+
+
+@pytest.mark.parametrize("text", [b"# \xfc\n", b"[a]\nx = 1\n[a]\n", b"x = 1\n"])
+@pytest.mark.parametrize("name", ["config", "credentials"])
+def test_file_that_botocore_cannot_parse_stops_no_key(enrolled: Host, account: Account, name: str, text: bytes) -> None:
+    """Another encoding, a section twice: programs in other languages bear that."""
+    new = account.rotate()
+    (enrolled.home / ".aws" / name).write_bytes(text)
+    enrolled.let_the_interval_pass()
+    done = enrolled.run("credentials")
+    assert (done.key_id, done.err) == (new.access_key_id, "")
 
 
 @pytest.mark.parametrize("as_option", [False, True])
