@@ -111,7 +111,10 @@ def _credential_process(options: argparse.Namespace) -> list[str]:
     """Return the command for the profile: absolute, because SDKs expand nothing and search in different ways."""
     script = shutil.which(sys.argv[0])
     named = script is not None and Path(script).stem == "iam-access-key"
-    program = [os.path.abspath(script)] if script and named else [sys.executable, "-m", "iam_access_key_client"]  # noqa: PTH100 - a symbolic link may be meant
+    if script and named:
+        program = [os.path.abspath(script)]  # noqa: PTH100 - a symbolic link may be meant
+    else:  # -P, since Python 3.11: the folder where an SDK runs may have a json.py of its own
+        program = [sys.executable, *(["-P"] if sys.version_info >= (3, 11) else []), "-m", "iam_access_key_client"]
     parts = [*program, "credentials", "--secret", options.secret]
     if options.home:
         parts += ["--home", str(files.expanded(options.home).absolute())]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import os
+import shlex
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -132,6 +136,17 @@ def test_default_profile_has_two_names(host: Host, account: Account, header: str
     assert config.read_text().count("[") == 2
     assert Session().get_config_variable("region") == "eu-north-1"
     assert "credential_process" in Session().get_scoped_config()
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has no -P before")
+def test_command_does_not_run_what_is_in_the_folder_of_an_sdk(host: Host, account: Account) -> None:
+    """As a project's json.py, or somebody's who knows that the command is run there."""
+    host.enrol(account.rotate())
+    (host.home / "json.py").write_text("raise SystemExit('not the one of Python')")
+    command = config_value((host.home / ".aws" / "config").read_text())
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "client")}
+    done = subprocess.run(shlex.split(command), cwd=host.home, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
 
 
 def config_value(text: str) -> str:
