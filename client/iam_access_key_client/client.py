@@ -94,7 +94,7 @@ class Client:
             in_keyring: See `State`; what is stored already if left out.
 
         Raises:
-            ClientError: The key does not work, or can't be checked. What was stored stays.
+            ClientError: The key does not work, can't be checked, or is of another user. What was stored stays.
             OSError: It can't be stored.
         """
         from iam_access_key_client import renewal  # noqa: PLC0415 - slow
@@ -128,6 +128,11 @@ class Client:
             )
             now = self._clock()
             state, notes = renewal.renewed(begun, now, aws)
+            if state.current.pair != pair and aws.identity(state.current.pair) != identity:
+                raise ClientError(
+                    f"key {pair.access_key_id} is of {identity}, the key in the secret of another user; nothing was "
+                    "stored; take AWS_ACCESS_KEY_ID out of the environment if it is of somebody else"
+                )
             if state.refused:  # an endpoint may learn of a new key later than STS
                 state, notes = replace(state, refused=False), ("the secret could not be read with it yet",)
             for text in notes:

@@ -264,6 +264,18 @@ def test_key_that_cannot_be_used_is_not_stored(host: Host, account: Account, sta
     assert not (host.home / ".aws" / "config").exists()
 
 
+def test_key_of_another_user_is_not_stored(host: Host, account: Account) -> None:
+    """As the administrator's in the environment, beside a pipe: it can read the secret, and would stay here."""
+    administrator = account.make_key()
+    account.identities[administrator.access_key_id] = "user/administrator"
+    account.rotate()
+    pair = {"AWS_ACCESS_KEY_ID": administrator.access_key_id, "AWS_SECRET_ACCESS_KEY": administrator.secret_access_key}
+    done = host.run("enrol", "--yes", **pair)
+    assert (done.code, "user/administrator" in done.err) == (1, True)
+    assert not host.store.path.exists()
+    assert not (host.home / ".aws" / "config").exists()
+
+
 def test_key_that_cannot_be_checked_is_not_stored(host: Host, account: Account, server: AwsServer) -> None:
     """Nobody listens: the message says when to try again."""
     key = account.rotate()
