@@ -196,7 +196,7 @@ class Client:
             Whether the command succeeded, or there was nothing to do.
 
         Raises:
-            ClientError: Nothing is stored, or AWS refuses what is.
+            ClientError: Nothing is stored, AWS refuses what is, or another process is at work on the file.
             OSError: The file can't be written. It is as before.
         """
         import subprocess  # noqa: PLC0415 - not for `credentials`
@@ -204,9 +204,7 @@ class Client:
         from iam_access_key_client import files  # noqa: PLC0415 - not for `credentials`
 
         target = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow a symbolic link
-        with locks.attempted(self._store.write_lock(target)) as alone:
-            if not alone:  # somebody else writes this very file
-                return True
+        with self._store.alone_with(target):
             state = self.key()
             access_key_id = state.current.pair.access_key_id
             found = files.read(path)

@@ -143,7 +143,7 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
     from iam_access_key_client import enrolment  # noqa: PLC0415 - slow
 
     if options.command == "enrol":
-        return 0 if enrolment.enrol(options, client) else _NOT_CONFIRMED
+        return 0 if enrolment.enrol(options, client, store) else _NOT_CONFIRMED
     if options.command == "reseed":
         enrolment.reseed(options, client, store)
     else:

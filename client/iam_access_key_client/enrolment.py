@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from iam_access_key_client.store import Store
 
 
-def enrol(options: argparse.Namespace, client: Client) -> bool:
+def enrol(options: argparse.Namespace, client: Client, store: Store) -> bool:
     """Check and store a key pair, and point a profile at this program after showing the change.
 
     Returns:
@@ -44,7 +44,8 @@ def enrol(options: argparse.Namespace, client: Client) -> bool:
     state = client.enrol(pair, fields=options.fields, in_keyring=options.keyring)
     for change in changes:
         change.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.replace(change.path, change.after)
+        with store.alone_with(change.path):
+            files.replace(change.path, change.made(files.read(change.path)))
     print(f"profile {options.profile} gets its key here; it is {state.current.pair.access_key_id} now")
     return True
 

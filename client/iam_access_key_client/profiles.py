@@ -38,16 +38,26 @@ _STATIC = {"aws_access_key_id": None, "aws_secret_access_key": None, "aws_sessio
 
 
 class Change(NamedTuple):
-    """A file before and after."""
+    """What is to change in a file."""
 
     path: Path
     before: str
-    after: str
+    section: str
+    settings: Mapping[str, str | None]
+
+    def made(self, text: str) -> str:
+        """Return the text with the change: of the file as it is by then."""
+        return edited(text, self.section, self.settings)
 
     def shown(self) -> str:
         """Return the lines that change, without secrets."""
         lines = difflib.unified_diff(
-            self.before.splitlines(), self.after.splitlines(), str(self.path), str(self.path), lineterm="", n=0
+            self.before.splitlines(),
+            self.made(self.before).splitlines(),
+            str(self.path),
+            str(self.path),
+            lineterm="",
+            n=0,
         )
         return "\n".join(_SECRET_LINE.sub(r"\1***", line) for line in lines)
 
@@ -81,8 +91,8 @@ def planned(profile: str, command: str, access_key_id: str) -> list[Change]:
                 f"profile {profile} in {path} has another key, {found['aws_access_key_id']}; remove it there or choose "
                 "another --profile"
             )
-        changes.append(Change(path, before, edited(before, section, {"credential_process": command, **_STATIC})))
-    return [change for change in changes if change.before != change.after]
+        changes.append(Change(path, before, section, {"credential_process": command, **_STATIC}))
+    return [change for change in changes if change.made(change.before) != change.before]
 
 
 def command_line(parts: Sequence[str]) -> str:

@@ -6,7 +6,7 @@ import errno
 import hashlib
 import json
 import os
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from iam_access_key_client import files, locks
@@ -14,10 +14,11 @@ from iam_access_key_client.errors import ClientError, CorruptedError, NotEnrolle
 from iam_access_key_client.state import KeyPair, State, StoredKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from pathlib import Path
 
 _SCHEMA = 1
+_PATIENCE = 30
 _KEYRING = "iam-access-key"
 DEFAULT_FOLDER = "~/.aws/iam-access-key"
 
@@ -37,9 +38,17 @@ class Store:
         # Who holds this one talks to AWS.
         self.renewal_lock = self.path.with_suffix(".renewal-lock")
 
-    def write_lock(self, target: str) -> Path:
-        """Return the lock of a file that `write` keeps."""
-        return self.path.with_suffix(f".{_digest(target)}.write-lock")
+    @contextmanager
+    def alone_with(self, target: str | Path) -> Iterator[None]:
+        """Keep others that have this folder from a file, whichever secret they write there.
+
+        Raises:
+            ClientError: Somebody has had it for half a minute: a command after --then that does not end.
+        """
+        with locks.attempted(self.folder / f"{_digest(os.path.realpath(target))}.write-lock", _PATIENCE) as alone:
+            if not alone:
+                raise ClientError(f"another process is at work on {target}; nothing was done")
+            yield
 
     def load(self) -> State:
         """Return what is stored.

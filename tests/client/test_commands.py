@@ -11,8 +11,10 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -20,6 +22,7 @@ from support.aws_server import ARN
 
 from iam_access_key_client import locks
 from iam_access_key_client.command import main
+from iam_access_key_client.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -407,6 +410,39 @@ def test_file_is_written_when_it_changes(enrolled: Host, account: Account) -> No
     assert stat.S_IMODE(real.stat().st_mode) == 0o644
     assert link.is_symlink()
     assert sorted(path.name for path in enrolled.home.iterdir()) == [".aws", "key.env", "ran", "real.env"]
+
+
+def test_two_secrets_in_one_file_wait_for_each_other(enrolled: Host) -> None:
+    """Two timers at once: no profile is lost, and no half of a file is seen."""
+    other = ARN[:-6] + "GhIjKl"
+    Store(other, enrolled.store.folder).put(replace(enrolled.state, secret_arn=other))
+    path = enrolled.home / "credentials"
+    words = ["write", str(path), "--format", "credentials", "--profile"]
+    second = Thread(target=main, args=([*words, "b", "--secret", other],))
+    call = os.replace
+
+    def late(old: Path, new: Path) -> None:
+        if new == path and not second.ident:
+            second.start()
+            second.join(0.5)
+        call(old, new)
+
+    enrolled.patch.setattr("os.replace", late)
+    assert enrolled.run(*words, "a").code == 0
+    second.join()
+    assert [line for line in path.read_text().splitlines() if line.startswith("[")] == ["[a]", "[b]"]
+
+
+def test_command_that_does_not_end_is_told(enrolled: Host) -> None:
+    """Who waits for its file gives up with a message: nobody would learn of it otherwise."""
+    path = enrolled.home / "key.env"
+    enrolled.patch.setattr("iam_access_key_client.store._PATIENCE", 0.1)
+    with enrolled.start("write", str(path), "--then", "exec sleep 3") as process:
+        while not path.exists():
+            time.sleep(0.01)
+        done = enrolled.run("write", str(path))
+        process.kill()
+    assert (done.code, str(path) in done.err) == (1, True)
 
 
 def test_file_keeps_its_attributes(enrolled: Host) -> None:

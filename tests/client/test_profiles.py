@@ -138,6 +138,19 @@ def test_default_profile_has_two_names(host: Host, account: Account, header: str
     assert "credential_process" in Session().get_scoped_config()
 
 
+def test_what_others_write_during_the_prompt_stays(host: Host, account: Account) -> None:
+    """A person may take minutes to say yes."""
+    config = host.home / ".aws" / "config"
+    config.parent.mkdir()
+    config.write_text("[default]\n")
+    host.patch.setattr("iam_access_key_client.enrolment._is_confirmed", lambda: config.write_text("[default]\n[new]\n"))
+    key = account.rotate()
+    done = host.run("enrol", AWS_ACCESS_KEY_ID=key.access_key_id, AWS_SECRET_ACCESS_KEY=key.secret_access_key)
+    assert done.code == 0
+    assert config.read_text().startswith("[default]\ncredential_process = ")
+    assert config.read_text().endswith("[new]\n")
+
+
 @pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has no -P before")
 def test_command_does_not_run_what_is_in_the_folder_of_an_sdk(host: Host, account: Account) -> None:
     """As a project's json.py, or somebody's who knows that the command is run there."""
