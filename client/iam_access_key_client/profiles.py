@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _HEADER = re.compile(r"\s*\[([^\]]*)\]")
 _SETTING = re.compile(r"([ \t]*)([\w.-]+)\s*[=:]\s*(.*)")
-_PROFILE = re.compile(r"[\w.@/+-]+", re.ASCII)
+_SECTION = re.compile(r"(profile )?[\w.@/+-]+", re.ASCII)
 # AWS documents these for the path of a credential process, no other character but those of its examples; and of an ARN.
 _PART = re.compile(r"[A-Za-z0-9_./\\ :+=@-]+")
 _SECRET_LINE = re.compile(r"(?i)^([-+][ \t]*[\w.-]*(?:secret|token|password)[\w.-]*\s*[=:]\s*)\S.*")
@@ -71,8 +71,6 @@ def planned(profile: str, command: str, access_key_id: str) -> list[Change]:
     Raises:
         ClientError: The profile has another key, or takes its credentials from elsewhere.
     """
-    if not _PROFILE.fullmatch(profile):
-        raise ClientError("--profile must consist of letters, digits and _.@/+-")
     changes = []
     for variable, name, section in (
         ("AWS_CONFIG_FILE", "config", f"profile {profile}"),
@@ -117,7 +115,12 @@ def edited(text: str, section: str, settings: Mapping[str, str | None]) -> str:
         text: The text.
         section: The section, as between the brackets.
         settings: By name the value, or None to remove the setting and the lines that continue it.
+
+    Raises:
+        ClientError: The section is no name of a profile.
     """
+    if not _SECTION.fullmatch(section):
+        raise ClientError("--profile must consist of letters, digits and _.@/+-")
     end = "\r\n" if "\r\n" in text else "\n"
     whole = text if not text or text.endswith("\n") else text + end
     lines: list[str] = []

@@ -83,6 +83,14 @@ def test_settings_may_begin_with_blanks(host: Host, account: Account, blanks: st
     assert profile["credential_process"].count("\n") == 0
 
 
+@pytest.mark.parametrize("name", ["", "a b", "a]b", "a\nb", "ü", "profile "])
+def test_names_that_break_a_file_are_refused(name: str) -> None:
+    """As a section of either file."""
+    for section in (name, f"profile {name}"):
+        with pytest.raises(ClientError, match="--profile"):
+            edited("", section, {"x": "1"})
+
+
 def test_removal_of_what_is_not_there_changes_nothing() -> None:
     """Not even the end of the last line."""
     assert edited("[a]\nx = 1", "a", {"y": None}) == "[a]\nx = 1"
