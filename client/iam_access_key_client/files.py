@@ -21,7 +21,14 @@ def expanded(path: str | Path) -> Path:
 
 
 def read(path: Path) -> str:
-    """Return the text of a file, with bytes that are not UTF-8 and ends of lines as they are; empty without a file."""
+    """Return the text of a file, with bytes that are not UTF-8 and ends of lines as they are; empty without a file.
+
+    Raises:
+        ClientError: It is a device, a pipe or a folder. A rename would take its place: of /dev/null, for everybody.
+        OSError: It can't be read.
+    """
+    if path.exists() and not path.is_file():
+        raise ClientError(f"{path} is no regular file; name another one")
     try:
         return path.read_bytes().decode("utf-8", "surrogateescape")
     except FileNotFoundError:
@@ -39,10 +46,10 @@ def is_gone(path: str) -> bool:
     return False
 
 
-def replace(path: Path, text: str) -> None:
+def replace(path: Path, text: str, *, private: bool = False) -> None:
     """Write a text to a file by an atomic rename, through symbolic links. A new file has 0600.
 
-    Owner, mode and, on Linux, the access control list and the security label stay.
+    Owner, mode and, on Linux, the access control list and the security label stay; but a private file has 0600 again.
 
     Callers hold a lock, so the name of the new file beside it is always the same: what a crash left is overwritten.
 
@@ -59,6 +66,8 @@ def replace(path: Path, text: str) -> None:
             file.flush()
             os.fsync(file.fileno())
         _keep_access(target, new)
+        if private:
+            new.chmod(0o600)
         os.replace(new, target)  # noqa: PTH105 - the tests make each call of os fail
     except OSError:
         new.unlink(missing_ok=True)

@@ -105,7 +105,7 @@ class Store:
         if state.in_keyring:
             for key in state.keys:
                 _in_keyring("set_password", key.pair.access_key_id, key.pair.secret_access_key)
-        files.replace(self.path, json.dumps(_document(state), indent=1))
+        files.replace(self.path, json.dumps(_document(state), indent=1), private=True)
         kept = {key.pair.access_key_id for key in state.keys} if state.in_keyring else set()
         for key in found.keys if found and found.in_keyring else ():
             if key.pair.access_key_id not in kept:

@@ -85,9 +85,10 @@ def test_undone_key_is_left(enrolled: Host, account: Account) -> None:
 
 
 def test_store_is_for_its_owner_only(enrolled: Host) -> None:
-    """The folder has 0700, and every file in it 0600."""
+    """The folder has 0700, and every file in it 0600: again, if somebody has restored it otherwise."""
     folder = enrolled.store.folder
     folder.chmod(0o755)
+    enrolled.store.path.chmod(0o644)
     enrolled.run("reseed", **environment(enrolled))
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
@@ -443,6 +444,23 @@ def test_command_that_does_not_end_is_told(enrolled: Host) -> None:
         done = enrolled.run("write", str(path))
         process.kill()
     assert (done.code, str(path) in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_only_a_file_is_replaced(enrolled: Host, kind: str) -> None:
+    """Somebody has AWS_CONFIG_FILE=/dev/null, or writes to /dev/stdout, as root."""
+    path = enrolled.home / "it"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(enrolled.home / "pipe")
+        path.symlink_to(enrolled.home / "pipe")
+    for done in (
+        enrolled.run("write", str(path)),
+        enrolled.run("enrol", "--yes", "--profile", "x", **environment(enrolled), AWS_CONFIG_FILE=str(path)),
+    ):
+        assert (done.code, "no regular file" in done.err) == (1, True)
+    assert not path.is_file()
 
 
 def test_file_keeps_its_attributes(enrolled: Host) -> None:
