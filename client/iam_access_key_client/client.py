@@ -32,8 +32,11 @@ _NOT_FOUND = 127
 
 
 def note(text: str) -> None:
-    """Write a line to standard error."""
-    print(f"iam-access-key: {text}", file=sys.stderr)
+    """Write a line to standard error. Where that can't be written, the rest is done all the same."""
+    try:
+        print(f"iam-access-key: {text}", file=sys.stderr, flush=True)
+    except OSError:  # or Python would try again at its end, and fail
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open
 
 
 class Client:

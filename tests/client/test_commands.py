@@ -580,6 +580,20 @@ def test_streams_may_be_closed(enrolled: Host, account: Account, closed: str) ->
     assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
 
 
+def test_line_that_cannot_be_written_costs_no_key(enrolled: Host, account: Account) -> None:
+    """The disk of the log is full during an outage of AWS."""
+    account.failing["GetSecretValue"] = "InternalFailure"
+    enrolled.let_the_interval_pass()
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m iam_access_key_client credentials --secret {ARN} 2>/dev/full"],
+        env={**os.environ, "PYTHONPATH": str(CLIENT)},
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 4)
+
+
 @pytest.mark.parametrize("refusal", [EOFError, KeyboardInterrupt])
 def test_prompt_may_be_left(host: Host, refusal: type[BaseException]) -> None:
     """By Ctrl-C and Ctrl-D: a line, no traceback, nothing stored."""
