@@ -120,10 +120,13 @@ class Aws:
             raise _error(str(code), "events:PutEvents")
 
     def _proof(self, pair: KeyPair, consumer: str) -> dict[str, str]:
-        """Sign the request that the provider sends to STS."""
+        """Sign the request that the provider sends to STS. Raises UnavailableError."""
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - slow
 
-        url = self._client(pair, "sts").meta.endpoint_url.rstrip("/") + "/"
+        try:
+            url = self._client(pair, "sts").meta.endpoint_url.rstrip("/") + "/"
+        except Exception as error:  # noqa: BLE001 - as for a call
+            raise UnavailableError(f"sts: {type(error).__name__}") from None
         request = AWSRequest(
             method="POST",
             url=url,

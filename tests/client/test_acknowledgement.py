@@ -173,6 +173,15 @@ def test_event_that_is_not_taken_is_sent_again_at_the_next_read(enrolled: Host, 
     assert len(account.events) == 1
 
 
+def test_endpoint_that_is_none_stops_no_key(enrolled: Host, account: Account) -> None:
+    """The proof is signed for it; Secrets Manager has one of its own."""
+    enrolled.let_the_interval_pass()
+    enrolled.patch.setenv("AWS_ENDPOINT_URL_STS", "no-url")
+    done = enrolled.run("credentials", "--consumer", "ci")
+    assert (done.code, "could not be acknowledged yet: sts: ValueError" in done.err) == (0, True)
+    assert acknowledged(account) == []
+
+
 def test_not_while_a_command_runs_with_the_old_key(enrolled: Host, account: Account) -> None:
     """However it ends; a command with the new key is in nobody's way, and no mark of either is left."""
     with sleeping(enrolled, "--consumer", "ci") as process:
