@@ -20,7 +20,8 @@ _LONGEST = 128
 
 def begin(prefix: Path) -> int:
     """Mark a use of a key that is not known yet. Return the open, locked file. Raises OSError."""
-    others(prefix, "")  # nobody else removes the marks where nothing is acknowledged
+    with suppress(OSError):  # one may be of another user
+        others(prefix, "")  # nobody else removes marks where nothing is acknowledged
     while True:
         path = prefix.with_name(f"{prefix.name}.use-{os.getpid()}-{os.urandom(4).hex()}")
         descriptor = locks.opened(path)
