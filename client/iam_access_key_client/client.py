@@ -84,7 +84,7 @@ class Client:
             raise RefusedError(
                 f"AWS refuses the stored key {' and '.join(key.pair.access_key_id for key in state.keys)}: it was "
                 "rotated while this host could not read the secret, or deactivated. Get the current key and run: "
-                f"iam-access-key reseed --secret {self._store.secret_arn}"
+                f"{self._store.command('reseed')}"
             )
         return state
 

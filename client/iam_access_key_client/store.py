@@ -38,6 +38,10 @@ class Store:
         # Who holds this one talks to AWS.
         self.renewal_lock = self.path.with_suffix(".renewal-lock")
 
+    def command(self, name: str) -> str:
+        """Return what to run for this secret and this folder."""
+        return f'iam-access-key {name} --secret {self.secret_arn} --home "{self.folder}"'
+
     @contextmanager
     def alone_with(self, target: str | Path) -> Iterator[None]:
         """Keep others that have this folder from a file, whichever secret they write there.
@@ -57,13 +61,12 @@ class Store:
             NotEnrolledError: Nothing is.
             CorruptedError: It can't be read.
         """
-        again = f"iam-access-key reseed --secret {self.secret_arn}"
+        again = self.command("reseed")
         try:
             return _state(json.loads(self.path.read_bytes()), self.secret_arn)
         except FileNotFoundError:
             raise NotEnrolledError(
-                f"nothing is stored for {self.secret_arn} in {self.folder}; run: iam-access-key enrol --secret "
-                f"{self.secret_arn}"
+                f"nothing is stored for {self.secret_arn} in {self.folder}; run: {self.command('enrol')}"
             ) from None
         except (ValueError, TypeError, LookupError, AttributeError):
             raise CorruptedError(f"{self.path} is corrupted; get the current key and run: {again}") from None

@@ -147,7 +147,7 @@ def test_away_for_longer_than_grace_and_retention(enrolled: Host, account: Accou
     for calls in (1, 1):
         done = enrolled.run("credentials")
         assert (done.code, done.out, account.count("GetSecretValue")) == (1, "", calls)
-        assert f"iam-access-key reseed --secret {ARN}" in done.err
+        assert f'iam-access-key reseed --secret {ARN} --home "{enrolled.store.folder}"\n' in done.err
     assert enrolled.run("status").code == 1
     done = enrolled.run("reseed", AWS_ACCESS_KEY_ID=new.access_key_id, AWS_SECRET_ACCESS_KEY=new.secret_access_key)
     assert done.code == 0
