@@ -46,6 +46,8 @@ def enrol(options: argparse.Namespace, client: Client, store: Store) -> bool:
         change.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with store.alone_with(change.path):
             files.replace(change.path, change.made(files.read(change.path)))
+    if "AWS_ACCESS_KEY_ID" in os.environ:
+        print("take AWS_ACCESS_KEY_ID out of the environment: SDKs use it before the profile, and it gets no new key")
     print(f"profile {options.profile} gets its key here; it is {state.current.pair.access_key_id} now")
     return True
 

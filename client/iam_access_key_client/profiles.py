@@ -34,6 +34,7 @@ _BEFORE = (
     "credential_source",
     "login_session",
 )
+_OURS = " credentials --secret arn:"
 _STATIC = {"aws_access_key_id": None, "aws_secret_access_key": None, "aws_session_token": None}
 
 
@@ -88,6 +89,11 @@ def planned(profile: str, command: str, access_key_id: str) -> list[Change]:
             raise ClientError(
                 f"profile {profile} in {path} has another key, {found['aws_access_key_id']}; remove it there or choose "
                 "another --profile"
+            )
+        if _OURS not in found.get("credential_process", _OURS):
+            raise ClientError(
+                f"profile {profile} in {path} has another credential_process; remove it there or choose another "
+                "--profile"
             )
         changes.append(Change(path, before, section, {"credential_process": command, **_STATIC}))
     return [change for change in changes if change.made(change.before) != change.before]

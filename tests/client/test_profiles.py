@@ -176,14 +176,16 @@ def config_value(text: str) -> str:
 
 
 def test_files_are_where_the_environment_says(host: Host, account: Account) -> None:
-    """As for every SDK; a symbolic link stays one."""
+    """As for every SDK; a symbolic link stays one, and a command of an earlier enrolment gives way."""
     key = account.rotate()
     real = host.home / "real"
     real.write_text("[x]\n")
     (host.home / "linked").symlink_to(real)
     host.patch.setenv("AWS_CONFIG_FILE", str(host.home / "linked"))
     host.patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(host.home / "new" / "credentials"))
-    host.enrol(key)
+    host.enrol(key, "--interval", "10m")
+    assert "take AWS_ACCESS_KEY_ID out of the environment" in host.enrol(key).out
+    assert "--interval" not in real.read_text()
     assert (host.home / "linked").is_symlink()
     assert real.read_text().startswith("[x]\n\n[default]\ncredential_process = ")
     assert (host.home / "new" / "credentials").exists()
@@ -196,6 +198,7 @@ def test_files_are_where_the_environment_says(host: Host, account: Account) -> N
         ("[default]\nsso_session = x\n", "sso_session"),
         ("[default]\nlogin_session = x\n", "login_session"),
         ("[default]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\n", "another key, AKIAI44QH8DHBEXAMPLE"),
+        ("[default]\ncredential_process = /usr/bin/granted --secret x\n", "another credential_process"),
     ],
 )
 def test_profile_that_works_otherwise_is_left_alone(host: Host, account: Account, text: str, message: str) -> None:
