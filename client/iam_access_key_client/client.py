@@ -256,7 +256,8 @@ class Client:
             is_stored = (found.current.pair, found.read_at) == (state.current.pair, state.read_at)
             if not is_stored or uses.others(self._store.path, state.current.pair.access_key_id):
                 return state
-        except (ClientError, OSError):
+        except (ClientError, OSError) as error:
+            note(f"key {state.current.pair.access_key_id} could not be acknowledged yet: {error}")
             return state
         state, notes = renewal.acknowledged(state, now, aws)
         for text in notes:

@@ -199,6 +199,15 @@ def test_not_while_a_command_runs_with_the_old_key(enrolled: Host, account: Acco
             assert len(list(enrolled.store.folder.glob("*.use-*"))) == 1
 
 
+def test_mark_that_cannot_be_looked_at_is_told(enrolled: Host, account: Account) -> None:
+    """As after `sudo -E iam-access-key exec`: nobody would learn why the consumer stays missing."""
+    mark = enrolled.store.path.with_name(f"{enrolled.store.path.name}.use-1-root")
+    mark.mkdir()
+    enrolled.let_the_interval_pass()
+    done = enrolled.run("credentials", "--consumer", "ci")
+    assert (done.code, str(mark) in done.err, acknowledged(account)) == (0, True, [])
+
+
 @contextmanager
 def sleeping(host: Host, *arguments: str) -> Iterator[subprocess.Popen[str]]:
     """Run a command that has the key, until it is killed."""
