@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from contextlib import suppress
 from pathlib import Path
 
@@ -64,10 +65,12 @@ def replace(path: Path, text: str, *, private: bool = False) -> None:
         with os.fdopen(descriptor, "wb") as file:
             file.write(text.encode("utf-8", "surrogateescape"))
             file.flush()
+            # By the open file: in a folder of somebody else, its name may be a link to another file by now.
+            opened = new if os.name == "nt" else file.fileno()
+            _keep_access(target, opened)
+            if private:
+                os.chmod(opened, 0o600)  # noqa: PTH101
             os.fsync(file.fileno())
-        _keep_access(target, new)
-        if private:
-            new.chmod(0o600)
         os.replace(new, target)  # noqa: PTH105 - the tests make each call of os fail
     except OSError:
         new.unlink(missing_ok=True)
@@ -75,17 +78,18 @@ def replace(path: Path, text: str, *, private: bool = False) -> None:
     _sync_folder(target.parent)
 
 
-def _keep_access(old: Path, new: Path) -> None:
-    import shutil  # noqa: PLC0415 - slow
-
+def _keep_access(old: Path, new: Path | int) -> None:
     try:
         found = old.stat()
     except FileNotFoundError:
         return
     if hasattr(os, "chown") and (found.st_uid, found.st_gid) != (os.getuid(), os.getgid()):
         os.chown(new, found.st_uid, found.st_gid)
-    shutil.copystat(old, new)
-    os.utime(new)
+    os.chmod(new, stat.S_IMODE(found.st_mode))  # noqa: PTH101
+    with suppress(OSError, AttributeError):  # a file system or a system without attributes
+        for name in os.listxattr(old):
+            with suppress(OSError):
+                os.setxattr(new, name, os.getxattr(old, name))
 
 
 def _sync_folder(folder: Path) -> None:

@@ -477,6 +477,32 @@ def test_file_keeps_its_attributes(enrolled: Host) -> None:
     assert time.time() - path.stat().st_mtime < 60
 
 
+@pytest.mark.parametrize("name", ["chmod", "chown"])
+def test_no_other_file_gets_the_mode_and_owner(enrolled: Host, name: str) -> None:
+    """Root writes into the folder of a user, who puts a link there in the place of the new file."""
+    path, victim = enrolled.home / "key.env", enrolled.home / "victim"
+    path.write_text("old")
+    victim.write_text("")
+    before = victim.stat()
+    call = getattr(os, name)
+
+    def swapped(*arguments: object, **options: object) -> None:
+        new = path.with_name(f".{path.name}.iam-access-key")
+        new.unlink()
+        new.symlink_to(victim)
+        call(*arguments, **options)
+
+    path.chmod(0o666)
+    if name == "chown":
+        if os.getuid():
+            pytest.skip("only root gives files away")
+        os.chown(path, 65534, 65534)
+    enrolled.patch.setattr(os, name, swapped)
+    enrolled.run("write", str(path))
+    after = victim.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
 def test_folder_that_cannot_be_synchronized_is_no_error(host: Host, account: Account) -> None:
     """CIFS, and folders of Windows in WSL, refuse that; the file is there."""
     call = os.fsync
