@@ -83,7 +83,12 @@ def first_pair(fields: tuple[str, str] | None = None) -> KeyPair:
     if pair:
         return pair
     if not sys.stdin.isatty():
-        return find_pair(sys.stdin.read(), fields)
+        text = sys.stdin.read()
+        if not text.strip():
+            raise ClientError(
+                "no key pair: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the secret on standard input"
+            )
+        return find_pair(text, fields)
     return _pair(input("Access key id: "), getpass.getpass("Secret access key (not shown): "))
 
 

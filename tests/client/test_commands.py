@@ -226,6 +226,13 @@ def test_first_key_of_the_environment_may_have_something_around_it(host: Host, a
     assert (done.code, done.err) == (0, "")
 
 
+def test_no_first_key_is_told(host: Host) -> None:
+    """As from cron, or with half of a pair in the environment."""
+    host.patch.setattr("sys.stdin", io.StringIO("\n"))
+    done = host.run("enrol", "--yes", AWS_ACCESS_KEY_ID="AKIAI44QH8DHBEXAMPLE")
+    assert (done.code, "AWS_SECRET_ACCESS_KEY" in done.err) == (1, True)
+
+
 def test_standard_input_that_is_no_text_is_told(host: Host) -> None:
     """As a redirection of PowerShell writes it; without a traceback."""
     done = subprocess.run(
