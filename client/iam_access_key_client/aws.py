@@ -120,10 +120,13 @@ class Aws:
             raise _error(str(code), "events:PutEvents")
 
     def _proof(self, pair: KeyPair, consumer: str) -> dict[str, str]:
-        """Sign the request that the provider sends to STS."""
+        """Sign the request that the provider sends to STS. Raises UnavailableError."""
         from botocore.awsrequest import AWSRequest  # noqa: PLC0415 - slow
 
-        url = self._client(pair, "sts").meta.endpoint_url.rstrip("/") + "/"
+        try:
+            url = self._client(pair, "sts").meta.endpoint_url.rstrip("/") + "/"
+        except Exception as error:  # noqa: BLE001 - as for a call
+            raise UnavailableError(f"sts: {type(error).__name__}") from None
         request = AWSRequest(
             method="POST",
             url=url,
@@ -195,11 +198,18 @@ class Aws:
 
     def _client(self, pair: KeyPair, service: str) -> Any:
         from botocore.config import Config  # noqa: PLC0415 - slow
+        from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - slow
         from botocore.session import Session  # noqa: PLC0415 - slow
 
         if self._session is None:
             # The profile of the environment may be the very one that this process serves, or one that is not there.
-            self._session = Session(session_vars={"profile": (None, None, None, None)})
+            unset = (None, None, None, None)
+            self._session = Session(session_vars={"profile": unset})
+            try:
+                self._session.full_config  # noqa: B018 - reads the files
+            except BotoCoreError:  # what botocore can't parse may do for programs in other languages
+                no_files = {"profile": unset, "config_file": unset, "credentials_file": unset}
+                self._session = Session(session_vars=no_files)
             self._session.get_component("config_store").set_config_variable("sts_regional_endpoints", "regional")
         plain = False if service == "sts" else None
         config = Config(

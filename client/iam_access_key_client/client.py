@@ -6,7 +6,6 @@ import os
 import sys
 import time
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from iam_access_key_client import locks
@@ -15,6 +14,7 @@ from iam_access_key_client.state import State, StoredKey, expiration, is_due, na
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from pathlib import Path
 
     from iam_access_key_client.aws import Aws
     from iam_access_key_client.state import KeyPair
@@ -32,8 +32,11 @@ _NOT_FOUND = 127
 
 
 def note(text: str) -> None:
-    """Write a line to standard error."""
-    print(f"iam-access-key: {text}", file=sys.stderr)
+    """Write a line to standard error. Where that can't be written, the rest is done all the same."""
+    try:
+        print(f"iam-access-key: {text}", file=sys.stderr, flush=True)
+    except OSError:  # or Python would try again at its end, and fail
+        sys.stderr = open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123, SIM115 - stays open
 
 
 class Client:
@@ -81,7 +84,7 @@ class Client:
             raise RefusedError(
                 f"AWS refuses the stored key {' and '.join(key.pair.access_key_id for key in state.keys)}: it was "
                 "rotated while this host could not read the secret, or deactivated. Get the current key and run: "
-                f"iam-access-key reseed --secret {self._store.secret_arn}"
+                f"{self._store.command('reseed')}"
             )
         return state
 
@@ -94,7 +97,7 @@ class Client:
             in_keyring: See `State`; what is stored already if left out.
 
         Raises:
-            ClientError: The key does not work, or can't be checked. What was stored stays.
+            ClientError: The key does not work, can't be checked, or is of another user. What was stored stays.
             OSError: It can't be stored.
         """
         from iam_access_key_client import renewal  # noqa: PLC0415 - slow
@@ -128,6 +131,11 @@ class Client:
             )
             now = self._clock()
             state, notes = renewal.renewed(begun, now, aws)
+            if state.current.pair != pair and aws.identity(state.current.pair) != identity:
+                raise ClientError(
+                    f"key {pair.access_key_id} is of {identity}, the key in the secret of another user; nothing was "
+                    "stored; take AWS_ACCESS_KEY_ID out of the environment if it is of somebody else"
+                )
             if state.refused:  # an endpoint may learn of a new key later than STS
                 state, notes = replace(state, refused=False), ("the secret could not be read with it yet",)
             for text in notes:
@@ -153,6 +161,7 @@ class Client:
         Raises:
             ClientError: Nothing is stored, AWS refuses what is, or the command can't be run.
         """
+        import signal  # noqa: PLC0415 - not for `credentials`
         import subprocess  # noqa: PLC0415 - not for `credentials`
 
         from iam_access_key_client import uses  # noqa: PLC0415 - not for `credentials`
@@ -171,9 +180,11 @@ class Client:
                 os.set_inheritable(mark, True)
             if os.name == "nt":
                 return subprocess.run(list(command), env=environment, check=False).returncode  # noqa: S603 - the user's
+            for number in (signal.SIGPIPE, signal.SIGXFSZ):  # Python ignores them, which the command would inherit
+                signal.signal(number, signal.SIG_DFL)
             os.execvpe(command[0], list(command), environment)  # noqa: S606 - the user's own command
-        except OSError as error:
-            note(f"{command[0]} can't be run: {error.strerror}")
+        except (OSError, ValueError) as error:  # ValueError: the name is empty
+            note(f"{command[0]} can't be run: {error}")
             return _NOT_FOUND
 
     def write(self, path: Path, render: Callable[[KeyPair, str], str], then: str | None = None) -> bool:
@@ -188,7 +199,7 @@ class Client:
             Whether the command succeeded, or there was nothing to do.
 
         Raises:
-            ClientError: Nothing is stored, or AWS refuses what is.
+            ClientError: Nothing is stored, AWS refuses what is, or another process is at work on the file.
             OSError: The file can't be written. It is as before.
         """
         import subprocess  # noqa: PLC0415 - not for `credentials`
@@ -196,9 +207,7 @@ class Client:
         from iam_access_key_client import files  # noqa: PLC0415 - not for `credentials`
 
         target = os.path.abspath(path)  # noqa: PTH100 - resolve() would follow a symbolic link
-        with locks.attempted(self._store.write_lock(target)) as alone:
-            if not alone:  # somebody else writes this very file
-                return True
+        with self._store.alone_with(target):
             state = self.key()
             access_key_id = state.current.pair.access_key_id
             found = files.read(path)
@@ -236,10 +245,10 @@ class Client:
 
     def _acknowledged(self, state: State, aws: Aws) -> State:
         """Acknowledge the key if it is stored and no other one is in use here."""
-        from iam_access_key_client import renewal, uses  # noqa: PLC0415 - slow
+        from iam_access_key_client import files, renewal, uses  # noqa: PLC0415 - slow
 
         now = self._clock()
-        state = replace(state, files={path: key for path, key in state.files.items() if Path(path).exists()})
+        state = replace(state, files={path: key for path, key in state.files.items() if not files.is_gone(path)})
         if not renewal.is_acknowledgement_due(state, now):
             return state
         try:
@@ -247,7 +256,8 @@ class Client:
             is_stored = (found.current.pair, found.read_at) == (state.current.pair, state.read_at)
             if not is_stored or uses.others(self._store.path, state.current.pair.access_key_id):
                 return state
-        except (ClientError, OSError):
+        except (ClientError, OSError) as error:
+            note(f"key {state.current.pair.access_key_id} could not be acknowledged yet: {error}")
             return state
         state, notes = renewal.acknowledged(state, now, aws)
         for text in notes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import re
 import sys
 import time
@@ -13,9 +14,10 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from iam_access_key_client import __version__
 from iam_access_key_client.client import Client, note
 from iam_access_key_client.errors import ClientError
+from iam_access_key_client.files import expanded
 from iam_access_key_client.secret_arn import region_of
 from iam_access_key_client.state import DEFAULT_INTERVAL
-from iam_access_key_client.store import Store, default_folder, stored_arns
+from iam_access_key_client.store import DEFAULT_FOLDER, Store, stored
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -40,11 +42,14 @@ _COMMANDS = {
 class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """Tell what is wrong with the arguments, without what may be a secret among them."""
-        super().error(re.sub(r"[A-Za-z0-9/+=]{30,}", "…", message))
+        super().error(re.sub(r"[A-Za-z0-9/+=]{30,}", "***", message))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Carry out a command. Return 0 if done, 1 if it failed, 2 for wrong arguments, 3 if not confirmed."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:  # closed by the caller: the next file that is opened would take its place
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - stays open
     words = list(sys.argv[1:] if arguments is None else arguments)
     # Not by argparse: what follows belongs to the command that is run.
     words, command = (words[: words.index("--")], words[words.index("--") + 1 :]) if "--" in words else (words, [])
@@ -54,8 +59,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         parser.error("exec, and only exec, takes a command after --")
     try:
         return int(_run(options, command))
-    except (ClientError, OSError) as error:
+    except (ClientError, OSError, UnicodeError) as error:
         note(str(error))
+        return 1
+    except (EOFError, KeyboardInterrupt):
+        note("stopped")
         return 1
 
 
@@ -68,7 +76,12 @@ def _parser() -> argparse.ArgumentParser:
     for name, description in _COMMANDS.items():
         command = commands.add_parser(name, help=description, description=description, allow_abbrev=False)
         command.add_argument("--secret", metavar="ARN", required=name != "status", help="the full ARN of the secret")
-        command.add_argument("--home", type=Path, help="the folder of what is stored; IAM_ACCESS_KEY_HOME if left out")
+        command.add_argument(
+            "--home",
+            default=os.environ.get("IAM_ACCESS_KEY_HOME"),
+            metavar="FOLDER",
+            help="of what is stored; IAM_ACCESS_KEY_HOME if left out",
+        )
         if name != "status":
             command.add_argument(
                 "--consumer",
@@ -107,11 +120,11 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
-    options.home = options.home or default_folder()
+    folder = expanded(options.home or DEFAULT_FOLDER)
     if options.command == "status":
-        return _status(options)
+        return _status(options, folder)
     region_of(options.secret)
-    store = Store(options.secret, options.home)
+    store = Store(options.secret, folder)
     client = Client(store, interval=getattr(options, "interval", 0), consumer=options.consumer)
     if options.command == "credentials":
         pair, until = client.credentials()
@@ -130,7 +143,7 @@ def _run(options: argparse.Namespace, command: Sequence[str]) -> int:
     from iam_access_key_client import enrolment  # noqa: PLC0415 - slow
 
     if options.command == "enrol":
-        return 0 if enrolment.enrol(options, client) else _NOT_CONFIRMED
+        return 0 if enrolment.enrol(options, client, store) else _NOT_CONFIRMED
     if options.command == "reseed":
         enrolment.reseed(options, client, store)
     else:
@@ -143,7 +156,7 @@ def _write(options: argparse.Namespace, client: Client) -> int:
 
     if (options.format == "template") != bool(options.template):
         raise ClientError("--format template, and only that, needs --template FILE")
-    template = options.template.read_text("utf-8") if options.template else ""
+    template = options.template.read_bytes().decode("utf-8", "surrogateescape") if options.template else ""
 
     def render(pair: KeyPair, found: str) -> str:
         return rendered(options.format, pair, found=found, profile=options.profile, template=template)
@@ -151,10 +164,9 @@ def _write(options: argparse.Namespace, client: Client) -> int:
     return 0 if client.write(options.file, render, options.then) else 1
 
 
-def _status(options: argparse.Namespace) -> int:
+def _status(options: argparse.Namespace, folder: Path) -> int:
     """Show what is stored. Return 1 if some of it can't be used."""
-    arns = [options.secret] if options.secret else stored_arns(options.home)
-    rows = [_row(Store(arn, options.home)) for arn in arns]
+    rows = [_row(store) for store in ([Store(options.secret, folder)] if options.secret else stored(folder))]
     if options.json:
         print(json.dumps(rows, indent=2))
     elif not rows:

@@ -13,17 +13,18 @@ from iam_access_key_client import files, profiles
 from iam_access_key_client.client import note
 from iam_access_key_client.errors import ClientError, NotEnrolledError
 from iam_access_key_client.secret_value import find_pair
-from iam_access_key_client.state import DEFAULT_INTERVAL, KeyPair
+from iam_access_key_client.state import DEFAULT_INTERVAL
 
 if TYPE_CHECKING:
     import argparse
     from collections.abc import Mapping
 
     from iam_access_key_client.client import Client
+    from iam_access_key_client.state import KeyPair
     from iam_access_key_client.store import Store
 
 
-def enrol(options: argparse.Namespace, client: Client) -> bool:
+def enrol(options: argparse.Namespace, client: Client, store: Store) -> bool:
     """Check and store a key pair, and point a profile at this program after showing the change.
 
     Returns:
@@ -43,7 +44,10 @@ def enrol(options: argparse.Namespace, client: Client) -> bool:
     state = client.enrol(pair, fields=options.fields, in_keyring=options.keyring)
     for change in changes:
         change.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        files.replace(change.path, change.after)
+        with store.alone_with(change.path):
+            files.replace(change.path, change.made(files.read(change.path)))
+    if "AWS_ACCESS_KEY_ID" in os.environ:
+        print("take AWS_ACCESS_KEY_ID out of the environment: SDKs use it before the profile, and it gets no new key")
     print(f"profile {options.profile} gets its key here; it is {state.current.pair.access_key_id} now")
     return True
 
@@ -79,10 +83,13 @@ def first_pair(fields: tuple[str, str] | None = None) -> KeyPair:
     if pair:
         return pair
     if not sys.stdin.isatty():
-        return find_pair(sys.stdin.read(), fields)
-    access_key_id = input("Access key id: ").strip()
-    secret = getpass.getpass("Secret access key (not shown): ").strip()
-    return find_pair(f"AccessKeyId={access_key_id}\nSecretAccessKey={secret}")
+        text = sys.stdin.read()
+        if not text.strip():
+            raise ClientError(
+                "no key pair: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or give the secret on standard input"
+            )
+        return find_pair(text, fields)
+    return _pair(input("Access key id: "), getpass.getpass("Secret access key (not shown): "))
 
 
 def _pair_of_environment(environment: Mapping[str, str]) -> KeyPair | None:
@@ -91,7 +98,12 @@ def _pair_of_environment(environment: Mapping[str, str]) -> KeyPair | None:
         return None
     if environment.get("AWS_SESSION_TOKEN"):
         raise ClientError("the environment has temporary credentials (AWS_SESSION_TOKEN); a key pair is needed")
-    return KeyPair(access_key_id, secret)
+    return _pair(access_key_id, secret)
+
+
+def _pair(access_key_id: str, secret: str) -> KeyPair:
+    """Take what may have blanks, quotes or the end of a line around it: a file for Docker keeps them."""
+    return find_pair(f"AccessKeyId={access_key_id}\nSecretAccessKey={secret}")
 
 
 def _is_confirmed() -> bool:
@@ -107,10 +119,13 @@ def _credential_process(options: argparse.Namespace) -> list[str]:
     """Return the command for the profile: absolute, because SDKs expand nothing and search in different ways."""
     script = shutil.which(sys.argv[0])
     named = script is not None and Path(script).stem == "iam-access-key"
-    program = [os.path.abspath(script)] if script and named else [sys.executable, "-m", "iam_access_key_client"]  # noqa: PTH100 - a symbolic link may be meant
+    if script and named:
+        program = [os.path.abspath(script)]  # noqa: PTH100 - a symbolic link may be meant
+    else:  # -P, since Python 3.11: the folder where an SDK runs may have a json.py of its own
+        program = [sys.executable, *(["-P"] if sys.version_info >= (3, 11) else []), "-m", "iam_access_key_client"]
     parts = [*program, "credentials", "--secret", options.secret]
-    if "IAM_ACCESS_KEY_HOME" in os.environ:
-        parts += ["--home", str(options.home.absolute())]
+    if options.home:
+        parts += ["--home", str(files.expanded(options.home).absolute())]
     if options.interval != DEFAULT_INTERVAL:
         parts += ["--interval", str(options.interval)]
     return parts

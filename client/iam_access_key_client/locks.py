@@ -58,12 +58,18 @@ def held(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def attempted(path: Path) -> Iterator[bool]:
-    """Hold a lock if nobody else does. Yield whether to go on: also where there are no locks, because one must."""
-    descriptor, alone = -1, True
+def attempted(path: Path, patience: float = 0) -> Iterator[bool]:
+    """Hold a lock if nobody else does. Yield whether to go on: also where there are no locks, because one must.
+
+    Args:
+        path: The file of the lock.
+        patience: How long to wait for others, in seconds.
+    """
+    descriptor, alone, end = -1, True, time.monotonic() + patience
     try:
         descriptor = opened(path)
-        alone = take(descriptor)
+        while not (alone := take(descriptor)) and time.monotonic() < end:
+            time.sleep(0.01)
     except OSError:
         pass  # a read-only home, or a file system without locks
     try:

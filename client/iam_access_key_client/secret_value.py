@@ -9,10 +9,14 @@ from __future__ import annotations
 
 import json
 import re
+from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
 
 from iam_access_key_client.errors import NotAKeyPairError
 from iam_access_key_client.state import KeyPair
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 _ID_NAME, _SECRET_NAME = "accesskeyid", "secretaccesskey"
 # https://docs.aws.amazon.com/IAM/latest/APIReference/API_AccessKey.html
@@ -30,23 +34,23 @@ def find_pair(text: str, fields: tuple[str, str] | None = None) -> KeyPair:
 
     Args:
         text: The value of the secret.
-        fields: The names of a JSON object's members that hold the id and the secret, if names and shapes don't tell.
+        fields: The names of the members of a JSON text that hold the id and the secret, if names and shapes don't tell.
 
     Raises:
         NotAKeyPairError: There is no pair, or more than one. The message holds nothing of the text.
     """
     members = _members(text)
     if fields is not None:
-        named = [name for name in fields if name not in members]
-        if named:
-            raise NotAKeyPairError(f"the secret is no JSON object with a text in the field {named[0]}")
-        pair = _single([members[fields[0]]], [members[fields[1]]])
+        missing = [field for field in fields if field not in dict(members)]
+        if missing:
+            raise NotAKeyPairError(f"the secret is no JSON object with a text in the field {missing[0]}")
+        pair = _single(*([value for name, value in members if name == field] for field in fields))
     else:
-        settings = list(members.items()) or _settings(text)
+        settings = members or _settings(text)
         pair = _single(
             [value for name, value in settings if _plain(name).endswith(_ID_NAME)],
             [value for name, value in settings if _plain(name).endswith(_SECRET_NAME)],
-        ) or _single(_ID_IN_TEXT.findall(text), _secrets_in("\n".join(members.values()) or text))
+        ) or _single(_ID_IN_TEXT.findall(text), _secrets_in("\n".join(value for _, value in members) or text))
     if pair is None:
         raise NotAKeyPairError(
             "the secret holds no single pair of an access key id and a secret access key (an SMTP password of SES is "
@@ -64,13 +68,19 @@ def _single(ids: list[str], secrets: list[str]) -> KeyPair | None:
     return KeyPair(access_key_id, secret)
 
 
-def _members(text: str) -> dict[str, str]:
+def _members(text: str) -> list[tuple[str, str]]:
     try:
-        document = json.loads(text)
+        return list(_texts("", json.loads(text)))
     except ValueError:
-        return {}
-    members = document.items() if isinstance(document, dict) else ()
-    return {name: value for name, value in members if isinstance(value, str)}
+        return []
+
+
+def _texts(name: str, value: Any) -> Iterator[tuple[str, str]]:
+    """Find the texts in a document, however deep, by the name of the member."""
+    if isinstance(value, str):
+        yield name, value
+    for key, part in value.items() if isinstance(value, dict) else ():
+        yield from _texts(key, part)
 
 
 def _settings(text: str) -> list[tuple[str, str]]:

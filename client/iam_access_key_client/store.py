@@ -6,8 +6,7 @@ import errno
 import hashlib
 import json
 import os
-from contextlib import suppress
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from iam_access_key_client import files, locks
@@ -15,19 +14,13 @@ from iam_access_key_client.errors import ClientError, CorruptedError, NotEnrolle
 from iam_access_key_client.state import KeyPair, State, StoredKey
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
 
 _SCHEMA = 1
+_PATIENCE = 30
 _KEYRING = "iam-access-key"
-
-
-def default_folder() -> Path:
-    """Return the folder: IAM_ACCESS_KEY_HOME, or ~/.aws/iam-access-key. Raises ClientError if there is neither."""
-    named = os.environ.get("IAM_ACCESS_KEY_HOME")
-    try:
-        return Path(named) if named else Path.home() / ".aws" / "iam-access-key"
-    except RuntimeError:
-        raise ClientError("this user has no home; set IAM_ACCESS_KEY_HOME to a folder, or pass --home") from None
+DEFAULT_FOLDER = "~/.aws/iam-access-key"
 
 
 class Store:
@@ -36,17 +29,30 @@ class Store:
     Args:
         secret_arn: The secret.
         folder: Where its file is.
+        path: The file, if its name does not follow from the secret.
     """
 
-    def __init__(self, secret_arn: str, folder: Path) -> None:
+    def __init__(self, secret_arn: str, folder: Path, path: Path | None = None) -> None:
         self.secret_arn, self.folder = secret_arn, folder
-        self.path = folder / f"{_digest(secret_arn)}.json"
+        self.path = path or folder / f"{_digest(secret_arn)}.json"
         # Who holds this one talks to AWS.
         self.renewal_lock = self.path.with_suffix(".renewal-lock")
 
-    def write_lock(self, target: str) -> Path:
-        """Return the lock of a file that `write` keeps."""
-        return self.path.with_suffix(f".{_digest(target)}.write-lock")
+    def command(self, name: str) -> str:
+        """Return what to run for this secret and this folder."""
+        return f'iam-access-key {name} --secret {self.secret_arn} --home "{self.folder}"'
+
+    @contextmanager
+    def alone_with(self, target: str | Path) -> Iterator[None]:
+        """Keep others that have this folder from a file, whichever secret they write there.
+
+        Raises:
+            ClientError: Somebody has had it for half a minute: a command after --then that does not end.
+        """
+        with locks.attempted(self.folder / f"{_digest(os.path.realpath(target))}.write-lock", _PATIENCE) as alone:
+            if not alone:
+                raise ClientError(f"another process is at work on {target}; nothing was done")
+            yield
 
     def load(self) -> State:
         """Return what is stored.
@@ -55,13 +61,12 @@ class Store:
             NotEnrolledError: Nothing is.
             CorruptedError: It can't be read.
         """
-        again = f"iam-access-key reseed --secret {self.secret_arn}"
+        again = self.command("reseed")
         try:
             return _state(json.loads(self.path.read_bytes()), self.secret_arn)
         except FileNotFoundError:
             raise NotEnrolledError(
-                f"nothing is stored for {self.secret_arn} in {self.folder}; run: iam-access-key enrol --secret "
-                f"{self.secret_arn}"
+                f"nothing is stored for {self.secret_arn} in {self.folder}; run: {self.command('enrol')}"
             ) from None
         except (ValueError, TypeError, LookupError, AttributeError):
             raise CorruptedError(f"{self.path} is corrupted; get the current key and run: {again}") from None
@@ -103,7 +108,7 @@ class Store:
         if state.in_keyring:
             for key in state.keys:
                 _in_keyring("set_password", key.pair.access_key_id, key.pair.secret_access_key)
-        files.replace(self.path, json.dumps(_document(state), indent=1))
+        files.replace(self.path, json.dumps(_document(state), indent=1), private=True)
         kept = {key.pair.access_key_id for key in state.keys} if state.in_keyring else set()
         for key in found.keys if found and found.in_keyring else ():
             if key.pair.access_key_id not in kept:
@@ -115,16 +120,16 @@ def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:32]
 
 
-def stored_arns(folder: Path) -> list[str]:
-    """Name the secrets that have a file in a folder; by the path of the file if it can't be read."""
-    return [_stored_arn(path) for path in sorted(folder.glob("*.json"))]
+def stored(folder: Path) -> list[Store]:
+    """Return what is stored in a folder, corrupted or not."""
+    return [Store(_stored_arn(path), folder, path) for path in sorted(folder.glob("*.json"))]
 
 
 def _stored_arn(path: Path) -> str:
     try:
         return str(json.loads(path.read_bytes())["secretArn"])
     except (OSError, ValueError, TypeError, LookupError):
-        return str(path)
+        return "ARN"
 
 
 def _document(state: State) -> dict[str, Any]:

@@ -20,6 +20,8 @@ _LONGEST = 128
 
 def begin(prefix: Path) -> int:
     """Mark a use of a key that is not known yet. Return the open, locked file. Raises OSError."""
+    with suppress(OSError):  # one may be of another user
+        others(prefix, "")  # nobody else removes marks where nothing is acknowledged
     while True:
         path = prefix.with_name(f"{prefix.name}.use-{os.getpid()}-{os.urandom(4).hex()}")
         descriptor = locks.opened(path)
@@ -40,7 +42,7 @@ def name(descriptor: int, access_key_id: str) -> None:
 
 def others(prefix: Path, access_key_id: str) -> bool:
     """Tell whether somebody runs with another key than this one. Remove marks of those who have ended."""
-    return any(_uses_another(path, access_key_id) for path in prefix.parent.glob(f"{prefix.name}.use-*"))
+    return True in {_uses_another(path, access_key_id) for path in prefix.parent.glob(f"{prefix.name}.use-*")}
 
 
 def _uses_another(path: Path, access_key_id: str) -> bool:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import http.client
 import json
+import os
 import re
 import signal
 import time
@@ -171,6 +173,15 @@ def test_event_that_is_not_taken_is_sent_again_at_the_next_read(enrolled: Host, 
     assert len(account.events) == 1
 
 
+def test_endpoint_that_is_none_stops_no_key(enrolled: Host, account: Account) -> None:
+    """The proof is signed for it; Secrets Manager has one of its own."""
+    enrolled.let_the_interval_pass()
+    enrolled.patch.setenv("AWS_ENDPOINT_URL_STS", "no-url")
+    done = enrolled.run("credentials", "--consumer", "ci")
+    assert (done.code, "could not be acknowledged yet: sts: ValueError" in done.err) == (0, True)
+    assert acknowledged(account) == []
+
+
 def test_not_while_a_command_runs_with_the_old_key(enrolled: Host, account: Account) -> None:
     """However it ends; a command with the new key is in nobody's way, and no mark of either is left."""
     with sleeping(enrolled, "--consumer", "ci") as process:
@@ -186,6 +197,15 @@ def test_not_while_a_command_runs_with_the_old_key(enrolled: Host, account: Acco
                 process.send_signal(signal.SIGKILL)
                 process.wait()
             assert len(list(enrolled.store.folder.glob("*.use-*"))) == 1
+
+
+def test_mark_that_cannot_be_looked_at_is_told(enrolled: Host, account: Account) -> None:
+    """As after `sudo -E iam-access-key exec`: nobody would learn why the consumer stays missing."""
+    mark = enrolled.store.path.with_name(f"{enrolled.store.path.name}.use-1-root")
+    mark.mkdir()
+    enrolled.let_the_interval_pass()
+    done = enrolled.run("credentials", "--consumer", "ci")
+    assert (done.code, str(mark) in done.err, acknowledged(account)) == (0, True, [])
 
 
 @contextmanager
@@ -238,6 +258,30 @@ def test_file_that_is_gone_holds_nothing_back(enrolled: Host, account: Account) 
         enrolled.let_credentials_expire()
     assert acknowledged(account)[-1] == new.access_key_id
     assert enrolled.state.files == {}
+
+
+def test_file_that_cannot_be_seen_holds_the_acknowledgement_back(enrolled: Host, account: Account) -> None:
+    """A service may hide folders from its programs; they get the key all the same."""
+    path = enrolled.home / "key.env"
+    enrolled.run("write", str(path), "--consumer", "ci")
+    old = account.current
+    new = account.rotate()
+    call = os.stat
+
+    def hidden(name: object, *arguments: object, **options: object) -> os.stat_result:
+        if str(name) == str(path):
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return call(name, *arguments, **options)  # type: ignore[arg-type, call-overload, no-any-return]
+
+    enrolled.patch.setattr("os.stat", hidden)
+    for _ in range(2):
+        enrolled.let_the_interval_pass()
+        done = enrolled.run("credentials")
+        enrolled.let_credentials_expire()
+        assert (done.code, done.key_id, done.err) == (0, new.access_key_id, "")
+    assert old
+    assert acknowledged(account) == [json.loads(old.text)["accessKeyId"]]
+    assert list(enrolled.state.files) == [str(path)]
 
 
 def test_acknowledged_by_hand(enrolled: Host, account: Account) -> None:

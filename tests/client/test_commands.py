@@ -7,8 +7,14 @@ import io
 import json
 import os
 import stat
+import subprocess
+import sys
 import time
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING
 
 import pytest
@@ -16,13 +22,16 @@ from support.aws_server import ARN
 
 from iam_access_key_client import locks
 from iam_access_key_client.command import main
+from iam_access_key_client.store import Store
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
 
     from client.conftest import Host
     from support.aws_server import Account, AwsServer
+
+
+CLIENT = Path(__file__).parents[2] / "client"
 
 
 class Terminal(io.StringIO):
@@ -76,9 +85,10 @@ def test_undone_key_is_left(enrolled: Host, account: Account) -> None:
 
 
 def test_store_is_for_its_owner_only(enrolled: Host) -> None:
-    """The folder has 0700, and every file in it 0600."""
+    """The folder has 0700, and every file in it 0600: again, if somebody has restored it otherwise."""
     folder = enrolled.store.folder
     folder.chmod(0o755)
+    enrolled.store.path.chmod(0o644)
     enrolled.run("reseed", **environment(enrolled))
     assert stat.S_IMODE(folder.stat().st_mode) == 0o700
     assert {stat.S_IMODE(path.stat().st_mode) for path in folder.iterdir()} == {0o600}
@@ -137,7 +147,7 @@ def test_away_for_longer_than_grace_and_retention(enrolled: Host, account: Accou
     for calls in (1, 1):
         done = enrolled.run("credentials")
         assert (done.code, done.out, account.count("GetSecretValue")) == (1, "", calls)
-        assert f"iam-access-key reseed --secret {ARN}" in done.err
+        assert f'iam-access-key reseed --secret {ARN} --home "{enrolled.store.folder}"\n' in done.err
     assert enrolled.run("status").code == 1
     done = enrolled.run("reseed", AWS_ACCESS_KEY_ID=new.access_key_id, AWS_SECRET_ACCESS_KEY=new.secret_access_key)
     assert done.code == 0
@@ -207,6 +217,35 @@ def test_first_key_comes_from_a_prompt(host: Host, account: Account, answer: str
     assert host.store.path.exists() == (host.home / ".aws" / "config").exists() == (code == 0)
 
 
+@pytest.mark.parametrize("around", ["{}\r", '"{}"', " {} "])
+def test_first_key_of_the_environment_may_have_something_around_it(host: Host, account: Account, around: str) -> None:
+    """Docker keeps the quotes and the ends of lines that a file for `--env-file` has."""
+    key = account.rotate()
+    pair = {"AWS_ACCESS_KEY_ID": key.access_key_id, "AWS_SECRET_ACCESS_KEY": key.secret_access_key}
+    done = host.run("enrol", "--yes", **{name: around.format(value) for name, value in pair.items()})
+    assert (done.code, done.err) == (0, "")
+
+
+def test_no_first_key_is_told(host: Host) -> None:
+    """As from cron, or with half of a pair in the environment."""
+    host.patch.setattr("sys.stdin", io.StringIO("\n"))
+    done = host.run("enrol", "--yes", AWS_ACCESS_KEY_ID="AKIAI44QH8DHBEXAMPLE")
+    assert (done.code, "AWS_SECRET_ACCESS_KEY" in done.err) == (1, True)
+
+
+def test_standard_input_that_is_no_text_is_told(host: Host) -> None:
+    """As a redirection of PowerShell writes it; without a traceback."""
+    done = subprocess.run(
+        [sys.executable, "-m", "iam_access_key_client", "enrol", "--yes", "--secret", ARN],
+        env={**os.environ, "PYTHONPATH": str(CLIENT), "PYTHONIOENCODING": "utf-8:strict"},
+        input="AKIA".encode("utf-16"),
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, done.stderr.count(b"\n"), host.store.path.exists()) == (1, 1, False)
+
+
 def test_first_key_is_no_argument(host: Host, account: Account) -> None:
     """Other users see arguments; the error does not repeat it."""
     key = account.rotate()
@@ -232,6 +271,18 @@ def test_key_that_cannot_be_used_is_not_stored(host: Host, account: Account, sta
     extra = {"AWS_SESSION_TOKEN": "x"} if status == "temporary" else {}
     done = host.run("enrol", "--yes", AWS_ACCESS_KEY_ID=key.access_key_id, AWS_SECRET_ACCESS_KEY=secret, **extra)
     assert (done.code, secret in done.err) == (1, False)
+    assert not host.store.path.exists()
+    assert not (host.home / ".aws" / "config").exists()
+
+
+def test_key_of_another_user_is_not_stored(host: Host, account: Account) -> None:
+    """As the administrator's in the environment, beside a pipe: it can read the secret, and would stay here."""
+    administrator = account.make_key()
+    account.identities[administrator.access_key_id] = "user/administrator"
+    account.rotate()
+    pair = {"AWS_ACCESS_KEY_ID": administrator.access_key_id, "AWS_SECRET_ACCESS_KEY": administrator.secret_access_key}
+    done = host.run("enrol", "--yes", **pair)
+    assert (done.code, "user/administrator" in done.err) == (1, True)
     assert not host.store.path.exists()
     assert not (host.home / ".aws" / "config").exists()
 
@@ -273,6 +324,24 @@ def test_status_shows_no_secret(enrolled: Host, account: Account) -> None:
     for key in account.keys.values():
         assert key.access_key_id in text.out
         assert key.secret_access_key not in text.out + document.out
+
+
+def test_status_names_a_file_that_is_corrupted(enrolled: Host) -> None:
+    """Its secret can't be known from it."""
+    enrolled.store.path.write_text("{")
+    done = enrolled.run("status")
+    assert done.code == 1
+    assert (
+        f"{enrolled.store.path} is corrupted; get the current key and run: iam-access-key reseed --secret ARN"
+        in done.out
+    )
+
+
+@pytest.mark.parametrize("arn", [ARN.rpartition("-")[0], "deploy", f"{ARN}:AWSCURRENT::"])
+def test_secret_is_named_by_its_full_arn(host: Host, arn: str) -> None:
+    """Secrets Manager takes less, but whoever gets an acknowledgement compares it."""
+    assert main(["credentials", "--secret", arn]) == 1
+    assert "full ARN" in host.capture.readouterr().err
 
 
 def test_user_agent_names_the_consumer(host: Host, account: Account) -> None:
@@ -323,14 +392,10 @@ def test_renewal_that_comes_second_reads_nothing(enrolled: Host, account: Accoun
 
 
 def test_profile_of_the_environment_does_not_matter(enrolled: Host, account: Account) -> None:
-    """It is the one that calls this program, or is missing; and a broken file stops no key."""
+    """It is the one that calls this program, or is missing."""
     new = account.rotate()
     enrolled.let_the_interval_pass()
     assert enrolled.run("credentials", AWS_PROFILE="nowhere").key_id == new.access_key_id
-    (enrolled.home / ".aws" / "config").write_text("no section\n")
-    enrolled.let_the_interval_pass()
-    done = enrolled.run("credentials")
-    assert (done.code, done.key_id, done.err.count("\n")) == (0, new.access_key_id, 1)
 
 
 def test_file_is_written_when_it_changes(enrolled: Host, account: Account) -> None:
@@ -355,6 +420,109 @@ def test_file_is_written_when_it_changes(enrolled: Host, account: Account) -> No
     assert sorted(path.name for path in enrolled.home.iterdir()) == [".aws", "key.env", "ran", "real.env"]
 
 
+def test_two_secrets_in_one_file_wait_for_each_other(enrolled: Host) -> None:
+    """Two timers at once: no profile is lost, and no half of a file is seen."""
+    other = ARN[:-6] + "GhIjKl"
+    Store(other, enrolled.store.folder).put(replace(enrolled.state, secret_arn=other))
+    path = enrolled.home / "credentials"
+    words = ["write", str(path), "--format", "credentials", "--profile"]
+    second = Thread(target=main, args=([*words, "b", "--secret", other],))
+    call = os.replace
+
+    def late(old: Path, new: Path) -> None:
+        if new == path and not second.ident:
+            second.start()
+            second.join(0.5)
+        call(old, new)
+
+    enrolled.patch.setattr("os.replace", late)
+    assert enrolled.run(*words, "a").code == 0
+    second.join()
+    assert [line for line in path.read_text().splitlines() if line.startswith("[")] == ["[a]", "[b]"]
+
+
+def test_command_that_does_not_end_is_told(enrolled: Host) -> None:
+    """Who waits for its file gives up with a message: nobody would learn of it otherwise."""
+    path = enrolled.home / "key.env"
+    enrolled.patch.setattr("iam_access_key_client.store._PATIENCE", 0.1)
+    with enrolled.start("write", str(path), "--then", "exec sleep 3") as process:
+        while not path.exists():
+            time.sleep(0.01)
+        done = enrolled.run("write", str(path))
+        process.kill()
+    assert (done.code, str(path) in done.err) == (1, True)
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_only_a_file_is_replaced(enrolled: Host, kind: str) -> None:
+    """Somebody has AWS_CONFIG_FILE=/dev/null, or writes to /dev/stdout, as root."""
+    path = enrolled.home / "it"
+    if kind == "folder":
+        path.mkdir()
+    else:
+        os.mkfifo(enrolled.home / "pipe")
+        path.symlink_to(enrolled.home / "pipe")
+    for done in (
+        enrolled.run("write", str(path)),
+        enrolled.run("enrol", "--yes", "--profile", "x", **environment(enrolled), AWS_CONFIG_FILE=str(path)),
+    ):
+        assert (done.code, "no regular file" in done.err) == (1, True)
+    assert not path.is_file()
+
+
+def test_file_keeps_its_attributes(enrolled: Host) -> None:
+    """Linux keeps access control lists and SELinux's labels in them; but it is a file of now."""
+    path = enrolled.home / "key.env"
+    path.write_text("old")
+    os.utime(path, (1, 1))
+    try:
+        os.setxattr(path, "user.test", b"1")
+    except OSError:
+        pytest.skip("a file system without attributes")
+    assert enrolled.run("write", str(path)).code == 0
+    assert os.getxattr(path, "user.test") == b"1"
+    assert time.time() - path.stat().st_mtime < 60
+
+
+@pytest.mark.parametrize("name", ["chmod", "chown"])
+def test_no_other_file_gets_the_mode_and_owner(enrolled: Host, name: str) -> None:
+    """Root writes into the folder of a user, who puts a link there in the place of the new file."""
+    path, victim = enrolled.home / "key.env", enrolled.home / "victim"
+    path.write_text("old")
+    victim.write_text("")
+    before = victim.stat()
+    call = getattr(os, name)
+
+    def swapped(*arguments: object, **options: object) -> None:
+        new = path.with_name(f".{path.name}.iam-access-key")
+        new.unlink()
+        new.symlink_to(victim)
+        call(*arguments, **options)
+
+    path.chmod(0o666)
+    if name == "chown":
+        if os.getuid():
+            pytest.skip("only root gives files away")
+        os.chown(path, 65534, 65534)
+    enrolled.patch.setattr(os, name, swapped)
+    enrolled.run("write", str(path))
+    after = victim.stat()
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+
+
+def test_folder_that_cannot_be_synchronized_is_no_error(host: Host, account: Account) -> None:
+    """CIFS, and folders of Windows in WSL, refuse that; the file is there."""
+    call = os.fsync
+
+    def fsync(descriptor: int) -> None:
+        if stat.S_ISDIR(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "Invalid argument")
+        call(descriptor)
+
+    host.patch.setattr("os.fsync", fsync)
+    assert host.enrol(account.rotate()).err == ""
+
+
 def test_command_that_failed_runs_again(enrolled: Host) -> None:
     """Until it succeeds, without another change of the file."""
     ran, path = enrolled.home / "ran", enrolled.home / "key.env"
@@ -375,7 +543,7 @@ def test_command_that_failed_runs_again(enrolled: Host) -> None:
 
 
 def test_formats_of_a_file(enrolled: Host, account: Account) -> None:
-    """JSON, a profile among others, and a template."""
+    """JSON, a profile among others, and a template, whatever its encoding and its ends of lines."""
     path, template = enrolled.home / "file", enrolled.home / "template"
     (key,) = account.keys.values()
     enrolled.run("write", str(path), "--format", "json")
@@ -393,10 +561,13 @@ def test_formats_of_a_file(enrolled: Host, account: Account) -> None:
     enrolled.run("write", str(path), "--format", "template", "--template", str(template))
     encoded = key.secret_access_key.replace("/", "%2F").replace("+", "%2B")
     assert path.read_text() == f"{{x}} {key.access_key_id}:{encoded}\n"
+    template.write_bytes(b"# \xfc\r\nkey={secret_access_key}\r\n")
+    enrolled.run("write", str(path), "--format", "template", "--template", str(template))
+    assert path.read_bytes() == b"# \xfc\r\nkey=%s\r\n" % key.secret_access_key.encode()
     template.write_text("nothing")
-    before = path.read_text()
+    before = path.read_bytes()
     done = enrolled.run("write", str(path), "--format", "template", "--template", str(template))
-    assert (done.code, path.read_text()) == (1, before)
+    assert (done.code, path.read_bytes()) == (1, before)
     assert enrolled.run("write", str(path), "--format", "template").code == 1
 
 
@@ -409,9 +580,71 @@ def test_command_gets_the_key_in_its_environment(enrolled: Host) -> None:
     )
     out, err = process.communicate(timeout=30)
     assert (process.returncode, out, err) == (7, f"{enrolled.state.current.pair.access_key_id} \n", "")
-    process = enrolled.start("exec", "--", "no-such-command")
-    _, err = process.communicate(timeout=30)
-    assert (process.returncode, err.count("\n")) == (127, 1)
+    for command in ("no-such-command", str(enrolled.home), ""):
+        process = enrolled.start("exec", "--", command)
+        _, err = process.communicate(timeout=30)
+        assert (process.returncode, err.count("\n")) == (127, 1), command
+
+
+def test_command_ignores_no_signal(enrolled: Host) -> None:
+    """Python ignores SIGPIPE for itself; a command that inherits that goes on when nobody reads its output."""
+    out, _ = enrolled.start("exec", "--", "grep", "SigIgn", "/proc/self/status").communicate(timeout=30)
+    assert out.split() == ["SigIgn:", "0" * 16]
+
+
+@pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
+def test_streams_may_be_closed(enrolled: Host, account: Account, closed: str) -> None:
+    """A daemon may have closed them: nothing but the key is on standard output, and no file takes their place."""
+    account.failing["GetSecretValue"] = "InternalFailure"
+    enrolled.let_the_interval_pass()
+    command = f"{sys.executable} -m iam_access_key_client $0 --secret {ARN}"
+    run = partial(
+        subprocess.run,
+        env={**os.environ, "PYTHONPATH": str(CLIENT)},
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    done = run(["sh", "-c", f"{command} {closed}", "credentials"])
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 4)
+    done = run(["sh", "-c", f"{command} -- ls -l /proc/self/fd {closed}", "exec"])
+    assert all(f" {number} -> {enrolled.home}".encode() not in done.stdout for number in range(3))
+    done = run(["sh", "-c", f"{command} {closed}", "reseed"])
+    assert (done.returncode, b"Traceback" in done.stderr) == (1, False)
+
+
+def test_line_that_cannot_be_written_costs_no_key(enrolled: Host, account: Account) -> None:
+    """The disk of the log is full during an outage of AWS."""
+    account.failing["GetSecretValue"] = "InternalFailure"
+    enrolled.let_the_interval_pass()
+    done = subprocess.run(
+        ["sh", "-c", f"{sys.executable} -m iam_access_key_client credentials --secret {ARN} 2>/dev/full"],
+        env={**os.environ, "PYTHONPATH": str(CLIENT)},
+        capture_output=True,
+        check=False,
+        timeout=30,
+    )
+    assert (done.returncode, len(json.loads(done.stdout))) == (0, 4)
+
+
+@pytest.mark.parametrize("refusal", [EOFError, KeyboardInterrupt])
+def test_prompt_may_be_left(host: Host, refusal: type[BaseException]) -> None:
+    """By Ctrl-C and Ctrl-D: a line, no traceback, nothing stored."""
+
+    def prompt(_: str) -> str:
+        raise refusal
+
+    host.patch.setattr("sys.stdin", Terminal())
+    host.patch.setattr("builtins.input", prompt)
+    done = host.run("enrol")
+    assert (done.code, done.err.count("\n"), host.store.path.exists()) == (1, 1, False)
+
+
+def test_commands_that_have_ended_leave_one_mark(enrolled: Host) -> None:
+    """The next one takes it away, though nobody acknowledges anything."""
+    for _ in range(3):
+        enrolled.start("exec", "--", "true").communicate(timeout=30)
+    assert len(list(enrolled.store.folder.glob("*.use-*"))) == 1
 
 
 def test_keyring_holds_the_secrets(host: Host, account: Account) -> None:
@@ -472,15 +705,35 @@ def test_file_system_without_locks_stops_no_key(enrolled: Host, account: Account
     assert (done.code, done.key_id, done.err.count("\n")) == (0, new.access_key_id, 1)
 
 
-def test_user_without_a_home_is_told(host: Host) -> None:
-    """As in a container; the message names the setting."""
+@pytest.mark.parametrize("arguments", [("credentials",), ("enrol", "--yes", "--home", "/elsewhere")])
+def test_user_without_a_home_is_told(host: Host, arguments: tuple[str, ...]) -> None:
+    """As in a container; the message names the settings. Enrolment needs a place for profiles as well."""
+    host.patch.setattr("os.path.expanduser", str)
+    done = host.run(*arguments, AWS_ACCESS_KEY_ID="AKIAI44QH8DHBEXAMPLE", AWS_SECRET_ACCESS_KEY="a" * 40)
+    assert (done.code, "IAM_ACCESS_KEY_HOME" in done.err, "AWS_CONFIG_FILE" in done.err) == (1, True, True)
 
-    def refuse() -> None:
-        raise RuntimeError
 
-    host.patch.setattr("pathlib.Path.home", refuse)
-    done = host.run("credentials")
-    assert (done.code, "IAM_ACCESS_KEY_HOME" in done.err) == (1, True)
+@pytest.mark.parametrize("text", [b"# \xfc\n", b"[a]\nx = 1\n[a]\n", b"x = 1\n"])
+@pytest.mark.parametrize("name", ["config", "credentials"])
+def test_file_that_botocore_cannot_parse_stops_no_key(enrolled: Host, account: Account, name: str, text: bytes) -> None:
+    """Another encoding, a section twice: programs in other languages bear that."""
+    new = account.rotate()
+    (enrolled.home / ".aws" / name).write_bytes(text)
+    enrolled.let_the_interval_pass()
+    done = enrolled.run("credentials")
+    assert (done.key_id, done.err) == (new.access_key_id, "")
+
+
+@pytest.mark.parametrize("as_option", [False, True])
+@pytest.mark.parametrize("text", ["~/keys", "keys"])
+def test_home_means_the_same_for_an_sdk(host: Host, account: Account, text: str, as_option: bool) -> None:  # noqa: FBT001
+    """A unit file and `--home=~/keys` leave the tilde to this program; an SDK runs the command in another folder."""
+    host.patch.chdir(host.home)
+    if not as_option:
+        host.patch.setenv("IAM_ACCESS_KEY_HOME", text)
+    host.enrol(account.rotate(), *(["--home", text] if as_option else []))
+    assert list((host.home / "keys").iterdir())
+    assert f"--home {host.home / 'keys'}\n" in (host.home / ".aws" / "config").read_text()
 
 
 def test_home_is_where_it_is_said(host: Host, account: Account) -> None:

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import configparser
+import os
+import shlex
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,6 +57,40 @@ def test_setting_is_there_for_a_parser(text: str) -> None:
     assert all(line in after.splitlines() for line in text.splitlines())
 
 
+@pytest.mark.parametrize("blanks", ["  ", "\t"])
+def test_settings_may_begin_with_blanks(host: Host, account: Account, blanks: str) -> None:
+    """As people align them: the key goes, and neither a setting nor what is nested in one is lost."""
+    key = account.rotate()
+    (host.home / ".aws").mkdir()
+    path = host.home / ".aws" / "credentials"
+    nested = [f"{blanks}s3 =", f"{blanks * 2}aws_access_key_id = nested", f"{blanks}region = eu-north-1"]
+    path.write_text(
+        "\n".join(
+            [
+                "[ci]",
+                f"{blanks}aws_access_key_id = {key.access_key_id}",
+                f"{blanks}aws_secret_access_key = {key.secret_access_key}",
+                *nested,
+            ]
+        )
+    )
+    done = host.enrol(key, "--profile", "ci")
+    assert key.secret_access_key not in done.out
+    assert path.read_text().splitlines()[2:] == nested
+    (host.home / ".aws" / "config").unlink()
+    profile = Session().full_config["profiles"]["ci"]
+    assert set(profile) == {"credential_process", "s3", "region"}
+    assert profile["credential_process"].count("\n") == 0
+
+
+@pytest.mark.parametrize("name", ["", "a b", "a]b", "a\nb", "ü", "profile "])
+def test_names_that_break_a_file_are_refused(name: str) -> None:
+    """As a section of either file."""
+    for section in (name, f"profile {name}"):
+        with pytest.raises(ClientError, match="--profile"):
+            edited("", section, {"x": "1"})
+
+
 def test_removal_of_what_is_not_there_changes_nothing() -> None:
     """Not even the end of the last line."""
     assert edited("[a]\nx = 1", "a", {"y": None}) == "[a]\nx = 1"
@@ -71,7 +109,8 @@ def test_both_files_get_the_setting(host: Host, account: Account) -> None:
     credentials.chmod(0o640)
     done = host.enrol(key, "--profile", "ci", "--interval", "10m")
     assert key.secret_access_key not in done.out + done.err
-    assert "-aws_secret_access_key = …" in done.out
+    assert "-aws_secret_access_key = ***" in done.out
+    assert (done.out + done.err).isascii()  # or it could not be shown everywhere
     line = f"credential_process = {config_value(config.read_text())}\n"
     assert f"credentials --secret {ARN} --interval 600" in line
     assert config.read_text() == f"[profile ci]\n{line}"
@@ -95,20 +134,58 @@ def test_sdk_takes_its_key_by_either_file(host: Host, account: Account, missing:
     assert credentials.refresh_needed(refresh_in=1800 + 900)
 
 
+@pytest.mark.parametrize("header", ["[default]", "[profile default]", '[profile "default"]'])
+def test_default_profile_has_two_names(host: Host, account: Account, header: str) -> None:
+    """The one that is in the config file is kept: another section would take its place."""
+    (host.home / ".aws").mkdir()
+    config = host.home / ".aws" / "config"
+    config.write_text(f"[profile x]\n{header}\nregion = eu-north-1\n")
+    host.enrol(account.rotate())
+    assert config.read_text().count("[") == 2
+    assert Session().get_config_variable("region") == "eu-north-1"
+    assert "credential_process" in Session().get_scoped_config()
+
+
+def test_what_others_write_during_the_prompt_stays(host: Host, account: Account) -> None:
+    """A person may take minutes to say yes."""
+    config = host.home / ".aws" / "config"
+    config.parent.mkdir()
+    config.write_text("[default]\n")
+    host.patch.setattr("iam_access_key_client.enrolment._is_confirmed", lambda: config.write_text("[default]\n[new]\n"))
+    key = account.rotate()
+    done = host.run("enrol", AWS_ACCESS_KEY_ID=key.access_key_id, AWS_SECRET_ACCESS_KEY=key.secret_access_key)
+    assert done.code == 0
+    assert config.read_text().startswith("[default]\ncredential_process = ")
+    assert config.read_text().endswith("[new]\n")
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="Python has no -P before")
+def test_command_does_not_run_what_is_in_the_folder_of_an_sdk(host: Host, account: Account) -> None:
+    """As a project's json.py, or somebody's who knows that the command is run there."""
+    host.enrol(account.rotate())
+    (host.home / "json.py").write_text("raise SystemExit('not the one of Python')")
+    command = config_value((host.home / ".aws" / "config").read_text())
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2] / "client")}
+    done = subprocess.run(shlex.split(command), cwd=host.home, env=environment, capture_output=True, check=False)
+    assert (done.returncode, done.stderr) == (0, b"")
+
+
 def config_value(text: str) -> str:
     """Return the command in a file."""
     return text.partition("credential_process = ")[2].partition("\n")[0]
 
 
 def test_files_are_where_the_environment_says(host: Host, account: Account) -> None:
-    """As for every SDK; a symbolic link stays one."""
+    """As for every SDK; a symbolic link stays one, and a command of an earlier enrolment gives way."""
     key = account.rotate()
     real = host.home / "real"
     real.write_text("[x]\n")
     (host.home / "linked").symlink_to(real)
     host.patch.setenv("AWS_CONFIG_FILE", str(host.home / "linked"))
     host.patch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(host.home / "new" / "credentials"))
-    host.enrol(key)
+    host.enrol(key, "--interval", "10m")
+    assert "take AWS_ACCESS_KEY_ID out of the environment" in host.enrol(key).out
+    assert "--interval" not in real.read_text()
     assert (host.home / "linked").is_symlink()
     assert real.read_text().startswith("[x]\n\n[default]\ncredential_process = ")
     assert (host.home / "new" / "credentials").exists()
@@ -119,7 +196,9 @@ def test_files_are_where_the_environment_says(host: Host, account: Account) -> N
     [
         ("[default]\nrole_arn = arn:x\n", "role_arn"),
         ("[default]\nsso_session = x\n", "sso_session"),
+        ("[default]\nlogin_session = x\n", "login_session"),
         ("[default]\naws_access_key_id = AKIAI44QH8DHBEXAMPLE\n", "another key, AKIAI44QH8DHBEXAMPLE"),
+        ("[default]\ncredential_process = /usr/bin/granted --secret x\n", "another credential_process"),
     ],
 )
 def test_profile_that_works_otherwise_is_left_alone(host: Host, account: Account, text: str, message: str) -> None:
@@ -149,8 +228,9 @@ def test_command_is_quoted_as_aws_documents_it(program: str, expected: str) -> N
     assert command_line([program, "credentials"]) == expected
 
 
-@pytest.mark.parametrize("program", ["/opt/$HOME/x", "/opt/it's/x", "C:\\50%\\x", "/opt/a;b/x"])
-def test_path_that_clients_take_differently_is_refused(program: str) -> None:
+@pytest.mark.parametrize("path", ["/opt/$HOME/x", "/opt/it's/x", "C:\\50%\\x", "/opt/a;b/x", "/opt/ü", ""])
+def test_path_that_clients_take_differently_is_refused(path: str) -> None:
     """The shell of one is not the shell of another."""
-    with pytest.raises(ClientError, match="letters, digits"):
-        command_line([program])
+    for parts in ([path, "credentials"], ["/usr/bin/iam-access-key", "credentials", "--home", path]):
+        with pytest.raises(ClientError, match="letters, digits"):
+            command_line(parts)

@@ -21,6 +21,8 @@ TEXTS = {
     "default": json.dumps({"accessKeyId": ID, "secretAccessKey": SECRET}),
     "aws names": json.dumps({"AWS_ACCESS_KEY_ID": ID, "AWS_SECRET_ACCESS_KEY": SECRET, "AWS_REGION": "eu-central-1"}),
     "other names": json.dumps({"id": ID, "secret": SECRET}),
+    "nested": json.dumps({"env": "prod", "aws": {"accessKeyId": ID, "secretAccessKey": SECRET}}),
+    "nested, other names": json.dumps({"env": "prod", "s3": {"target": {"id": ID, "secret": SECRET}, "n": None}}),
     "with an SMTP password": json.dumps({"accessKeyId": ID, "secretAccessKey": SECRET, "password": SMTP}),
     "env file": f"AWS_ACCESS_KEY_ID={ID}\nAWS_SECRET_ACCESS_KEY={SECRET}\n",
     "exported, quoted": f"export S3_ACCESS_KEY_ID=\"{ID}\"\nexport S3_SECRET_ACCESS_KEY='{SECRET}'\n",
@@ -73,6 +75,7 @@ def test_fields_say_where_the_pair_is() -> None:
     """Two pairs in one document, and the fields choose."""
     text = json.dumps({"a": ID, "b": SECRET, "accessKeyId": "AKIAI44QH8DHBEXAMPLE", "secretAccessKey": SECRET[::-1]})
     assert find_pair(text, ("a", "b")) == PAIR
+    assert find_pair(json.dumps({"x": json.loads(text), "y": [1]}), ("a", "b")) == PAIR
     with pytest.raises(NotAKeyPairError, match="field c"):
         find_pair(text, ("a", "c"))
     with pytest.raises(NotAKeyPairError, match="no single pair"):

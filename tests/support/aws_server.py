@@ -67,6 +67,7 @@ class Account:
     failing: dict[str, str] = field(default_factory=dict)  # by action, the error code of a failure
     failed_entry: str = ""
     identity: str = "user/deploy"
+    identities: dict[str, str] = field(default_factory=dict)  # by the id of a key, if it is another one
     calls: list[Call] = field(default_factory=list)
     events: list[dict[str, Any]] = field(default_factory=list)
     slow: float = 0.0
@@ -147,7 +148,7 @@ class _Handler(BaseHTTPRequestHandler):
         with self.server.lock:
             account.calls.append(Call(action, access_key_id, headers.get("user-agent", ""), code or "ok"))
         if action == "GetCallerIdentity":
-            self._answer_xml(account, code)
+            self._answer_xml(account.identities.get(access_key_id, account.identity), code)
         elif code:
             self._answer(400 if code != "InternalFailure" else 500, json.dumps({"__type": code, "message": "no"}))
         else:
@@ -188,11 +189,11 @@ class _Handler(BaseHTTPRequestHandler):
             "SecretString": account.current.text,
         }
 
-    def _answer_xml(self, account: Account, code: str) -> None:
+    def _answer_xml(self, identity: str, code: str) -> None:
         if code:
             text = f"<ErrorResponse><Error><Code>{code}</Code><Message>no</Message></Error></ErrorResponse>"
         else:
-            arn = f"arn:aws:iam::123456789012:{account.identity}"
+            arn = f"arn:aws:iam::123456789012:{identity}"
             text = (
                 "<GetCallerIdentityResponse><GetCallerIdentityResult>"
                 f"<Arn>{arn}</Arn><UserId>U</UserId><Account>123456789012</Account>"
