@@ -221,13 +221,15 @@ def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -
     if is_applied(entry, owner):
         return ()
     is_new = is_new and not entry.keys_of(owner)
-    found: list[str] = []
+    found: tuple[str, ...] | None = None
     deployed = request.deployed
     serial, adopted = (deployed.serial, deployed.adopted_key) if deployed else ("", "")
 
     def plan(draft: Draft, of: str) -> None:
-        if not found:
-            found.extend(findings(entry, draft.observed, of))
+        nonlocal found
+        if found is None:
+            # Another try finds what this request has done.
+            found = findings(entry, draft.observed, of)
         plan_deployment(draft, of, adopted)
 
     try:
@@ -237,7 +239,7 @@ def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -
         raise
     except ProviderError as error:
         raise _cleaned_up(work, owner, error, is_new=is_new) from error
-    return tuple(found)
+    return found or ()
 
 
 def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -> ProviderError:

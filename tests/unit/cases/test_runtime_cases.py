@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes.errors import client_error
-from fakes.faults import CONFLICT, PROCESS_DEATH, SERVER_ERROR, Fault
+from fakes.faults import CONFLICT, PROCESS_DEATH, SERVER_ERROR, TIMED_OUT, Fault
 from support.key_events import events, kinds
 from support.stack import STEPS, TOKEN
 
@@ -875,6 +875,15 @@ def test_r28_a_change_of_user_that_fails_after_the_switch_gives_the_secret_back(
     assert answered(stack, stack.event("Delete", update["ResourceProperties"], new_id)) == "SUCCESS"
     assert stack.current_key() == before
     assert stack.keys("vendor") == {}
+
+
+@pytest.mark.parametrize("call", ["PutSecretValue", "UpdateSecretVersionStage"])
+def test_r28_a_response_that_is_lost_finds_nothing(stack: Stack, call: str) -> None:
+    """R28, with a request that begins again: what it has done itself is no finding."""
+    stack.deploy("1", **TWO_HOURS)
+    stack.account.fail(TIMED_OUT, f"secretsmanager:{call}", phase="after", times=3)
+    stack.deploy("2", **TWO_HOURS)
+    assert stack.answers[-1].get("Reason", "") == ""
 
 
 # --- cut-over: one more caller that rolls back
