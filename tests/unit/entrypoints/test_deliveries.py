@@ -374,13 +374,16 @@ def test_without_a_grace_period_a_rollback_waits_for_whoever_has_to_come_back(st
     assert stack.keys().get(second) != "Active"
 
 
+@pytest.mark.parametrize("changed", [{}, {"UserName": "vendor"}], ids=["secret", "user and secret"])
 @pytest.mark.parametrize("is_answer_lost", [False, True])
-def test_a_change_of_the_secret_that_is_rolled_back(stack: Stack, *, is_answer_lost: bool) -> None:
+def test_a_change_of_the_secret_that_is_rolled_back(
+    stack: Stack, changed: dict[str, str], *, is_answer_lost: bool
+) -> None:
     """The consumer has the key of the other secret, which is gone; a sweep brings it the one of this secret again."""
     stack.must(stack.create(declared(stack, "1")))
     first, _ = stack.current_key()
     stack.account.clock.sleep(86400)
-    moved = declared(stack, "1") | {"SecretArn": stack.other_arn}
+    moved = declared(stack, "1") | {"SecretArn": stack.other_arn} | changed
     update = stack.update(moved)
     assert stack.deliver(update) == "SUCCESS"
     assert stack.function().has != first
@@ -389,6 +392,29 @@ def test_a_change_of_the_secret_that_is_rolled_back(stack: Stack, *, is_answer_l
     stack.sweep(timedelta(minutes=6))
     assert (stack.function().has, stack.our_keys()) == (first, [first])
     assert "failing" not in stack.entry
+
+
+@pytest.mark.parametrize("way", ["moved", "renamed"])
+def test_a_change_of_the_secret_that_fails_in_a_delivery(stack: Stack, way: str) -> None:
+    """The first consumer has the new key by then, which is gone at once, because nothing is current there."""
+    stack.add_function("gitlab")
+    both = delivery(), delivery("gitlab")
+    stack.must(stack.create(declared(stack, "1", *both)))
+    first, _ = stack.current_key()
+    stack.function("gitlab").error = "GitLabError"
+    moved = declared(stack, "1", *both) | {"SecretArn": stack.other_arn}
+    if way == "moved":
+        update = stack.update(moved)
+        assert stack.deliver(update) == "FAILED"
+        assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    else:
+        assert stack.deliver(stack.event("Create", moved, None, logical_id="Renamed")) == "FAILED"
+        assert stack.deliver(stack.event("Delete", moved, stack.last_id, logical_id="Renamed")) == "SUCCESS"
+    stack.function("gitlab").error = ""
+    stack.sweep(timedelta(minutes=6))
+    stack.sweep(timedelta(minutes=30))
+    assert stack.our_keys() == [first]
+    assert [stack.function(name).has for name in ("github", "gitlab")] == [first, first]
 
 
 def test_a_change_of_the_secret_is_told_once(stack: Stack) -> None:
