@@ -167,6 +167,25 @@ def test_what_an_undo_takes_back_stays_for_a_required_delivery(stack: Stack, *, 
     assert (stack.keys().get(second) == "Active") == required
 
 
+@pytest.mark.parametrize("by", ["operator", "alarm"])
+def test_an_undo_delivers_before_it_deactivates(stack: Stack, by: str) -> None:
+    """A consumer whose delivery is optional has the restored key by then; one that hangs keeps no bad key Active."""
+    optional = [delivery(required=False), *slow(stack, 0, 9)]
+    stack.must(stack.create(declared(stack, "1", *optional)))
+    first, _ = stack.current_key()
+    stack.must(stack.update(declared(stack, "2", *optional)))
+    second, _ = stack.current_key()
+    slow(stack, 38, 9)
+    if by == "operator":
+        stack.operate("Undo")
+    else:
+        stack.invoke(stack.alarm(), "worker")
+    last_calls = {call.name: number for number, call in enumerate(stack.account.log.entries)}
+    assert last_calls["lambda:Invoke"] < last_calls["iam:UpdateAccessKey"]
+    assert stack.keys() == {first: "Active", second: "Inactive"}
+    assert stack.function().has == first
+
+
 def test_a_rotation_by_secrets_manager(stack: Stack) -> None:
     """The step fails until the consumer has the key; the same version is the same call."""
     stack.must(stack.create(declared(stack, "1")))
