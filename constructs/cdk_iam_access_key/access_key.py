@@ -191,7 +191,7 @@ class AccessKey(Construct):
         self._role = role = define_role(
             self, self.provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key
         )
-        check_copies(stack, copies or (), secret.secret_name if secret else secret_name, secret_format)
+        check_copies(self, declared, copies or (), secret.secret_name if secret else secret_name, secret_format)
         copied, resources = define_copies(self, role, self._secret_arn, copies or (), self._define_custom_resource)
         self._key = self._define_key(
             {

@@ -170,3 +170,26 @@ def test_copies_that_do_not_go_together(copies: list[Copy], settings: dict[str, 
     """Are refused, naming both properties."""
     with pytest.raises(ValueError, match=message):
         synthesized(lambda _: copies, **settings)
+
+
+@pytest.mark.parametrize("where", ["stack", "another stack", "a role of the account"])
+def test_two_keys_with_one_copy_are_refused(where: str) -> None:
+    """The second would not write over the key of the first, but fail when it is deployed."""
+    app, env = App(), Environment(account="123456789012", region="eu-central-1")
+    stack = Stack(app, "Shop", env=env)
+    other = Stack(app, "Other", env=env) if where == "another stack" else stack
+    role = iam.Role.from_role_arn(stack, "There", "arn:aws:iam::123456789012:role/there") if "role" in where else None
+    AccessKey(stack, "Key", user=iam.User(stack, "User"), copies=[Copy.parameter("/ci/key")])
+    with pytest.raises(ValueError, match=r"but Shop/Key and \w+/Second write the parameter /ci/key; give each"):
+        AccessKey(other, "Second", user=iam.User(other, "SecondUser"), copies=[Copy.parameter("/ci/key", role=role)])
+
+
+def test_copies_of_one_name_elsewhere_are_two() -> None:
+    """In another region, and in stacks that may be deployed to two accounts."""
+    app = App()
+    for number, env in enumerate([None, None, Environment(account="123456789012", region="eu-central-1")]):
+        stack = Stack(app, f"Shop{number}", env=env)
+        AccessKey(stack, "Key", user=iam.User(stack, "User"), copies=[Copy.parameter("/ci/key")])
+    elsewhere = [Copy.parameter("/ci/key", in_region="us-west-2")]
+    AccessKey(stack, "Second", user=iam.User(stack, "SecondUser"), copies=elsewhere)
+    app.synth()
