@@ -193,3 +193,21 @@ def test_copies_of_one_name_elsewhere_are_two() -> None:
     elsewhere = [Copy.parameter("/ci/key", in_region="us-west-2")]
     AccessKey(stack, "Second", user=iam.User(stack, "SecondUser"), copies=elsewhere)
     app.synth()
+
+
+@pytest.mark.parametrize(("number", "is_refused"), [(10, True), (6, False)])
+def test_policies_that_are_too_long_for_a_role(number: int, *, is_refused: bool) -> None:
+    """Each copy with a KMS key takes a thousand characters of ten; IAM says so at deployment only."""
+    app = App()
+    stack = Stack(app, "Shop")
+    key = kms.Key.from_key_arn(stack, "Kms", KMS.replace("eu-central-1", "us-west-2"))
+    copies = [
+        Copy.secret(f"team/shop/production/application/deploy/{one}", in_region="us-west-2", encryption_key=key)
+        for one in range(number)
+    ]
+    AccessKey(stack, "Key", user=iam.User(stack, "User"), copies=copies)
+    if is_refused:
+        with pytest.raises(RuntimeError, match=r"Shop/Key must have a role with inline policies of at most 10,240"):
+            app.synth()
+    else:
+        app.synth()
