@@ -127,6 +127,7 @@ def test_a_key_without_copies_adds_nothing() -> None:
         (lambda _: Copy.parameter("/" + "a" * 512), "the name of a parameter must be at most 512"),
         (lambda _: Copy.parameter("ci/key"), "must begin with a slash if it has one, got 'ci/key'"),
         (lambda _: Copy.parameter("/aws/key"), "must not begin with aws or ssm"),
+        (lambda _: Copy.parameter("/a" * 16), "must have at most 15 levels, got 16"),
         (lambda _: Copy.secret("shop-abcdef"), "must not end in a hyphen and six characters"),
         (lambda _: Copy.secret("x", in_region="Frankfurt"), "in_region must be the name of a region"),
         (lambda _: Copy.secret("x", role="arn:aws:iam::1:role/x"), "role must be an iam.IRole"),
