@@ -343,6 +343,22 @@ def test_targets_hear_of_this_secret_alone(stack: Stack, key: AccessKey) -> None
     )
 
 
+def test_a_target_of_a_stack_that_reads_the_secret(app: App, stack: Stack, key: AccessKey) -> None:
+    """The rule is in that stack: a rule of the key's stack would need a stack that needs it."""
+    there = Stack(app, "There")
+    topics = [sns.Topic(there, name) for name in ("First", "Second", "Overdue")]
+    key.grant_read(iam.Role(there, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com")))
+    for topic in topics[:2]:
+        key.on_published(targets.SnsTopic(topic), scope=there)
+    other = AccessKey(stack, "Other", user=iam.User(stack, "OtherUser"))
+    other.on_published(targets.SnsTopic(topics[0]), scope=there)
+    key.on_event("Overdue", targets.SnsTopic(topics[2]), "Access Key Retirement Overdue", scope=there)
+    app.synth()
+    rules = Template.from_stack(there).find_resources("AWS::Events::Rule").values()
+    assert sorted(len(rule["Properties"]["Targets"]) for rule in rules) == [1, 1, 2]
+    assert all("Fn::ImportValue" in rule["Properties"]["EventPattern"]["resources"][0] for rule in rules)
+
+
 def test_an_id_of_a_rule_is_free(stack: Stack, key: AccessKey) -> None:
     """Whatever parts of the key are called: each rule keeps its own targets."""
     for number, name in enumerate(("Published", "Resource", "Secret", "SelfRenewal")):
