@@ -1,7 +1,7 @@
 """An IAM access key whose secret goes straight into Secrets Manager."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 from aws_cdk import Annotations, CfnResource, Duration, RemovalPolicy, SecretValue, Stack
 from aws_cdk import aws_cloudwatch as cloudwatch
@@ -168,7 +168,6 @@ class AccessKey(Construct):
         self._cut_over: CfnResource | None = None
         self._consumers: tuple[str, ...] = ()
         self._deliveries: list[dict[str, str]] = []
-        self._published: events.Rule | None = None
         self._user_name = user_name
         named_user = NamedUser.of(declared, home, user, user_name, user_arn)
         validation.check_no_root(user_arn, named_user.identity())
@@ -191,7 +190,7 @@ class AccessKey(Construct):
         self._role = role = define_role(
             self, self.provider, (user_name, user_arn), self._secret_arn, self.secret.encryption_key
         )
-        check_copies(stack, copies or (), secret.secret_name if secret else secret_name, secret_format)
+        check_copies(self, declared, copies or (), secret.secret_name if secret else secret_name, secret_format)
         copied, resources = define_copies(self, role, self._secret_arn, copies or (), self._define_custom_resource)
         self._key = self._define_key(
             {
@@ -415,32 +414,48 @@ class AccessKey(Construct):
         self._key.add_property_override("Deliveries", self._deliveries)
         consumers_.define_delivery(self, name, function, role=self._role, secret=self.secret, resource=self._key)
 
-    def on_published(self, target: events.IRuleTarget) -> events.Rule:
+    def on_published(self, target: events.IRuleTarget, *, scope: Construct | None = None) -> events.Rule:
         """Tell a target whenever readers of the secret get another key, by whatever means; five targets at most.
 
         By Secrets Manager's own event: `detail` has the secret's `name`, `labelUpdated` and `versionId`, and no secret.
         EventBridge may deliver it twice.
 
         https://docs.aws.amazon.com/secretsmanager/latest/userguide/secret-event-notifications.html
-        """
-        if self._published is None:
-            pattern = consumers_.published_pattern(self._secret_arn)
-            self._published = events.Rule(self, "Published", event_pattern=pattern)
-        self._published.add_target(target)
-        return self._published
 
-    def on_event(self, id: str, target: events.IRuleTarget, *kinds: str) -> events.Rule:  # noqa: A002 - the CDK's word
+        Args:
+            target: Whom to tell.
+            scope: Where the rule is defined, if not in the key. A target in a stack that reads the secret needs a rule
+                of that stack: the key's stack can't need a stack that needs it.
+        """
+        where, name = self._place_of_rule("Published", scope)
+        found = where.node.try_find_child(name)
+        pattern = consumers_.published_pattern(self._secret_arn)
+        rule = cast("events.Rule", found) if found else events.Rule(where, name, event_pattern=pattern)
+        rule.add_target(target)
+        return rule
+
+    def on_event(
+        self,
+        id: str,  # noqa: A002 - the CDK's word
+        target: events.IRuleTarget,
+        *kinds: str,
+        scope: Construct | None = None,
+    ) -> events.Rule:
         """Tell a target of what becomes of this key, such as `Access Key Retirement Overdue`; of all if none is named.
 
-        `events.schema.json` of the package has the kinds and what each tells.
+        `events.schema.json` of the package has the kinds and what each tells. `scope` is that of `on_published`.
 
         Raises:
             ValueError: There is no such kind of event.
         """
         # So that no id is taken by a part of the key.
-        rule = events.Rule(self, f"On{id}", event_pattern=consumers_.transition_pattern(self._secret_arn, kinds))
+        where, name = self._place_of_rule(f"On{id}", scope)
+        rule = events.Rule(where, name, event_pattern=consumers_.transition_pattern(self._secret_arn, kinds))
         rule.add_target(target)
         return rule
+
+    def _place_of_rule(self, name: str, scope: Construct | None) -> tuple[Construct, str]:
+        return (self, name) if scope is None else (scope, f"{name}{self.node.addr}")
 
     def _changing(self, attribute: str) -> str:
         return self._key.get_att(attribute).to_string()

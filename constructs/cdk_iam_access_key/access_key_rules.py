@@ -124,7 +124,7 @@ def _judged(key: AccessKey, rules: _Rules, templates: Templates) -> Iterator[tup
         yield "schedule", f"{path} must have a rotation_schedule or automatically_after, got neither; set one"
     if rules.encryption_key and not _is_encrypted(key.secret.written, templates):
         yield "encryption_key", f"{path} must have a secret with a KMS key of its own, got none; set encryption_key"
-    if rules.undo_on_alarm and key.node.try_find_child("UndoRule") is None:
+    if rules.undo_on_alarm and not written.has_undo:
         yield "undo_on_alarm", f"{path} must have alarms that undo a rotation, got none; set undo_on_alarm"
     if rules.description and "Description" not in written.properties:
         yield "description", f"{path} must have a description, got none; set it"

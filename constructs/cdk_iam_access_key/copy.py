@@ -12,6 +12,8 @@ from cdk_iam_access_key._shared.validation import check_encryption_key, shown
 
 _NAME = re.compile(r"/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*")
 _LONGEST_NAME = 512
+# https://docs.aws.amazon.com/systems-manager/latest/userguide/sysman-paramstore-hierarchies.html
+_MOST_LEVELS = 15
 _RESERVED = re.compile(r"/?(aws|ssm)", re.IGNORECASE)
 _LIKE_A_SUFFIX = re.compile(r".*-[A-Za-z0-9]{6}")
 _REGION = re.compile(r"[a-z]{2,5}(-[a-z]+)+-[0-9]{1,2}")
@@ -71,6 +73,11 @@ class Copy:
         if "/" in name and not is_token(name) and not name.startswith("/"):
             raise ValueError(
                 f"the name of a parameter must begin with a slash if it has one, got {shown(name)}; write /{name}"
+            )
+        if name.count("/") > _MOST_LEVELS:
+            raise ValueError(
+                f"the name of a parameter must have at most {_MOST_LEVELS} levels, got {name.count('/')} in "
+                f"{shown(name)}; leave some out"
             )
         if _RESERVED.match(name):
             raise ValueError(f"the name of a parameter must not begin with aws or ssm, got {shown(name)}; change it")

@@ -14,7 +14,9 @@ _RAW = "AWS::IAM::AccessKey"
 _SECRET = ("SecretAccessKey",)
 # What calls IAM: a custom resource, as the CDK's AwsCustomResource does, and a runbook of Systems Manager.
 _CALLERS = ("Custom::", "AWS::CloudFormation::CustomResource", "AWS::SSM::Document")
-_CALL = re.compile(r"createAccessKey|CreateAccessKeyCommand|iam:CreateAccessKey|Api\W{1,9}CreateAccessKey", re.ASCII)
+_CALL = re.compile(
+    r"createAccessKey|CreateAccessKeyCommand|iam:CreateAccessKey|(Api|action)\W{1,9}CreateAccessKey", re.ASCII
+)
 # A state machine or a schedule that does, without any code.
 _SDK_CALL = re.compile(r"aws-sdk:iam:createAccessKey", re.IGNORECASE)
 _ID = re.compile(r"(?<![A-Za-z0-9])A[KS]IA[A-Z0-9]{16}(?![A-Za-z0-9])")

@@ -78,7 +78,13 @@ def test_alarms_are_demanded(app: App, stack: Stack) -> None:
     alarm = cloudwatch.Alarm(stack, "Alarm", metric=metric, threshold=1, evaluation_periods=1)
     key_in(stack, "Good", undo_on_alarm=[alarm])
     key_in(stack, "Bad")
-    assert broken(app) == [("Stack/Bad", "undo_on_alarm")]
+    rules = [
+        cast("CfnResource", key_in(stack, name, undo_on_alarm=[alarm]).node.find_child("UndoRule"))
+        for name in ("Off", "Sometimes")
+    ]
+    rules[0].add_property_override("State", "DISABLED")
+    rules[1].cfn_options.condition = CfnCondition(stack, "Condition")
+    assert broken(app) == [(f"Stack/{name}", "undo_on_alarm") for name in ("Bad", "Off", "Sometimes")]
 
 
 def test_keys_of_stages_and_nested_stacks_are_judged(app: App, stack: Stack) -> None:

@@ -24,14 +24,14 @@ TIMES = "2026-11-24T08:00:00Z", "2026-11-24T09:00:00Z"
 CHANGES = ["undo", "rotate", "retire"]
 
 
-def report(old: str = "replaced", **more: Any) -> dict[str, Any]:
+def report(old: str = "replaced", status: str = "Active", **more: Any) -> dict[str, Any]:
     """Return what the function responds: two keys, of which one is current."""
-    new = "current" if old == "replaced" else "inactive"
+    new = "inactive" if old == "current" else "current"
     return {
         "secretArn": ARN,
         "userName": "deploy",
         "keys": [
-            {"accessKeyId": OLD, "status": "Active", "state": old, "nextStep": TIMES[1], "lastUse": "never used"},
+            {"accessKeyId": OLD, "status": status, "state": old, "nextStep": TIMES[1], "lastUse": "never used"},
             {"accessKeyId": NEW, "status": "Active", "state": new, "created": TIMES[0]},
         ],
         "nextSweep": TIMES[1],
@@ -251,9 +251,10 @@ def test_nothing_is_asked_with_yes(account: Account, say: Callable[[str], None],
     [
         ("undo", report(undoRefused="it is the only key"), "nothing to undo: it is the only key\n"),
         ("undo", {}, "nothing to undo: the provider says no more\n"),
-        ("retire", report("inactive"), "nothing to retire: no previous key is Active\n"),
+        ("retire", report("inactive", "Inactive"), "nothing to retire: no previous key is Active\n"),
+        ("retire", report("replaced", "Inactive"), "nothing to retire: no previous key is Active\n"),
     ],
-    ids=["only key", "no word", "none is Active"],
+    ids=["only key", "no word", "none is Active", "somebody has deactivated it"],
 )
 def test_what_there_is_nothing_to_do_for_is_refused(
     account: Account, capsys: Capture, command: str, state: dict[str, Any], message: str
@@ -263,6 +264,15 @@ def test_what_there_is_nothing_to_do_for_is_refused(
     account.responds("Show", state)
     assert main([command, "--secret", ARN, "--yes"]) == REFUSED
     assert capsys.readouterr().err == message
+
+
+def test_a_retired_key_that_somebody_has_activated_is_retired_again(account: Account, capsys: Capture) -> None:
+    """A leaked key that works again, before the sweep has seen it."""
+    account.has_key()
+    account.responds("Show", report("inactive"))
+    account.responds("Retire", report("inactive", "Inactive"))
+    assert main(["retire", "--secret", ARN, "--yes"]) == DONE
+    assert f"{OLD} becomes Inactive" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("command", CHANGES)

@@ -95,6 +95,33 @@ def test_sources_that_cannot_be(key: AccessKey, given: dict[str, Any], message: 
         key.grant_self_renewal(**given)
 
 
+@pytest.mark.parametrize(("sources", "is_refused"), [(29, True), (19, False)])
+def test_policies_that_are_too_long_for_a_user(app: App, key: AccessKey, sources: int, *, is_refused: bool) -> None:
+    """IAM bounds all inline policies of a user together, and says so at deployment only."""
+    key.wait_for_consumers("backup", within=WEEK)
+    blocks = [f"2001:0db8:aaaa:bbbb:cccc:dddd:eeee:{0x1000 + one:x}/128" for one in range(sources)]
+    key.grant_self_renewal(from_addresses=blocks, from_vpc_endpoints=["vpce-0a1b2c3d"])
+    if is_refused:
+        with pytest.raises(RuntimeError, match=r"Stack/Key must have a user with inline policies of at most 2,048"):
+            app.synth()
+    else:
+        app.synth()
+
+
+@pytest.mark.parametrize("managed", [True, False])
+def test_what_the_user_may_do_besides_counts(app: App, user: iam.User, key: AccessKey, *, managed: bool) -> None:
+    """What the CDK grants to a user is inline, too; a managed policy has room of its own."""
+    statement = iam.PolicyStatement(actions=["s3:GetObject"], resources=[f"arn:aws:s3:::{'x' * 1800}"])
+    key.wait_for_consumers("backup", within=WEEK)
+    if managed:
+        iam.ManagedPolicy(user, "Managed", statements=[statement], users=[user])
+        app.synth()
+    else:
+        user.add_to_policy(statement)
+        with pytest.raises(RuntimeError, match="or put what else the user may do into a managed policy"):
+            app.synth()
+
+
 def test_self_renewal_is_granted_once(key: AccessKey) -> None:
     """A second call would widen the first without a word."""
     key.grant_self_renewal(from_addresses=["203.0.113.7"])
@@ -314,6 +341,22 @@ def test_targets_hear_of_this_secret_alone(stack: Stack, key: AccessKey) -> None
             }
         },
     )
+
+
+def test_a_target_of_a_stack_that_reads_the_secret(app: App, stack: Stack, key: AccessKey) -> None:
+    """The rule is in that stack: a rule of the key's stack would need a stack that needs it."""
+    there = Stack(app, "There")
+    topics = [sns.Topic(there, name) for name in ("First", "Second", "Overdue")]
+    key.grant_read(iam.Role(there, "Role", assumed_by=iam.ServicePrincipal("ec2.amazonaws.com")))
+    for topic in topics[:2]:
+        key.on_published(targets.SnsTopic(topic), scope=there)
+    other = AccessKey(stack, "Other", user=iam.User(stack, "OtherUser"))
+    other.on_published(targets.SnsTopic(topics[0]), scope=there)
+    key.on_event("Overdue", targets.SnsTopic(topics[2]), "Access Key Retirement Overdue", scope=there)
+    app.synth()
+    rules = Template.from_stack(there).find_resources("AWS::Events::Rule").values()
+    assert sorted(len(rule["Properties"]["Targets"]) for rule in rules) == [1, 1, 2]
+    assert all("Fn::ImportValue" in rule["Properties"]["EventPattern"]["resources"][0] for rule in rules)
 
 
 def test_an_id_of_a_rule_is_free(stack: Stack, key: AccessKey) -> None:

@@ -127,6 +127,7 @@ def test_a_key_without_copies_adds_nothing() -> None:
         (lambda _: Copy.parameter("/" + "a" * 512), "the name of a parameter must be at most 512"),
         (lambda _: Copy.parameter("ci/key"), "must begin with a slash if it has one, got 'ci/key'"),
         (lambda _: Copy.parameter("/aws/key"), "must not begin with aws or ssm"),
+        (lambda _: Copy.parameter("/a" * 16), "must have at most 15 levels, got 16"),
         (lambda _: Copy.secret("shop-abcdef"), "must not end in a hyphen and six characters"),
         (lambda _: Copy.secret("x", in_region="Frankfurt"), "in_region must be the name of a region"),
         (lambda _: Copy.secret("x", role="arn:aws:iam::1:role/x"), "role must be an iam.IRole"),
@@ -170,3 +171,44 @@ def test_copies_that_do_not_go_together(copies: list[Copy], settings: dict[str, 
     """Are refused, naming both properties."""
     with pytest.raises(ValueError, match=message):
         synthesized(lambda _: copies, **settings)
+
+
+@pytest.mark.parametrize("where", ["stack", "another stack", "a role of the account"])
+def test_two_keys_with_one_copy_are_refused(where: str) -> None:
+    """The second would not write over the key of the first, but fail when it is deployed."""
+    app, env = App(), Environment(account="123456789012", region="eu-central-1")
+    stack = Stack(app, "Shop", env=env)
+    other = Stack(app, "Other", env=env) if where == "another stack" else stack
+    role = iam.Role.from_role_arn(stack, "There", "arn:aws:iam::123456789012:role/there") if "role" in where else None
+    AccessKey(stack, "Key", user=iam.User(stack, "User"), copies=[Copy.parameter("/ci/key")])
+    with pytest.raises(ValueError, match=r"but Shop/Key and \w+/Second write the parameter /ci/key; give each"):
+        AccessKey(other, "Second", user=iam.User(other, "SecondUser"), copies=[Copy.parameter("/ci/key", role=role)])
+
+
+def test_copies_of_one_name_elsewhere_are_two() -> None:
+    """In another region, and in stacks that may be deployed to two accounts."""
+    app = App()
+    for number, env in enumerate([None, None, Environment(account="123456789012", region="eu-central-1")]):
+        stack = Stack(app, f"Shop{number}", env=env)
+        AccessKey(stack, "Key", user=iam.User(stack, "User"), copies=[Copy.parameter("/ci/key")])
+    elsewhere = [Copy.parameter("/ci/key", in_region="us-west-2")]
+    AccessKey(stack, "Second", user=iam.User(stack, "SecondUser"), copies=elsewhere)
+    app.synth()
+
+
+@pytest.mark.parametrize(("number", "is_refused"), [(10, True), (6, False)])
+def test_policies_that_are_too_long_for_a_role(number: int, *, is_refused: bool) -> None:
+    """Each copy with a KMS key takes a thousand characters of ten; IAM says so at deployment only."""
+    app = App()
+    stack = Stack(app, "Shop")
+    key = kms.Key.from_key_arn(stack, "Kms", KMS.replace("eu-central-1", "us-west-2"))
+    copies = [
+        Copy.secret(f"team/shop/production/application/deploy/{one}", in_region="us-west-2", encryption_key=key)
+        for one in range(number)
+    ]
+    AccessKey(stack, "Key", user=iam.User(stack, "User"), copies=copies)
+    if is_refused:
+        with pytest.raises(RuntimeError, match=r"Shop/Key must have a role with inline policies of at most 10,240"):
+            app.synth()
+    else:
+        app.synth()

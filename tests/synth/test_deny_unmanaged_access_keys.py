@@ -17,7 +17,7 @@ DEPLOYMENTS = "arn:*:iam::*:role/cdk-*-cfn-exec-role-*"
 
 def statements(stack: Stack, **given: Any) -> dict[str, tuple[list[str], Any, list[str]]]:
     """Declare the policy, and return what it denies on what to whom not."""
-    DenyUnmanagedAccessKeys(stack, "Deny", targets=["r-ab12", "111111111111"], **given)
+    DenyUnmanagedAccessKeys(stack, "Deny", targets=["r-ab12", "111111111111", "r-ab12"], **given)
     content = only(stack, KIND)["Content"]
     assert {one["Effect"] for one in content["Statement"]} == {"Deny"}
     return {

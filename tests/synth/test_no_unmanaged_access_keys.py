@@ -77,11 +77,11 @@ def include(scope: Construct, directory: Path) -> str:
     return "Raw/Theirs"
 
 
-def call(scope: Construct, _: Path) -> str:
+def call(scope: Construct, _: Path, action: str = "createAccessKey") -> str:
     """Call IAM in a custom resource."""
     create = custom_resources.AwsSdkCall(
         service="IAM",
-        action="createAccessKey",
+        action=action,
         parameters={"UserName": "alice"},
         physical_resource_id=custom_resources.PhysicalResourceId.of("key"),
     )
@@ -90,7 +90,12 @@ def call(scope: Construct, _: Path) -> str:
     return "Raw/Resource/Default"
 
 
-@pytest.mark.parametrize("define", [level_2, level_1, no_level, override, include, call])
+def api(scope: Construct, directory: Path) -> str:
+    """Call IAM by the name that its API has for the action, which the CDK takes as well."""
+    return call(scope, directory, "CreateAccessKey")
+
+
+@pytest.mark.parametrize("define", [level_2, level_1, no_level, override, include, call, api])
 @pytest.mark.parametrize("where", ["stack", "nested stack", "stage"])
 def test_a_key_of_whatever_construct_is_found(
     app: App, stack: Stack, tmp_path: Path, define: Callable[[Construct, Path], str], where: str

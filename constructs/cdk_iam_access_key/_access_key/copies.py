@@ -14,6 +14,7 @@ from aws_cdk import aws_iam as iam
 from constructs import Construct
 
 from cdk_iam_access_key._access_key import permissions
+from cdk_iam_access_key._access_key.declared_keys import DeclaredKeys
 from cdk_iam_access_key._access_key.secret_text import document_length
 from cdk_iam_access_key._shared.permissions import through
 from cdk_iam_access_key._shared.tokens import is_token
@@ -33,13 +34,18 @@ Define = Callable[[str, str, dict[str, Any]], CfnResource]
 
 
 def check_copies(
-    stack: Stack, copies: Sequence[Copy], secret_name: str | None, secret_format: SecretFormat | None
+    key: Construct,
+    declared: DeclaredKeys,
+    copies: Sequence[Copy],
+    secret_name: str | None,
+    secret_format: SecretFormat | None,
 ) -> None:
     """Refuse copies that can't be made.
 
     Raises:
         ValueError: names the copy, and what to change.
     """
+    stack = Stack.of(key)
     if len(copies) > _MOST_COPIES:
         raise ValueError(f"copies must be at most {_MOST_COPIES}, got {len(copies)}; leave some out")
     places = set()
@@ -61,6 +67,7 @@ def check_copies(
                 f"copies has the parameter {copy.name}, which takes {_LONGEST_PARAMETER:,} bytes, and secret_format "
                 f"may make {length:,}; shorten secret_format, or use Copy.secret"
             )
+        declared.add_copy(key, _place_in_app(stack, place), f"the {copy.kind} {copy.name}")
 
 
 def define_copies(
@@ -97,6 +104,13 @@ def _place(stack: Stack, copy: Copy) -> tuple[str, str, str, str]:
     role = copy.role.role_arn if copy.role else ""
     account = role if is_token(role) else "".join(role.split(":")[4:5])
     return copy.kind, copy.name, copy.region or stack.region, account
+
+
+def _place_in_app(stack: Stack, place: tuple[str, str, str, str]) -> tuple[str, ...]:
+    """Tell the same place of two stacks; one that only the deployment knows is a stack's own."""
+    kind, name, region, account = place
+    known = kind, name, region, account or stack.account
+    return (*known, stack.node.addr if any(is_token(part) for part in known) else "")
 
 
 def _digest(stack: Stack, copy: Copy) -> str:

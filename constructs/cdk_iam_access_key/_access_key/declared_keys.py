@@ -149,6 +149,7 @@ class DeclaredKeys(Construct):
         self._count = _Count()
         self._keys: list[_Key] = []
         self._adopted: dict[str, Construct] = {}
+        self._copies: dict[tuple[str, ...], Construct] = {}
         self._warned: set[str] = set()
         AtSynthesis.of(self).check(self._found)
 
@@ -188,6 +189,19 @@ class DeclaredKeys(Construct):
                     f"{known} and {key.node.path} is to adopt {access_key_id}; remove one of the calls"
                 )
         self._adopted[access_key_id] = key
+
+    def add_copy(self, key: Construct, place: tuple[str, ...], name: str) -> None:
+        """Note that a key writes to a copy.
+
+        Raises:
+            ValueError: Another key writes to it.
+        """
+        other = self._copies.setdefault(place, key)
+        if other is not key:
+            raise ValueError(
+                f"a copy must hold the key of one AccessKey, but {other.node.path} and {key.node.path} write {name}; "
+                "give each its own name"
+            )
 
     def _found(self, templates: Templates) -> Iterator[str]:
         """Count once more: an aspect, or whoever has the construct, may have named a user or a secret since."""

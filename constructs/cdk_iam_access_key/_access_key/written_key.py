@@ -1,5 +1,6 @@
 """A key as the template declares it, with what aspects and overrides have changed since its construct was made."""
 
+from collections.abc import Container
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,25 +28,28 @@ class WrittenKey:
         path: The path of its construct.
         properties: Of the key's own resource.
         schedule: When Secrets Manager rotates it; None if it does not, or only on a condition.
+        has_undo: Whether a rule that is enabled goes back when an alarm goes off, and not only on a condition.
         sweep: The rule by which its provider does what is due.
     """
 
     path: str
     properties: dict[str, Any]
     schedule: dict[str, Any] | None
+    has_undo: bool
     sweep: dict[str, Any]
 
     @classmethod
     def of(cls, key: IConstruct, provider: IConstruct, templates: Templates) -> "WrittenKey":
         """Look up a key and what its provider does for it."""
         resource = written(key.node.find_child("Resource"), templates) or {}
-        schedule = written(key.node.try_find_child("RotationSchedule"), templates)
-        # One on a condition of its own may not come with the key.
-        if schedule is not None and schedule.get("Condition") not in {None, resource.get("Condition")}:
-            schedule = None
-        rules = None if schedule is None else schedule.get("Properties", {}).get("RotationRules", {})
+        schedule, undo = (
+            properties_of(key.node.try_find_child(name), templates, {None, resource.get("Condition")})
+            for name in ("RotationSchedule", "UndoRule")
+        )
+        rules = None if schedule is None else schedule.get("RotationRules", {})
+        has_undo = undo is not None and undo.get("State") != "DISABLED"
         sweep = properties_of(provider.node.try_find_child("SweepRule"), templates) or {}
-        return cls(key.node.path, resource.get("Properties", {}), rules, sweep)
+        return cls(key.node.path, resource.get("Properties", {}), rules, has_undo, sweep)
 
     @property
     def inactive(self) -> bool:
@@ -93,7 +97,12 @@ class WrittenKey:
         return checked_rules(expression, None if window is None else Duration.hours(int(window.removesuffix("h"))))
 
 
-def properties_of(element: IConstruct | None, templates: Templates) -> dict[str, Any] | None:
-    """Return the properties of a resource, or None if its template does not have it."""
+def properties_of(
+    element: IConstruct | None, templates: Templates, conditions: Container[Any] | None = None
+) -> dict[str, Any] | None:
+    """Return the properties of a resource, or None if its template does not have it, or only on another condition."""
     resource = written(element, templates)
-    return None if resource is None else resource.get("Properties", {})
+    if resource is None or (conditions is not None and resource.get("Condition") not in conditions):
+        return None
+    properties: dict[str, Any] = resource.get("Properties", {})
+    return properties

@@ -9,6 +9,7 @@ from typing import Any
 from aws_cdk import Stack
 
 from cdk_iam_access_key._access_key.exports import exported
+from cdk_iam_access_key._access_key.inline_policies import too_long
 from cdk_iam_access_key._shared.retained import instead, retained
 from cdk_iam_access_key._shared.templates import Templates, paths_of, resources_of, walk, written
 
@@ -56,6 +57,7 @@ def _found(stack: Stack, name: str, others: Iterable[Stack], templates: Template
         _written_by_others(properties, writers),
         _too_many(properties, resources),
         _elsewhere(properties, resources),
+        too_long({"Ref": _referred(properties.get("RoleArn"))}, properties.get("UserName"), resources),
         _left_behind(resources[name]),
         _copy_left_behind(properties, resources),
         _nested_stack_left_behind(stack, templates),
@@ -196,6 +198,10 @@ def _length(part: Any, resources: Resources) -> int:
 
 def _referenced(value: Any, resources: Resources) -> Resources:
     """Return the properties of the resource that a value refers to, or none."""
-    name = value.get("Ref", value.get("Fn::GetAtt", [""])[0]) if isinstance(value, dict) else ""
-    found: Resources = resources.get(name, {}).get("Properties", {})
+    found: Resources = resources.get(_referred(value), {}).get("Properties", {})
     return found
+
+
+def _referred(value: Any) -> Any:
+    """Return the logical id of the resource that a value refers to, or nothing."""
+    return value.get("Ref", value.get("Fn::GetAtt", [""])[0]) if isinstance(value, dict) else ""

@@ -11,7 +11,7 @@ _TARGET = re.compile(r"r-[0-9a-z]{4,32}|ou-[0-9a-z]{4,32}-[0-9a-z]{8,32}|\d{12}"
 
 
 def checked_targets(targets: Sequence[str]) -> list[str]:
-    """Return the ids of roots, organizational units and accounts.
+    """Return the ids of roots, organizational units and accounts, each once, as CloudFormation wants them.
 
     Raises:
         ValueError: There is no target, or one is none.
@@ -24,7 +24,7 @@ def checked_targets(targets: Sequence[str]) -> list[str]:
                 f"targets must be ids of the root (r-ab12), of organizational units (ou-ab12-34cd56ef) or of "
                 f"accounts (12 digits), got {target!r}; correct it"
             )
-    return list(targets)
+    return list(dict.fromkeys(targets))
 
 
 def define_policy(

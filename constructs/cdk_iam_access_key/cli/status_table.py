@@ -20,7 +20,7 @@ _COLUMNS = {
     "note": "NOTE",
 }
 _ALWAYS = ("accessKeyId", "status", "state")
-_REPLACED = "replaced"
+_PREVIOUS = ("replaced", "inactive")
 
 
 def printable(text: object) -> str:
@@ -67,9 +67,9 @@ def remarks(report: Mapping[str, Any]) -> str:
 
 
 def active_previous_keys(report: Mapping[str, Any]) -> list[str]:
-    """Name the keys that were replaced and are not deactivated yet."""
-    keys = [key for key in _listed(report.get("keys")) if isinstance(key, dict)]
-    return [printable(key.get("accessKeyId")) for key in keys if key.get("state") == _REPLACED]
+    """Name the keys that were replaced and are Active, also one that somebody has activated since its retirement."""
+    keys = [key for key in _listed(report.get("keys")) if isinstance(key, dict) and key.get("status") == "Active"]
+    return [printable(key.get("accessKeyId")) for key in keys if key.get("state") in _PREVIOUS]
 
 
 def _members(value: object) -> list[tuple[str, Any]]:

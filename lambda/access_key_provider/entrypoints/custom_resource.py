@@ -25,7 +25,7 @@ from access_key_provider.model.errors import (
     SupersededError,
 )
 from access_key_provider.planning.announcement import announce
-from access_key_provider.planning.consumers import may_have
+from access_key_provider.planning.consumers import holders_of_lost_keys
 from access_key_provider.planning.copies import is_declared, plan_copy_removal
 from access_key_provider.planning.deletion import plan_deletion
 from access_key_provider.planning.deployment import is_applied, plan_deployment, plan_failed_cleanup
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from access_key_provider.model.consumers import DeliveryRecord
     from access_key_provider.model.entry import Entry
     from access_key_provider.planning.draft import Draft
     from access_key_provider.reconcile.lease import Change
@@ -221,13 +220,15 @@ def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -
     if is_applied(entry, owner):
         return ()
     is_new = is_new and not entry.keys_of(owner)
-    found: list[str] = []
+    found: tuple[str, ...] | None = None
     deployed = request.deployed
     serial, adopted = (deployed.serial, deployed.adopted_key) if deployed else ("", "")
 
     def plan(draft: Draft, of: str) -> None:
-        if not found:
-            found.extend(findings(entry, draft.observed, of))
+        nonlocal found
+        if found is None:
+            # Another try finds what this request has done.
+            found = findings(entry, draft.observed, of)
         plan_deployment(draft, of, adopted)
 
     try:
@@ -237,7 +238,7 @@ def _ensure_present(work: Work, request: Request, owner: str, *, is_new: bool) -
         raise
     except ProviderError as error:
         raise _cleaned_up(work, owner, error, is_new=is_new) from error
-    return tuple(found)
+    return found or ()
 
 
 def _cleaned_up(work: Work, owner: str, error: ProviderError, *, is_new: bool) -> ProviderError:
@@ -319,24 +320,24 @@ def _ensure_absent(request: Request, properties: Properties, context: Any) -> st
             log.info("not deleted: the resource was created again since", **_about(request))
             return ""
         keys = [key.id for key in work.lease.entry.keys_of(owner)]
-        had = may_have(work.lease.entry, keys)
         if work.lease.entry.made_for(owner) or not (was_known or request.physical_id != resource.physical_id):
             _delete_keys(work, owner)
     log.info("deleted", **_about(request), user=properties.user_name, access_key_ids=" ".join(keys))
-    if had:
-        _have_delivered_again(properties, had, context)
+    _have_delivered_again(work.lease.entry, owner, context)
     lost = (detail for kind, detail in work.reconciler.events if kind in {LEFT_BEHIND, RELEASED})
     return shown([*(f"{detail['accessKeyId']}: {detail['why']}" for detail in lost), *work.reconciler.left])
 
 
-def _have_delivered_again(properties: Properties, had: Mapping[str, DeliveryRecord], context: Any) -> None:
-    """Have the sweep bring consumers of a deleted key the one of the user's other secret.
+def _have_delivered_again(entry: Entry, owner: str, context: Any) -> None:
+    """Have the sweep bring consumers of a key that is gone the one of the user's other secret, or of the secret before.
 
-    A change of the secret that is rolled back is such a Delete, and nothing tells the other secret's resource of it.
+    A change of the secret that fails or is rolled back is such a case, and nothing tells the other secret's resource.
     """
+    claim, had = entry.claims.get(owner), holders_of_lost_keys(entry)
+    if claim is None or not had:
+        return
     try:
-        others = [arn for arn in Ledger().of_user(properties.user_name) if arn != properties.secret_arn]
-        for secret_arn in others:
+        for secret_arn in {*Ledger().of_user(claim.user_name), claim.moved_from} - {entry.secret_arn, ""}:
             with Work(secret_arn, "Delete", context) as work:
                 work.lease.read()
                 if with_holders(work.lease.entry, had, work.lease.now()) is not work.lease.entry:

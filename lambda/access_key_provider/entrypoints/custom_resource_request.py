@@ -181,6 +181,7 @@ class Request:
 
         It may be a little ahead of the function's clock: the order of two requests does not depend on who gets them.
         """
+        before = self.deployed
         return Claim(
             stack_id=self.stack_id,
             logical_id=self.logical_id,
@@ -200,6 +201,7 @@ class Request:
             ),
             present=present,
             secret_format=properties.secret_format,
+            moved_from=before.secret_arn if before and before.secret_arn != properties.secret_arn else "",
         )
 
     @property

@@ -70,6 +70,7 @@ class Claim:
         adopts: the unmanaged key of the user that the resource is to adopt; empty if none.
         adopted: the keys that it has adopted, the last ones; they may be gone or released since.
         secret_format: how the secret of the next key is written.
+        moved_from: the secret that was deployed before this one; empty if none.
     """
 
     stack_id: str
@@ -89,6 +90,7 @@ class Claim:
     adopts: str = ""
     adopted: tuple[str, ...] = ()
     secret_format: SecretFormat = DEFAULT_FORMAT
+    moved_from: str = ""
 
     @property
     def has_consumers(self) -> bool:

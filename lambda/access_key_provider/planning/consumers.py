@@ -15,7 +15,7 @@ from access_key_provider.model.errors import DeliveryError
 from access_key_provider.model.state import ACTIVE, INACTIVE
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from access_key_provider.model.consumers import Delivery, DeliveryRecord
@@ -128,9 +128,10 @@ def holders(draft: Draft, key: KeyRecord) -> list[Delivery]:
     ]
 
 
-def may_have(entry: Entry, key_ids: Collection[str]) -> dict[str, DeliveryRecord]:
-    """Name the consumers that have one of some keys last, as far as is known, or may have."""
-    return {name: record for name, record in entry.deliveries.items() if (record.tried or record.key_id) in key_ids}
+def holders_of_lost_keys(entry: Entry) -> dict[str, DeliveryRecord]:
+    """Name the consumers that have a key last which does not exist any more, as far as is known, or may have."""
+    lost = {name: entry.keys.get(record.tried or record.key_id) for name, record in entry.deliveries.items()}
+    return {name: entry.deliveries[name] for name, key in lost.items() if key is None or not key.exists}
 
 
 def overtaken(entry: Entry, had: Mapping[str, DeliveryRecord]) -> dict[str, DeliveryRecord]:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from access_key_provider.model.actions import BY_DEPLOYMENT, EndAttempt, GiveBack, Promote, RecordGone, RecordSwitch
 from access_key_provider.model.entry import KeyState, promotion_order
-from access_key_provider.model.state import PREVIOUS
+from access_key_provider.model.state import INACTIVE, PREVIOUS
 from access_key_provider.planning.adoption import release
 from access_key_provider.planning.copies import point_copies
 from access_key_provider.planning.key_events import LEFT_BEHIND, about_key
@@ -69,11 +69,7 @@ def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
     others = [
         key
         for key in draft.entry.keys.values()
-        if key.owner != current.owner
-        and key.restorable
-        and key.state is KeyState.REPLACED
-        and _works(draft, key, current.user_name)
-        and draft.entry.claims[key.owner].present
+        if key.owner != current.owner and key.restorable and _is_as_declared(draft, key, current.user_name)
     ]
     other = max(others, key=promotion_order, default=None)
     if other:
@@ -87,8 +83,18 @@ def _give_back(draft: Draft, current: KeyRecord, by: str) -> None:
         draft.add(GiveBack(before.id, draft.current))
 
 
-def _works(draft: Draft, key: KeyRecord, observed_user: str) -> bool:
-    """Tell whether a key is Active; of another user's key the ledger has to know."""
+def _is_as_declared(draft: Draft, key: KeyRecord, observed_user: str) -> bool:
+    """Tell whether its resource may have a key as the current one: one that works, or the very one that is Inactive.
+
+    Whether another user's key is Active the ledger has to know.
+    """
+    claim = draft.claim(key.owner)
+    if not claim.present:
+        return False
+    if claim.status == INACTIVE:
+        return key.state is KeyState.INACTIVE and claim.serial in key.serials
+    if key.state is not KeyState.REPLACED:
+        return False
     return draft.is_active(key.id) if key.user_name == observed_user else key.deactivated is None
 
 

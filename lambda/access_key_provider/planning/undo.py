@@ -25,8 +25,8 @@ _TAKEN_BACK = "an undo has taken it back"
 def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> None:
     """Make the previous key Active and current again, and deactivate the key that was current.
 
-    If the resource waits for consumers or has required deliveries, that one is retired as any other key instead, once
-    all have the restored one.
+    Deliveries come first, whether they succeed or not. If the resource waits for consumers or has required deliveries,
+    that one is retired as any other key instead, once all have the restored one.
 
     The restored key becomes the key of the serial that is declared, so that the next deployment does not bring the bad
     one back.
@@ -55,9 +55,9 @@ def plan_undo(draft: Draft, owner: str, *, alarm: datetime | None = None) -> Non
     if not alarm:
         make_active(draft, previous)
     promote(draft, draft.entry.keys[previous.id], by, adds_serial=claim.serial, note=_TAKEN_BACK)
+    deliver(draft, owner)
     if not claim.has_consumers:
         draft.add(Deactivate(current.id, by))
-    deliver(draft, owner)
 
 
 def previous_key(draft: Draft, owner: str, *, alarm: datetime | None = None) -> KeyRecord:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 from fakes.errors import client_error
-from fakes.faults import CONFLICT, PROCESS_DEATH, SERVER_ERROR, Fault
+from fakes.faults import CONFLICT, PROCESS_DEATH, SERVER_ERROR, TIMED_OUT, Fault
 from support.key_events import events, kinds
 from support.stack import STEPS, TOKEN
 
@@ -875,6 +875,33 @@ def test_r28_a_change_of_user_that_fails_after_the_switch_gives_the_secret_back(
     assert answered(stack, stack.event("Delete", update["ResourceProperties"], new_id)) == "SUCCESS"
     assert stack.current_key() == before
     assert stack.keys("vendor") == {}
+
+
+@pytest.mark.parametrize(("way", "serials"), [("user", ("1",)), ("user", ("1", "2")), ("rename", ("1",))])
+def test_r28_a_key_that_is_declared_inactive_comes_back(stack: Stack, way: str, serials: tuple[str, ...]) -> None:
+    """R28, with a key that is switched off: no other one takes its place, least of all a previous key that works."""
+    off = TWO_HOURS | {"Status": "Inactive"}
+    stack.deploy(*serials, **TWO_HOURS)
+    stack.deploy(serials[-1], **off)
+    before = stack.current_key()
+    if way == "user":
+        new = stack.update(stack.properties(serials[-1], UserName="vendor", **off))
+    else:
+        new = stack.event("Create", stack.properties(serials[-1], **off), None, logical_id="Renamed")
+    assert stack.deliver(new) == "SUCCESS"
+    back = stack.event("Delete", new["ResourceProperties"], stack.last_id, logical_id=new["LogicalResourceId"])
+    assert answered(stack, back) == "SUCCESS"
+    stack.sweep_for(timedelta(days=4))
+    assert stack.current_key() == before == (before[0], "Inactive")
+
+
+@pytest.mark.parametrize("call", ["PutSecretValue", "UpdateSecretVersionStage"])
+def test_r28_a_response_that_is_lost_finds_nothing(stack: Stack, call: str) -> None:
+    """R28, with a request that begins again: what it has done itself is no finding."""
+    stack.deploy("1", **TWO_HOURS)
+    stack.account.fail(TIMED_OUT, f"secretsmanager:{call}", phase="after", times=3)
+    stack.deploy("2", **TWO_HOURS)
+    assert stack.answers[-1].get("Reason", "") == ""
 
 
 # --- cut-over: one more caller that rolls back

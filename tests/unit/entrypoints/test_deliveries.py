@@ -167,6 +167,25 @@ def test_what_an_undo_takes_back_stays_for_a_required_delivery(stack: Stack, *, 
     assert (stack.keys().get(second) == "Active") == required
 
 
+@pytest.mark.parametrize("by", ["operator", "alarm"])
+def test_an_undo_delivers_before_it_deactivates(stack: Stack, by: str) -> None:
+    """A consumer whose delivery is optional has the restored key by then; one that hangs keeps no bad key Active."""
+    optional = [delivery(required=False), *slow(stack, 0, 9)]
+    stack.must(stack.create(declared(stack, "1", *optional)))
+    first, _ = stack.current_key()
+    stack.must(stack.update(declared(stack, "2", *optional)))
+    second, _ = stack.current_key()
+    slow(stack, 38, 9)
+    if by == "operator":
+        stack.operate("Undo")
+    else:
+        stack.invoke(stack.alarm(), "worker")
+    last_calls = {call.name: number for number, call in enumerate(stack.account.log.entries)}
+    assert last_calls["lambda:Invoke"] < last_calls["iam:UpdateAccessKey"]
+    assert stack.keys() == {first: "Active", second: "Inactive"}
+    assert stack.function().has == first
+
+
 def test_a_rotation_by_secrets_manager(stack: Stack) -> None:
     """The step fails until the consumer has the key; the same version is the same call."""
     stack.must(stack.create(declared(stack, "1")))
@@ -374,13 +393,16 @@ def test_without_a_grace_period_a_rollback_waits_for_whoever_has_to_come_back(st
     assert stack.keys().get(second) != "Active"
 
 
+@pytest.mark.parametrize("changed", [{}, {"UserName": "vendor"}], ids=["secret", "user and secret"])
 @pytest.mark.parametrize("is_answer_lost", [False, True])
-def test_a_change_of_the_secret_that_is_rolled_back(stack: Stack, *, is_answer_lost: bool) -> None:
+def test_a_change_of_the_secret_that_is_rolled_back(
+    stack: Stack, changed: dict[str, str], *, is_answer_lost: bool
+) -> None:
     """The consumer has the key of the other secret, which is gone; a sweep brings it the one of this secret again."""
     stack.must(stack.create(declared(stack, "1")))
     first, _ = stack.current_key()
     stack.account.clock.sleep(86400)
-    moved = declared(stack, "1") | {"SecretArn": stack.other_arn}
+    moved = declared(stack, "1") | {"SecretArn": stack.other_arn} | changed
     update = stack.update(moved)
     assert stack.deliver(update) == "SUCCESS"
     assert stack.function().has != first
@@ -389,6 +411,29 @@ def test_a_change_of_the_secret_that_is_rolled_back(stack: Stack, *, is_answer_l
     stack.sweep(timedelta(minutes=6))
     assert (stack.function().has, stack.our_keys()) == (first, [first])
     assert "failing" not in stack.entry
+
+
+@pytest.mark.parametrize("way", ["moved", "renamed"])
+def test_a_change_of_the_secret_that_fails_in_a_delivery(stack: Stack, way: str) -> None:
+    """The first consumer has the new key by then, which is gone at once, because nothing is current there."""
+    stack.add_function("gitlab")
+    both = delivery(), delivery("gitlab")
+    stack.must(stack.create(declared(stack, "1", *both)))
+    first, _ = stack.current_key()
+    stack.function("gitlab").error = "GitLabError"
+    moved = declared(stack, "1", *both) | {"SecretArn": stack.other_arn}
+    if way == "moved":
+        update = stack.update(moved)
+        assert stack.deliver(update) == "FAILED"
+        assert stack.deliver(stack.roll_back(update)) == "SUCCESS"
+    else:
+        assert stack.deliver(stack.event("Create", moved, None, logical_id="Renamed")) == "FAILED"
+        assert stack.deliver(stack.event("Delete", moved, stack.last_id, logical_id="Renamed")) == "SUCCESS"
+    stack.function("gitlab").error = ""
+    stack.sweep(timedelta(minutes=6))
+    stack.sweep(timedelta(minutes=30))
+    assert stack.our_keys() == [first]
+    assert [stack.function(name).has for name in ("github", "gitlab")] == [first, first]
 
 
 def test_a_change_of_the_secret_is_told_once(stack: Stack) -> None:
