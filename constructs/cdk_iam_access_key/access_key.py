@@ -209,8 +209,9 @@ class AccessKey(Construct):
             self._key.node.add_dependency(resource)
         if secret_format is not None:
             self._watch_format(secret_format)
-        needed = (user, self.provider, self.secret.written, self.secret.encryption_key)
-        self.secret.wait_for(self._key, *(one for one in needed if one is not None))
+        self.secret.wait_for(self._key)
+        self.secret.needs(user, self.provider, *self.provider.needed, self.secret.written, self.secret.encryption_key)
+        self.secret.needs(*alarms, *(part for copy in copies or () for part in (copy.role, copy.encryption_key)))
         rotation.define(self, self._key, self.provider, self._secret_arn)
         if alarms:
             define_undo(self, self.provider, self._secret_arn, alarms)
@@ -412,6 +413,7 @@ class AccessKey(Construct):
             }
         )
         self._key.add_property_override("Deliveries", self._deliveries)
+        self.secret.needs(function)
         consumers_.define_delivery(self, name, function, role=self._role, secret=self.secret, resource=self._key)
 
     def on_published(self, target: events.IRuleTarget, *, scope: Construct | None = None) -> events.Rule:

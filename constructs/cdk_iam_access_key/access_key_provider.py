@@ -15,7 +15,7 @@ from aws_cdk import aws_kms as kms
 from aws_cdk import aws_lambda as lambda_
 from aws_cdk import aws_logs as logs
 from aws_cdk import aws_ssm as ssm
-from constructs import Construct
+from constructs import Construct, IConstruct
 
 from cdk_iam_access_key._shared.at_synthesis import AtSynthesis
 from cdk_iam_access_key._shared.durations import in_words
@@ -166,6 +166,8 @@ class AccessKeyProvider(Construct):
         )
         super().__init__(scope, id)
         stack = Stack.of(self)
+        keys = (environment_encryption, log_encryption_key, table_encryption_key)
+        self._needed = [one for one in (vpc, *(security_groups or ()), *keys) if one is not None]
         self.role_path = f"/{_NAME}/{stack.stack_name}/" if role_path is None else checked_role_path(role_path)
         if vpc is not None and security_groups is None:
             group = ec2.SecurityGroup(
@@ -206,6 +208,11 @@ class AccessKeyProvider(Construct):
             f"{found.node.path} must be an AccessKeyProvider, got an object of {type(found).__name__}; "
             "give that one another id"
         )
+
+    @property
+    def needed(self) -> Sequence[IConstruct]:
+        """What it was given, which may be in other stacks."""
+        return self._needed
 
     @property
     def role_arn(self) -> str:

@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 from aws_cdk import App, Aws, CfnOutput, CfnResource, Environment, Stack, Tags
+from aws_cdk import aws_cloudwatch as cloudwatch
+from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_ecs as ecs
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_kms as kms
@@ -16,7 +18,7 @@ from aws_cdk.assertions import Template
 from synth.deployed_names import DeployedNames
 from synth.templates import KEY, SECRET, of_type, only, resources
 
-from cdk_iam_access_key import AccessKey, AccessKeyProvider
+from cdk_iam_access_key import AccessKey, AccessKeyProvider, Copy
 
 ARN = "arn:aws:secretsmanager:eu-west-1:111122223333:secret:deploy-key-AbCdEf"
 KMS_ARN = "arn:aws:kms:eu-west-1:111122223333:key/11111111-2222-3333-4444-555555555555"
@@ -259,30 +261,49 @@ READERS_ELSEWHERE: dict[str, Callable[[Stack], Any]] = {
 
 
 @pytest.mark.parametrize("reader", READERS_ELSEWHERE)
-@pytest.mark.parametrize("needed", ["user", "provider", "secret", "encryption_key"])
+@pytest.mark.parametrize(
+    "needed",
+    ["user", "provider", "secret", "encryption_key", "undo_on_alarm", "copies", "kms_copies", "vpc", "deliver_to"],
+)
 def test_a_reader_in_a_stack_that_the_key_needs_makes_no_circle(
     app: App, stack: Stack, reader: str, needed: str
 ) -> None:
     """Its policy is in the key's stack then, and there twice it is the same one."""
     other = Stack(app, "Other")
     user = iam.User(other, "User")
-    given = {
-        "user": lambda: user,
-        "provider": lambda: AccessKeyProvider(other, "Provider"),
-        "secret": lambda: secretsmanager.Secret(other, "Secret", encryption_key=kms.Key(other, "Kms")),
-        "encryption_key": lambda: kms.Key(other, "Kms"),
+    metric = cloudwatch.Metric(namespace="Mine", metric_name="Denied")
+    given: dict[str, Callable[[], dict[str, Any]]] = {
+        "user": lambda: {"user": user},
+        "provider": lambda: {"provider": AccessKeyProvider(other, "Provider")},
+        "secret": lambda: {"secret": secretsmanager.Secret(other, "Secret", encryption_key=kms.Key(other, "Kms"))},
+        "encryption_key": lambda: {"encryption_key": kms.Key(other, "Kms")},
+        "undo_on_alarm": lambda: {
+            "undo_on_alarm": [cloudwatch.Alarm(other, "Alarm", metric=metric, threshold=1, evaluation_periods=1)]
+        },
+        "copies": lambda: {
+            "copies": [Copy.parameter("/x", role=iam.Role(other, "There", assumed_by=iam.AccountRootPrincipal()))]
+        },
+        "kms_copies": lambda: {"copies": [Copy.parameter("/x", encryption_key=kms.Key(other, "Kms"))]},
+        "vpc": lambda: {"provider": AccessKeyProvider(stack, "Provider", vpc=ec2.Vpc(other, "Vpc"))},
+        "deliver_to": dict,
     }
-    key = AccessKey(stack, "Key", **{"user": iam.User(stack, "User"), needed: given[needed]()})
+    key = AccessKey(stack, "Key", **{"user": iam.User(stack, "User"), **given[needed]()})
+    if needed == "deliver_to":
+        code = lambda_.Code.from_inline("def handler(event, context): pass")
+        runtime = lambda_.Runtime.PYTHON_3_13
+        key.deliver_to(lambda_.Function(other, "Bring", runtime=runtime, handler="index.handler", code=code), name="ci")
     grantee = READERS_ELSEWHERE[reader](other)
     for _ in range(2):
         assert key.grant_read(grantee).success
     app.synth()
     assert other.dependencies == []
-    (policy,) = of_type(stack, "AWS::IAM::Policy").values()
     (custom_resource,) = of_type(stack, KEY)
-    assert {"Fn::GetAtt": [custom_resource, "SecretArn"]} in [
-        statement["Resource"] for statement in policy["Properties"]["PolicyDocument"]["Statement"]
+    read = [
+        statement["Resource"]
+        for policy in of_type(stack, "AWS::IAM::Policy").values()
+        for statement in policy["Properties"]["PolicyDocument"]["Statement"]
     ]
+    assert read.count({"Fn::GetAtt": [custom_resource, "SecretArn"]}) == 1
 
 
 def test_the_user_of_the_key_may_read_its_own_key(stack: Stack, user: iam.User) -> None:

@@ -48,7 +48,7 @@ class KeySecret(Resource):
     ) -> None:
         super().__init__(scope, "Secret")
         self._key: CfnResource | None = None
-        self._needed: tuple[IConstruct, ...] = ()
+        self._needed: list[IConstruct] = []
         self.element: secretsmanager.CfnSecret | None = None
         if given is None:
             self.written: secretsmanager.ISecret = self._defined(user_name, name, encryption_key, removal_policy)
@@ -62,10 +62,14 @@ class KeySecret(Resource):
         # Not what was given: a property injector of the app may have chosen another.
         self._encryption_key = self.written.encryption_key
 
-    def wait_for(self, key: CfnResource, *needed: IConstruct) -> None:
-        """Let readers wait for the key, and know what the key needs, which may be in other stacks."""
-        self._key, self._needed = key, needed
+    def wait_for(self, key: CfnResource) -> None:
+        """Let readers wait for the key."""
+        self._key = key
         Dependable.implement(self, Dependable.of(key))
+
+    def needs(self, *needed: IConstruct | None) -> None:
+        """Know what the key needs, which may be in other stacks."""
+        self._needed += [one for one in needed if one is not None]
 
     @property
     def secret_arn(self) -> str:

@@ -58,19 +58,27 @@ def data_began(alarm: object) -> datetime:
         raise InvalidRequestError("Event must be an event of a CloudWatch alarm")
     if state.get("value") != "ALARM":
         raise InvalidRequestError("Event must be of an alarm that went off")
-    for text in (_start_date(state.get("reasonData")), state.get("timestamp"), alarm.get("time")):
-        time = _parsed(text)
-        if time:
-            return time
+    for texts in (_reasons(state.get("reasonData")), [state.get("timestamp")], [alarm.get("time")]):
+        times = [time for time in map(_parsed, texts) if time]
+        if times:
+            return min(times)
     raise InvalidRequestError("Event has no time such as 2026-01-02T03:04:05Z")
 
 
-def _start_date(reason_data: object) -> object:
+def _reasons(reason_data: object) -> list[object]:
+    """List when the data of an alarm began, or when the alarms went off that a composite one is about.
+
+    A composite alarm has another event, with a later time, when its actions are suppressed no more.
+    """
     try:
         data = json.loads(reason_data) if isinstance(reason_data, str) else None
     except ValueError:
-        return None
-    return data.get("startDate") if isinstance(data, dict) else None
+        data = None
+    if not isinstance(data, dict):
+        return []
+    alarms = data.get("triggeringAlarms")
+    states = [one.get("state") for one in alarms if isinstance(one, dict)] if isinstance(alarms, list) else []
+    return [data.get("startDate"), *(state.get("timestamp") for state in states if isinstance(state, dict))]
 
 
 def _parsed(text: object) -> datetime | None:

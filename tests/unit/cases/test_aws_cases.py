@@ -196,9 +196,25 @@ def test_a8_an_alarm_counts_from_when_its_data_began(stack: Stack, written: Call
     assert stack.current_key() != current
 
 
+def test_a8_a_composite_alarm_counts_from_when_its_alarms_went_off(stack: Stack) -> None:
+    """A8: its own time is that of its last event, minutes later if something suppresses its actions."""
+    stack.deploy("1", **TWO_HOURS)
+    before = stack.account.clock.now()
+    stack.deploy("2", **TWO_HOURS)
+    current = stack.current_key()
+    stack.account.clock.sleep(60)
+    late = stack.account.clock.now()
+    for triggers, undone in (((late, before), False), ((late,), True)):
+        alarm = stack.alarm()
+        states = [{"arn": "arn", "state": {"value": "ALARM", "timestamp": time.isoformat()}} for time in triggers]
+        alarm["Event"]["detail"]["state"]["reasonData"] = json.dumps({"triggeringAlarms": [*states, {}, None]})
+        stack.invoke(alarm, "worker")
+        assert (stack.current_key() != current) == undone
+
+
 @pytest.mark.parametrize("data", [None, "", "no json", "[]", json.dumps({"startDate": 5}), json.dumps({"x": 1})])
 def test_a8_an_alarm_without_a_start_counts_from_when_it_went_off(stack: Stack, data: str | None) -> None:
-    """A8, with a composite alarm, say: its state's time has to do."""
+    """A8: its state's time has to do."""
     stack.deploy("1", **TWO_HOURS)
     early = stack.alarm()
     stack.deploy("2", **TWO_HOURS)
