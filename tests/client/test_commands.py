@@ -6,6 +6,7 @@ import errno
 import io
 import json
 import os
+import signal
 import stat
 import subprocess
 import sys
@@ -589,7 +590,8 @@ def test_command_gets_the_key_in_its_environment(enrolled: Host) -> None:
 def test_command_ignores_no_signal(enrolled: Host) -> None:
     """Python ignores SIGPIPE for itself; a command that inherits that goes on when nobody reads its output."""
     out, _ = enrolled.start("exec", "--", "grep", "SigIgn", "/proc/self/status").communicate(timeout=30)
-    assert out.split() == ["SigIgn:", "0" * 16]
+    ignored = int(out.split()[1], 16)
+    assert not [number for number in (signal.SIGPIPE, signal.SIGXFSZ) if ignored >> (number - 1) & 1]
 
 
 @pytest.mark.parametrize("closed", ["<&-", "2>&-", "<&- 2>&-"])
