@@ -290,6 +290,7 @@ def test_a_command_that_fails_is_quoted(
     assert "The function's log of this step" in text
 
 
+@pytest.mark.thorough
 def test_a_wait_ends_in_time_and_says_what_was_found(
     instead_of_cdk: Callable[[Callable[[], CdkResult]], list[int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -310,6 +311,7 @@ def test_a_wait_ends_in_time_and_says_what_was_found(
     assert found[1].found == "Inactive, after 1 s"
 
 
+@pytest.mark.thorough
 def test_ctrl_c_stops_the_account(
     instead_of_cdk: Callable[[Callable[[], CdkResult]], list[int]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -323,6 +325,7 @@ def test_ctrl_c_stops_the_account(
     assert not runs(accounts[0])
 
 
+@pytest.mark.thorough
 def test_a_kept_account_goes_on_running(tmp_path: Path) -> None:
     """With --keep the account outlives the demo, which says how to use it and won't run on it a second time."""
     command = [sys.executable, "-c", KEEPING, str(tmp_path / "kept")]

@@ -166,6 +166,7 @@ def roll_back(paused: Paused, **_: Any) -> None:
     assert paused.shop.account.keys("made") == {}
 
 
+@pytest.mark.thorough
 def test_back_to_the_serial_before_from_express_mode(shop: Shop) -> None:
     """The way out that needs nothing else; the others are below."""
     back(Paused.by(shop, "update", **EXPRESS), **EXPRESS)
