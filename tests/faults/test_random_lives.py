@@ -315,6 +315,13 @@ def test_random_lives(steps: list[tuple[Step, Injected]]) -> None:
     live(steps)
 
 
+def test_a_life_with_a_copy_that_comes_back_after_an_undo() -> None:
+    """The key that the undo has restored is older than the copy, whose readers get the pending one: that is told."""
+    copy = {"Kind": "secret", "Name": "copies/deploy", "Region": "us-west-2"}
+    steps = [("copy", [copy]), ("person", "delete a copy"), ("operate", "Undo"), ("rotate", 1)]
+    live([(step, None) for step in steps])
+
+
 @pytest.mark.thorough
 @settings(
     max_examples=int(os.environ.get("SOAK_LIVES", "3000")), deadline=None, suppress_health_check=_QUIET, print_blob=True

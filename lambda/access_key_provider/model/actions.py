@@ -151,7 +151,11 @@ class MakeCopy(Action):
     def end(self, entry: Entry, now: datetime) -> Entry:
         """Record that it is there. One that somebody has deleted comes back without the keys that were in it."""
         if self.is_new:
-            entry = _lost(entry, self.copy.id, (key for key in entry.keys.values() if key.copies.get(self.copy.id)))
+            lost = [key for key in entry.keys.values() if key.copies.get(self.copy.id)]
+            if entry.current and entry.copies[self.copy.id].made:
+                # One that is older than the copy, too: whoever reads the copy gets another key now.
+                lost.append(entry.current)
+            entry = _lost(entry, self.copy.id, lost)
             entry = entry.with_copy(replace(entry.copies[self.copy.id], key_id="", made=None))
         return _made_copy(entry, self.copy, now)
 
