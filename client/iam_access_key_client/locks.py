@@ -40,10 +40,12 @@ def take(descriptor: int) -> bool:
     return True
 
 
-def take_patiently(descriptor: int) -> None:
-    """Lock an open file, however long others hold it."""
-    while not take(descriptor):
+def take_patiently(descriptor: int, patience: float = float("inf")) -> bool:
+    """Lock an open file. Return whether others let go of it within so many seconds; without a number, wait for them."""
+    end = time.monotonic() + patience
+    while not (taken := take(descriptor)) and time.monotonic() < end:
         time.sleep(0.01)
+    return taken
 
 
 @contextmanager
@@ -65,11 +67,10 @@ def attempted(path: Path, patience: float = 0) -> Iterator[bool]:
         path: The file of the lock.
         patience: How long to wait for others, in seconds.
     """
-    descriptor, alone, end = -1, True, time.monotonic() + patience
+    descriptor, alone = -1, True
     try:
         descriptor = opened(path)
-        while not (alone := take(descriptor)) and time.monotonic() < end:
-            time.sleep(0.01)
+        alone = take_patiently(descriptor, patience)
     except OSError:
         pass  # a read-only home, or a file system without locks
     try:

@@ -67,6 +67,7 @@ _FUNCTION_ARN = re.compile(
 )
 _MOST_DELIVERIES = 10
 _PHASES = (BEFORE_PUBLISHING, AFTER_PUBLISHING)
+_PHASE = re.compile("|".join(_PHASES))
 _YES_OR_NO = re.compile("true|false")
 
 CUT_OVER_TYPE = "Custom::IAMAccessKeyCutOver"
@@ -307,7 +308,7 @@ def _delivery(properties: Mapping[str, Any]) -> Delivery:
     return Delivery(
         name=_text(properties, "Name", _CONSUMER, _A_CONSUMER),
         function_arn=_text(properties, "FunctionArn", _FUNCTION_ARN, "the ARN of a function"),
-        before=_text(properties, "Phase", re.compile("|".join(_PHASES)), " or ".join(_PHASES)) == BEFORE_PUBLISHING,
+        before=_text(properties, "Phase", _PHASE, " or ".join(_PHASES)) == BEFORE_PUBLISHING,
         required=_text(properties, "Required", _YES_OR_NO, "true or false") == "true",
     )
 
