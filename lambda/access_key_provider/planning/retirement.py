@@ -15,7 +15,7 @@ from access_key_provider.model.entry import KeyState
 from access_key_provider.model.retirement_rules import LAST_USE_LAG, LONGEST_PAUSE
 from access_key_provider.model.state import INACTIVE
 from access_key_provider.planning.adoption import heed_activation, is_active_again
-from access_key_provider.planning.consumers import is_awaited_too_long, missing_consumers, silent_consumers
+from access_key_provider.planning.consumers import deliver, is_awaited_too_long, missing_consumers, silent_consumers
 from access_key_provider.planning.key_events import OVERDUE, POSTPONED, about_key
 from access_key_provider.planning.removal import remove
 
@@ -139,6 +139,9 @@ def _retire_replaced(draft: Draft, rules: RetirementRules, key: KeyRecord, by: s
     is_active = draft.is_active(key.id)
     # Also without a grace period: who goes back does not wait for deliveries.
     missing = missing_consumers(draft, key.owner, key) if is_active else ()
+    if is_taken_back:
+        # As in the undo, which may have died: no delivery is required, each is tried once.
+        deliver(draft, key.owner)
     if is_taken_back or (at_once and by == BY_OPERATOR):
         draft.add(Deactivate(key.id, by))
     elif at_once or is_grace_over(rules, key, draft.now):

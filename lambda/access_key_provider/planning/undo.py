@@ -137,6 +137,7 @@ def _finish(draft: Draft, current: KeyRecord) -> None:
     """Do what is left of an undo."""
     if not draft.is_active(current.id):
         draft.add(Activate(current.id))
+    deliver(draft, current.owner)
     for key in _taken_back(draft, current):
         if draft.is_active(key.id):
             draft.add(Deactivate(key.id, BY_OPERATOR))

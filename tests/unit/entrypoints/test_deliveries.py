@@ -186,6 +186,30 @@ def test_an_undo_delivers_before_it_deactivates(stack: Stack, by: str) -> None:
     assert stack.function().has == first
 
 
+@pytest.mark.parametrize("by", ["undo", "sweep"])
+@pytest.mark.parametrize("step", ["secretsmanager:UpdateSecretVersionStage", "lambda:Invoke"])
+def test_who_ends_an_undo_that_died_delivers_before_it_deactivates(stack: Stack, step: str, by: str) -> None:
+    """A second undo and the sweep go on in the order of the first."""
+    optional = delivery(required=False)
+    stack.must(stack.create(declared(stack, "1", optional)))
+    first, _ = stack.current_key()
+    stack.must(stack.update(declared(stack, "2", optional)))
+    second, _ = stack.current_key()
+    stack.account.fail(PROCESS_DEATH, step, phase="after" if step.startswith("secrets") else "before")
+    assert stack.operate("Undo") is ProcessDeath
+    assert stack.keys() == {first: "Active", second: "Active"}
+    stack.account.clock.sleep(timedelta(minutes=30).total_seconds())
+    begun = len(stack.account.log.entries)
+    if by == "undo":
+        stack.operate("Undo")
+    else:
+        stack.sweep()
+    last_calls = {call.name: number for number, call in enumerate(stack.account.log.entries[begun:])}
+    assert last_calls["lambda:Invoke"] < last_calls["iam:UpdateAccessKey"]
+    assert stack.keys() == {first: "Active", second: "Inactive"}
+    assert stack.function().has == first
+
+
 def test_a_rotation_by_secrets_manager(stack: Stack) -> None:
     """The step fails until the consumer has the key; the same version is the same call."""
     stack.must(stack.create(declared(stack, "1")))
