@@ -50,6 +50,9 @@ _SECONDS_TO_UNDO = 60.0
 _ATTEMPTS = 3
 
 _SERVER_ERROR = 500
+# With this status and a name of its own, Lambda says why it has not run a function.
+# https://docs.aws.amazon.com/lambda/latest/api/API_Invoke.html
+_NOT_RUN = 502
 # Two ARNs and what was denied.
 _MESSAGE = 512
 
@@ -154,7 +157,8 @@ class RetryingCaller:
 
 def _translated(error: ClientError, code: str) -> CallError | OutcomeUnknownError:
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
-    if status >= _SERVER_ERROR and code not in THROTTLED:
+    was_not_run = error.operation_name == "Invoke" and status == _NOT_RUN and code.endswith("Exception")
+    if status >= _SERVER_ERROR and code not in THROTTLED and not was_not_run:
         return OutcomeUnknownError(f"{error.operation_name} failed inside AWS: {code}")
     said = error.response.get("Error", {}).get("Message", "")
     if error.operation_name in _WITH_A_SECRET and code in _ABOUT_PARAMETERS:

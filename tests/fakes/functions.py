@@ -30,18 +30,30 @@ class Function:
     Attributes:
         seconds: how long a call runs, answered or not.
         error: what it raises once it has done its work; empty if nothing.
+        refusal: the error with which Lambda answers instead of running it; empty if it runs.
+        wakes_in: seconds from the first call until there is no `refusal` any more; None if there is one for good.
         has: the key that the consumer has; empty if none.
         calls: what it got.
         runs_until: when the last call ends.
         overlaps: how often it was called while it was running.
+        woken: when it runs again.
     """
 
     seconds: float = 0.0
     error: str = ""
+    refusal: str = ""
+    wakes_in: float | None = None
     has: str = ""
     calls: list[dict[str, str]] = field(default_factory=list)
     runs_until: datetime | None = None
     overlaps: int = 0
+    woken: datetime | None = None
+
+    def refuses(self, now: datetime) -> bool:
+        """Tell whether Lambda does not run it yet; the first call wakes it."""
+        if self.woken is None and self.wakes_in is not None:
+            self.woken = now + timedelta(seconds=self.wakes_in)
+        return bool(self.refusal) and (self.woken is None or now < self.woken)
 
 
 def invoke(state: State, parameters: Mapping[str, Any]) -> Answer:
@@ -50,6 +62,8 @@ def invoke(state: State, parameters: Mapping[str, Any]) -> Answer:
     if function is None:
         raise ServiceError("ResourceNotFoundException", f"Function not found: {parameters['FunctionName']}")
     now = state.clock.now()
+    if function.refuses(now):
+        raise ServiceError(function.refusal, "Lambda does not run the function.")
     function.overlaps += bool(function.runs_until and now < function.runs_until)
     function.runs_until = now + timedelta(seconds=function.seconds)
     # Whoever is answered has waited for it.

@@ -199,7 +199,7 @@ class Matrix:
             # Nobody goes on with it.
             stack.sweep(timedelta(days=1))
         if stack.account.state.functions:
-            # A call whose answer was lost may run for a quarter of an hour; what fails is tried less and less often.
+            # A call whose answer was lost may run for 18 minutes; what fails is tried less and less often.
             stack.sweep_for(timedelta(minutes=45), every=timedelta(minutes=5))
         stack.check_deployed(deployed)
 

@@ -193,10 +193,10 @@ OF_OTHERS: tuple[Way, ...] = (repeated, swept, deployed_after, deployed_then_rep
 
 
 def _must(stack: Stack, event: Event) -> None:
-    """Have a request succeed; one that comes while a delivery may be running yet, a quarter of an hour later."""
+    """Have a request succeed; one that comes while a delivery may be running yet, 20 minutes later."""
     answer = stack.deliver(event)
     if answer == FAILED and "may be running yet" in stack.answers[-1]["Reason"]:
-        stack.sweep(timedelta(minutes=16))
+        stack.sweep(timedelta(minutes=20))
     elif answer == SUCCESS:
         return
     assert stack.deliver(event) == SUCCESS, stack.answers[-1]

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 FOLDERS = "tests|lambda|constructs|docs|local_cloud|benchmarks|demo"
-PATH = re.compile(rf"\b(?:{FOLDERS})/[\w./*-]*[\w*]")
+PATH = re.compile(rf"(?<!\.com/)\b(?:{FOLDERS})/[\w./*-]*[\w*]")
 CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
 # `test_…` or `test_…*`, but not the name of a file.
 TEST = re.compile(r"\b(test_\w+)(\*?)(?![\w*]|\.py)")

@@ -286,6 +286,27 @@ def test_failure_of_the_function_is_reported(account: Account, capsys: Capture, 
     assert capsys.readouterr().err == "a deployment is changing the key\n"
 
 
+@pytest.mark.parametrize("code", sorted(operations._GETTING_READY))
+def test_a_function_that_was_idle_for_weeks_is_waited_for(account: Account, monkeypatch: Any, code: str) -> None:
+    """Lambda refuses the first call, and gets the function ready again; an operator may be the first to call in weeks."""
+    monkeypatch.setattr("botocore.waiter.time.sleep", lambda _: None)
+    account.has_key()
+    account.stubs["lambda"].add_client_error("invoke", code, "not ready", http_status_code=502)
+    for state in ("Inactive", "Pending", "Active"):
+        account.stubs["lambda"].add_response("get_function_configuration", {"State": state}, {"FunctionName": FUNCTION})
+    account.responds("Show", report())
+    assert main(["show", "--secret", ARN]) == DONE
+
+
+def test_a_function_that_does_not_get_ready_is_reported(account: Account, capsys: Capture) -> None:
+    """As anything else that AWS refuses."""
+    account.has_key()
+    account.stubs["lambda"].add_client_error("invoke", "ResourceNotReadyException", "not ready")
+    account.stubs["lambda"].add_response("get_function_configuration", {"State": "Failed"}, {"FunctionName": FUNCTION})
+    assert main(["show", "--secret", ARN]) == REFUSED
+    assert f"function {FUNCTION} can't be called: Waiter FunctionActive failed" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize("payload", [{}, None, b"not JSON"], ids=["no message", "nothing", "no JSON"])
 def test_failure_without_a_message_points_to_the_log(account: Account, capsys: Capture, payload: Any) -> None:
     """A function that ran out of memory says nothing itself."""

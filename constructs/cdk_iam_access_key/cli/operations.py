@@ -13,6 +13,16 @@ from cdk_iam_access_key.cli.ledgers import ledger_of
 
 # As long as the function may run. It is asked once: an undo that is sent again would be refused.
 _CONFIG = Config(read_timeout=310, retries={"total_max_attempts": 1})
+# Lambda has not run the function and gets it ready now: it was idle for weeks, as it is between two deployments.
+# https://docs.aws.amazon.com/lambda/latest/dg/functions-states.html
+_GETTING_READY = frozenset(
+    {
+        "CodeArtifactUserPendingException",
+        "ENINotReadyException",
+        "ResourceConflictException",
+        "ResourceNotReadyException",
+    }
+)
 _PART_OF_REGION = 3
 _PARTS_OF_ARN = 7
 
@@ -76,7 +86,7 @@ class Operations:
     def _call(self, operation: str, **more: str) -> dict[str, Any]:
         event = {"Operation": operation, "SecretId": self.secret_arn, **more}
         try:
-            response = self.client.invoke(FunctionName=self.function, Payload=json.dumps(event).encode())
+            response = self._invoke(json.dumps(event).encode())
         except (ClientError, BotoCoreError) as error:
             raise RefusedError(f"function {self.function} can't be called: {error}") from error
         payload = _decoded(response["Payload"].read())
@@ -84,6 +94,15 @@ class Operations:
             message = payload.get("errorMessage") if isinstance(payload, dict) else None
             raise RefusedError(str(message or "the function failed without a message; its log says more"))
         return payload
+
+    def _invoke(self, payload: bytes) -> Any:
+        try:
+            return self.client.invoke(FunctionName=self.function, Payload=payload)
+        except ClientError as error:
+            if error.response["Error"]["Code"] not in _GETTING_READY:
+                raise
+        self.client.get_waiter("function_active").wait(FunctionName=self.function)
+        return self.client.invoke(FunctionName=self.function, Payload=payload)
 
 
 def connect(secret: str, *, region: str | None, profile: str | None) -> Operations:

@@ -71,7 +71,7 @@ class RoleSession:
     @cached_property
     def functions(self) -> LambdaFunctions:
         """The functions that bring a key to its consumers."""
-        return LambdaFunctions(self._credentials, RetryingCaller(self._clock, self._patience))
+        return LambdaFunctions(self._credentials, RetryingCaller(self._clock, self._patience), self._clock)
 
     @cached_property
     def prover(self) -> StsProver:

@@ -8,8 +8,9 @@ from datetime import datetime, timedelta
 BEFORE_PUBLISHING = "BeforePublishing"
 AFTER_PUBLISHING = "AfterPublishing"
 
-LONGEST_CALL = timedelta(minutes=15)
-"""As long as a function of Lambda may run: a call whose response was lost may run until then, and not longer.
+LONGEST_CALL = timedelta(minutes=18)
+"""A call whose response was lost may run for as long, and not longer: the 15 minutes of a function, and 3 minutes in which
+it may have waited to be let in.
 
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """

@@ -142,7 +142,7 @@ def check_after(stack: Stack, race: Race) -> None:
     for _ in range(4):
         stack.sweep()
     if stack.account.state.functions:
-        # A call whose answer was lost may run for a quarter of an hour; what fails is tried less and less often.
+        # A call whose answer was lost may run for 18 minutes; what fails is tried less and less often.
         stack.sweep_for(_MINUTES * 9, every=_MINUTES)
     check_errors(race)
     stack.check_deployed(properties)

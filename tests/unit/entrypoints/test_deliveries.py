@@ -232,7 +232,7 @@ def test_a_rotation_by_secrets_manager(stack: Stack) -> None:
 @pytest.mark.parametrize("phase", ["before", "after"])
 @pytest.mark.parametrize("fault", [TIMED_OUT, CONNECTION_LOST], ids=str)
 def test_a_function_is_never_called_while_it_may_be_running(stack: Stack, fault: object, phase: str) -> None:
-    """One that did not answer may run for a quarter of an hour; the consumer has the current key in the end."""
+    """One that did not answer may run for a 18 minutes; the consumer has the current key in the end."""
     stack.must(stack.create(declared(stack, "1")))
     function = stack.function()
     function.seconds = 890
@@ -352,6 +352,70 @@ def slow(stack: Stack, seconds: float, number: int = 10) -> list[dict[str, str]]
     for index in range(number):
         stack.add_function(f"slow-{index}").seconds = seconds
     return [delivery(f"slow-{index}", required=False) for index in range(number)]
+
+
+GETTING_READY = [
+    "CodeArtifactUserPendingException",
+    "EC2ThrottledException",
+    "ENINotReadyException",
+    "ResourceConflictException",
+    "ResourceNotReadyException",
+    "SnapStartNotReadyException",
+]
+
+
+@pytest.mark.parametrize("refusal", GETTING_READY)
+def test_a_function_that_was_idle_for_weeks_is_waited_for(stack: Stack, refusal: str) -> None:
+    """Lambda refuses the first call, and gets the function ready again; a rotation is just the call after weeks."""
+    stack.must(stack.create(declared(stack, "1")))
+    function = stack.function()
+    function.refusal, function.wakes_in = refusal, 90.0
+    stack.must(stack.update(declared(stack, "2")))
+    assert function.has == stack.current_key()[0]
+    assert len(function.calls) == 2, "one for each key"
+
+
+@pytest.mark.parametrize(("refusal", "seconds"), [("ResourceNotReadyException", 120.0), ("KMSDisabledException", 0.0)])
+def test_a_function_that_lambda_does_not_run_is_not_running(stack: Stack, refusal: str, seconds: float) -> None:
+    """Lambda says so with a 502: nothing is in doubt, and the next attempt comes as soon as somebody makes it."""
+    stack.must(stack.create(declared(stack, "1")))
+    function, (first, _) = stack.function(), stack.current_key()
+    function.refusal = refusal
+    begun = stack.account.clock.now()
+    assert stack.deliver(stack.update(declared(stack, "2"))) == "FAILED"
+    assert f"the delivery to github failed: Invoke: {refusal}" in stack.answers[-1]["Reason"]
+    assert stack.current_key()[0] == first
+    assert stack.our_keys() == [first]
+    assert (stack.account.clock.now() - begun).total_seconds() < seconds + 60
+    function.refusal = ""
+    stack.must(stack.update(declared(stack, "2")))
+    assert function.has == stack.current_key()[0] != first
+
+
+def test_a_function_that_was_waited_for_may_run_for_longer(stack: Stack) -> None:
+    """It is not called while it may be running, counted from when Lambda let it run."""
+    stack.must(stack.create(declared(stack, "1")))
+    function = stack.function()
+    function.refusal, function.wakes_in, function.seconds = "ResourceNotReadyException", 110.0, 895
+
+    def is_awake() -> bool:
+        return bool(function.woken) and not function.refuses(stack.account.clock.now())
+
+    stack.account.fail(TIMED_OUT, lambda call: call.name == "lambda:Invoke" and is_awake(), phase="after")
+    stack.deliver(stack.update(declared(stack, "2")))
+    stack.sweep_for(timedelta(hours=1), every=timedelta(seconds=30))
+    assert len(function.calls) >= 2
+    assert function.overlaps == 0
+
+
+def test_an_idle_function_takes_no_time_from_the_switch(stack: Stack) -> None:
+    """However many there are, and however long they take to wake."""
+    for index in range(4):
+        function = stack.add_function(f"idle-{index}")
+        function.refusal = "ResourceNotReadyException"
+    idle = [delivery(f"idle-{index}", required=False) for index in range(4)]
+    stack.must(stack.create(declared(stack, "1", *idle)))
+    stack.must(stack.update(declared(stack, "2", *idle)))
 
 
 def test_functions_that_hang_do_not_use_up_the_time_for_the_switch(stack: Stack) -> None:
