@@ -24,6 +24,7 @@ _PAGINATED: Final = {
 _RETRIED_STATUS: Final = frozenset({500, 502, 503, 504})
 _RETRIED_CODES: Final = frozenset(
     {
+        "EC2ThrottledException",
         "LimitExceededException",
         "ProvisionedThroughputExceededException",
         "Throttling",
