@@ -288,7 +288,7 @@ def test_failure_of_the_function_is_reported(account: Account, capsys: Capture, 
 
 @pytest.mark.parametrize("code", sorted(operations._GETTING_READY))
 def test_a_function_that_was_idle_for_weeks_is_waited_for(account: Account, monkeypatch: Any, code: str) -> None:
-    """Lambda refuses the first call, and gets the function ready again; an operator may be the first to call in weeks."""
+    """Lambda refuses the first call, and gets the function ready; an operator may be the first to call in weeks."""
     monkeypatch.setattr("botocore.waiter.time.sleep", lambda _: None)
     account.has_key()
     account.stubs["lambda"].add_client_error("invoke", code, "not ready", http_status_code=502)

@@ -9,8 +9,8 @@ BEFORE_PUBLISHING = "BeforePublishing"
 AFTER_PUBLISHING = "AfterPublishing"
 
 LONGEST_CALL = timedelta(minutes=18)
-"""A call whose response was lost may run for as long, and not longer: the 15 minutes of a function, and 3 minutes in which
-it may have waited to be let in.
+"""A call whose response was lost may run for as long, and not longer: the 15 minutes of a function, and 3 in which it
+may have waited to be let in.
 
 https://docs.aws.amazon.com/lambda/latest/dg/gettingstarted-limits.html
 """
