@@ -232,7 +232,7 @@ def test_a_rotation_by_secrets_manager(stack: Stack) -> None:
 @pytest.mark.parametrize("phase", ["before", "after"])
 @pytest.mark.parametrize("fault", [TIMED_OUT, CONNECTION_LOST], ids=str)
 def test_a_function_is_never_called_while_it_may_be_running(stack: Stack, fault: object, phase: str) -> None:
-    """One that did not answer may run for a 18 minutes; the consumer has the current key in the end."""
+    """One that did not answer may run for 18 minutes; the consumer has the current key in the end."""
     stack.must(stack.create(declared(stack, "1")))
     function = stack.function()
     function.seconds = 890
